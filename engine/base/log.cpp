@@ -1,0 +1,112 @@
+// spdlog underneath (synchronous, stderr); the line itself is formatted here because spdlog does not escape.
+#include "engine/base/log.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
+#include <ctime>
+
+namespace flashclaim {
+namespace {
+
+struct Style {
+  std::string program = "flashclaim";
+  bool json = false;
+};
+Style& style() {
+  static Style instance;
+  return instance;
+}
+
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+bool plain(std::string_view text) {
+  if (text.empty()) return false;
+  for (char c : text)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && std::string_view("-_.:/+@,%").find(c) == std::string_view::npos)
+      return false;
+  return true;
+}
+
+void append(std::string& out, std::string_view key, std::string_view value) {
+  if (style().json) {
+    out += out.empty() ? "{" : ",";
+    append_quoted(out, key);
+    out += ':';
+    append_quoted(out, value);
+    return;
+  }
+  if (!out.empty()) out += ' ';
+  out += key;
+  out += '=';
+  if (plain(value)) {
+    out += value;
+  } else {
+    append_quoted(out, value);
+  }
+}
+
+std::string now_text() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts{};
+  gmtime_r(&now.tv_sec, &parts);
+  char text[32];
+  std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return std::string(text, size) + fmt::format(".{:03}Z", now.tv_nsec / 1000000);
+}
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug: return spdlog::level::debug;
+    case LogLevel::kInfo: return spdlog::level::info;
+    case LogLevel::kWarn: return spdlog::level::warn;
+    case LogLevel::kError: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
+
+}  // namespace
+
+void start_logging(std::string_view program, bool json) {
+  style() = {std::string(program), json};
+  auto logger = spdlog::stderr_logger_mt("flashclaim");
+  logger->set_pattern("%v");
+  logger->flush_on(spdlog::level::info);
+  const char* wanted = std::getenv("FLASHCLAIM_LOG");
+  logger->set_level(wanted ? spdlog::level::from_str(wanted) : spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void log(LogLevel level, std::string_view room, std::string_view event, std::initializer_list<Field> fields) {
+  auto wanted = spdlog_level(level);
+  if (!spdlog::default_logger_raw()->should_log(wanted)) return;
+  std::string line;
+  append(line, "ts", now_text());
+  append(line, "level", kLevelNames[static_cast<int>(level)]);
+  append(line, "program", style().program);
+  append(line, "room", room);
+  append(line, "event", event);
+  for (const Field& field : fields) append(line, field.key, field.value);
+  if (style().json) line += '}';
+  spdlog::default_logger_raw()->log(wanted, spdlog::string_view_t(line.data(), line.size()));
+}
+
+}  // namespace flashclaim

@@ -1,0 +1,59 @@
+// Result<T>: a value or the reason why there is none, with the member names of std::expected.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace flashclaim {
+
+/// kFailure: nothing happened at the other side, as far as can be known, or it said so.
+/// kUnknown: the request was sent and its answer was lost: it may have been carried out. Never treat it as kFailure.
+struct Error {
+  enum class Kind { kFailure, kUnknown };
+  Kind kind = Kind::kFailure;
+  std::string message;
+
+  [[nodiscard]] bool unknown() const { return kind == Kind::kUnknown; }
+};
+
+inline Error failure(std::string message) { return {Error::Kind::kFailure, std::move(message)}; }
+inline Error unknown(std::string message) { return {Error::Kind::kUnknown, std::move(message)}; }
+
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit on purpose
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
+
+  [[nodiscard]] bool has_value() const { return state_.index() == 0; }
+  explicit operator bool() const { return has_value(); }
+  T& value() & { return std::get<0>(state_); }
+  const T& value() const& { return std::get<0>(state_); }
+  T&& value() && { return std::get<0>(std::move(state_)); }
+  T& operator*() & { return value(); }
+  const T& operator*() const& { return value(); }
+  T* operator->() { return &value(); }
+  const T* operator->() const { return &value(); }
+  [[nodiscard]] const Error& error() const { return std::get<1>(state_); }
+
+ private:
+  std::variant<T, Error> state_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)), ok_(false) {}  // NOLINT
+
+  [[nodiscard]] bool has_value() const { return ok_; }
+  explicit operator bool() const { return ok_; }
+  [[nodiscard]] const Error& error() const { return error_; }
+
+ private:
+  Error error_;
+  bool ok_ = true;
+};
+
+}  // namespace flashclaim

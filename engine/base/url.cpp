@@ -1,0 +1,70 @@
+// See url.h.
+#include "engine/base/url.h"
+
+#include <cstdlib>
+
+#include "engine/base/ids.h"
+
+namespace flashclaim {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Url::redacted() const {
+  return scheme + "://" + host + (port ? ':' + std::to_string(port) : std::string()) + '/' + path;
+}
+
+Result<Url> parse_url(std::string_view text) {
+  Url url;
+  auto colon = text.find("://");
+  if (colon == std::string_view::npos || colon == 0) return failure("not a URL: no scheme://");
+  url.scheme = text.substr(0, colon);
+  text.remove_prefix(colon + 3);
+  auto slash = text.find('/');
+  std::string_view authority = text.substr(0, slash);
+  if (slash != std::string_view::npos) url.path = percent_decoded(text.substr(slash + 1));
+  if (auto at = authority.rfind('@'); at != std::string_view::npos) {
+    std::string_view credentials = authority.substr(0, at);
+    authority.remove_prefix(at + 1);
+    auto mark = credentials.find(':');
+    url.user = percent_decoded(credentials.substr(0, mark));
+    if (mark != std::string_view::npos) url.password = percent_decoded(credentials.substr(mark + 1));
+  }
+  auto mark = authority.rfind(':');
+  url.host = authority.substr(0, mark);
+  if (mark != std::string_view::npos) {
+    auto port = parse_number(authority.substr(mark + 1), 65535);
+    if (!port || *port == 0) return failure("a " + url.scheme + " URL with a port that is not 1..65535");
+    url.port = static_cast<int>(*port);
+  }
+  if (url.host.empty()) return failure("a " + url.scheme + " URL without a host");
+  return url;
+}
+
+Result<std::string> require_env(const char* name) {
+  const char* value = std::getenv(name);
+  if (!value || !*value) return failure(std::string(name) + " is not set: run `make up`, then `source .run/env`");
+  return std::string(value);
+}
+
+}  // namespace flashclaim

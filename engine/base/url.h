@@ -1,0 +1,28 @@
+// URLs of the services: redis://, amqp://, http://. Secrets stay out of every message: use redacted().
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+
+namespace flashclaim {
+
+/// `scheme://[user[:password]@]host[:port][/path]`, percent-decoded. A `unix:` path is not supported.
+struct Url {
+  std::string scheme;
+  std::string user;
+  std::string password;
+  std::string host;
+  int port = 0;  ///< 0 when absent
+  std::string path;  ///< without the leading '/'
+
+  [[nodiscard]] std::string redacted() const;  ///< scheme://host:port/path, for logs and errors
+};
+/// The error names what is wrong and never repeats the text (it may hold a password).
+Result<Url> parse_url(std::string_view text);
+
+/// The environment variable's value, or an error that says which variable to set and how (`source .run/env`).
+Result<std::string> require_env(const char* name);
+
+}  // namespace flashclaim
