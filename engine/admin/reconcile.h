@@ -1,0 +1,70 @@
+// Reconcile: the exact difference between Redis and the database, found and mended while the sale runs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace flashclaim::redis {
+class Client;
+}
+namespace flashclaim::postgres {
+class Session;
+}
+
+namespace flashclaim::admin {
+
+using Progress = std::function<void(std::int64_t done, std::int64_t of)>;
+
+struct ReconcileOptions {
+  bool fix = false;
+  bool users = true;     ///< also every user's count
+  int user_chunk = 500;  ///< users in one atomic call
+  Progress progress;     ///< users looked at; may be empty
+};
+
+struct UserDrift {
+  std::int64_t user_id = 0;
+  std::int64_t counted = 0;  ///< what Redis has
+  std::int64_t expected = 0;
+};
+
+enum class ReconcileOutcome {
+  kExact,       ///< no difference
+  kDrift,       ///< a difference was found and left as it is (no fix asked for)
+  kFixed,       ///< found and mended to the unit
+  kMoved,       ///< another fixer or an epoch came between every time: nothing of ours applied to that part; run again
+  kRolledBack,  ///< the database holds entries above Redis' last id: Redis lost data, rebuild the coupon
+  kNotLoaded,   ///< Redis does not hold the coupon, or it is loading: rebuild
+  kNotFound,    ///< neither does the database
+};
+
+struct ReconcileReport {
+  std::int64_t coupon_id = 0;
+  ReconcileOutcome outcome = ReconcileOutcome::kExact;
+  std::int64_t epoch = 0;
+  std::int64_t total = 0;  ///< Redis' totalNum at the snapshot
+  std::int64_t stock = 0;
+  std::int64_t in_flight = 0;          ///< claims in the stream
+  std::int64_t settled = 0;            ///< rows whose entry is not in flight
+  std::int64_t suspect = 0;            ///< marks seen
+  std::int64_t stock_drift = 0;        ///< stock + in_flight + settled - total: above 0 = phantom units
+  std::int64_t inflight_drift = 0;     ///< the field `inflight` minus in_flight
+  std::vector<UserDrift> user_drifts;  ///< the first 1000
+  std::int64_t users_checked = 0;
+  std::int64_t users_drifting = 0;
+};
+
+/// One pass over one coupon. Exact at any time: claims, settlements, restocks and other fixers may run beside it (the
+/// formula counts entries in flight from one atomic snapshot and rows of all other entries up to its last id; a fix
+/// applies only while epoch and fixSeq are those of the snapshot). With `fix`, a mark of suspicion is cleared if no
+/// other came meanwhile. Idempotent. Both sessions belong to the calling thread.
+Result<ReconcileReport> reconcile(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
+                                  const ReconcileOptions& options);
+
+const char* word(ReconcileOutcome outcome);
+
+}  // namespace flashclaim::admin
