@@ -1,0 +1,33 @@
+// The exchange and the queues of the product: their names, their arguments, their declaration.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+
+namespace flashclaim::amqp {
+
+class Connection;
+
+inline constexpr std::string_view kExchange = "promotion.topic";
+inline constexpr std::string_view kRoutingKey = "coupon.receive";
+inline constexpr std::string_view kQueue = "promotion.coupon.receive.queue";
+inline constexpr std::string_view kDeadLetterQueue = "promotion.coupon.receive.dlq";
+/// A message's attempts 1, 2, 3 that failed through its own fault wait this long; after the third it is dead.
+inline constexpr std::array<std::int64_t, 3> kRetryDelaysMs = {1000, 5000, 25000};
+
+/// Headers of a message. kChecksumHeader = checksum(body); kAttemptsHeader = decimal, absent means 0.
+inline constexpr std::string_view kChecksumHeader = "x-checksum";
+inline constexpr std::string_view kAttemptsHeader = "x-attempts";
+
+/// `promotion.coupon.receive.retry.<ms>`. Publish to it through the default exchange ("") with this as routing key.
+std::string retry_queue(std::int64_t delay_ms);
+
+/// Declares everything; may be repeated by anybody at any time. A queue that exists with other arguments (they cannot
+/// be changed) is an error that names it and says what to do.
+Result<void> declare_topology(Connection& connection);
+
+}  // namespace flashclaim::amqp

@@ -1,0 +1,41 @@
+// A stream entry and the message that mirrors it: encoding, strict decoding, checksums.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+
+namespace flashclaim::mirror {
+
+/// One entry of a coupon's stream: the accepted claims of one batch. A claim's index is its user's position.
+struct EntryMessage {
+  std::int64_t coupon_id = 0;
+  std::int64_t epoch = 0;
+  EntryId entry;
+  std::vector<std::int64_t> users;
+
+  bool operator==(const EntryMessage&) const = default;
+  [[nodiscard]] std::string message_id() const;  ///< `<coupon>-<epoch>-<ms>-<seq>`
+  [[nodiscard]] ClaimId claim_id(int index) const { return {coupon_id, epoch, entry, index}; }
+};
+
+/// Most claims in one entry: what one call of the Lua function claim may take.
+inline constexpr std::size_t kClaimsMax = 256;
+
+/// The body: `{"v":1,"couponId":"42","epoch":1,"entryId":"…","claims":[{"claimId":"…","userId":"7","index":0}]}`.
+std::string encode(const EntryMessage& message);
+
+/// Strict: the checksum must be that of the body, every field present once with its exact type and no other field,
+/// claim ids must agree with the rest, indices run from 0. The error says what is wrong and repeats no more than a
+/// field's name.
+Result<EntryMessage> decode(std::string_view body, std::string_view body_checksum);
+
+/// A stream entry's fields (`e`, `u`, `h`) as Redis returned them; verifies the checksum.
+Result<EntryMessage> parse_entry(std::int64_t coupon_id, EntryId entry, std::string_view epoch, std::string_view users,
+                                 std::string_view entry_checksum);
+
+}  // namespace flashclaim::mirror
