@@ -1,0 +1,26 @@
+// A listening address, `host:port`.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+
+namespace flashclaim::http {
+
+struct Address {
+  std::string host;  ///< an IPv4 or IPv6 literal
+  int port = 0;      ///< 0: the kernel chooses
+
+  [[nodiscard]] std::string text() const;
+};
+/// `127.0.0.1:8080` or `[::1]:8080`. Names are not resolved.
+Result<Address> parse_address(std::string_view text);
+
+enum class PortSharing { kExclusive, kShared };
+/// A non-blocking listening socket; kShared sets SO_REUSEPORT: one listener per thread on the same port. The error is a
+/// sentence that names the address and what to do. The caller owns the descriptor.
+Result<int> listen_on(const Address& address, PortSharing sharing);
+int bound_port(int fd);
+
+}  // namespace flashclaim::http

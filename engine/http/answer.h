@@ -1,0 +1,53 @@
+// What an HTTP answer consists of, and its bytes. No request reaches an answer but for the checked X-Request-Id.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace flashclaim::http {
+
+enum class Status {
+  kOk = 200,
+  kAccepted = 202,
+  kNoContent = 204,
+  kBadRequest = 400,
+  kUnauthorized = 401,
+  kNotFound = 404,
+  kMethodNotAllowed = 405,
+  kConflict = 409,
+  kGone = 410,
+  kPayloadTooLarge = 413,
+  kTooManyRequests = 429,
+  kHeadersTooLarge = 431,
+  kInternal = 500,
+  kUnavailable = 503,
+};
+
+inline constexpr std::string_view kJson = "application/json";
+inline constexpr std::string_view kProblemJson = "application/problem+json";
+inline constexpr std::string_view kText = "text/plain; charset=utf-8";
+
+/// Views: they need to live only until Server::answer returns.
+struct Answer {
+  Status status = Status::kOk;
+  std::string_view content_type = kJson;
+  std::string_view headers;  ///< further header lines, each ended by CRLF
+  std::string_view body;
+};
+
+/// What the connection adds to an answer.
+struct Envelope {
+  std::string_view date;        ///< IMF-fixdate
+  std::string_view request_id;  ///< already checked
+  bool close = false;           ///< say `Connection: close`
+  bool omit_body = false;       ///< HEAD: the headers of the body, without it
+};
+
+/// Appends the answer's bytes.
+void append_answer(std::string& out, const Answer& answer, const Envelope& envelope);
+
+/// The current time as an IMF-fixdate (`Tue, 24 Nov 2026 09:00:00 GMT`).
+std::string http_date(std::int64_t unix_seconds);
+
+}  // namespace flashclaim::http

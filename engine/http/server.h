@@ -1,0 +1,87 @@
+// The HTTP/1.1 server of one loop: accepts, parses strictly, answers in order, writes once per connection and turn.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/http/address.h"
+#include "engine/http/answer.h"
+#include "engine/http/problem.h"
+#include "engine/http/request.h"
+
+namespace flashclaim::loop {
+class Loop;
+}
+
+namespace flashclaim::http {
+
+/// A request that is owed an answer. Plain numbers: it may outlive its connection, the answer then goes nowhere.
+struct Exchange {
+  std::uint32_t connection = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t sequence = 0;
+};
+
+/// Called in the loop's thread. Every request is answered exactly once, by Server::answer, at once or later.
+class Handler {
+ public:
+  virtual void handle(const Request& request, Exchange exchange) noexcept = 0;
+
+ protected:
+  ~Handler() = default;
+};
+
+struct Limits {
+  std::size_t header_bytes = 8192;  ///< request line and headers; more: 431
+  std::size_t body_bytes = 4096;    ///< more: 413
+  std::size_t pipeline = 64;        ///< requests owed per connection; more wait unread
+  std::size_t connections = 20000;  ///< more: 503 BUSY and closed
+  int request_ms = 10000;           ///< from the first byte of a request to its last: a drip does not stretch it
+  int idle_ms = 60000;              ///< between requests
+  int write_ms = 10000;             ///< for a client that does not read its answers
+};
+
+/// Written by the loop's thread only, read by any.
+struct ServerCounters {
+  std::atomic<std::uint64_t> requests{0};
+  std::atomic<std::uint64_t> malformed{0};
+  std::atomic<std::uint64_t> accepted{0};
+  std::atomic<std::uint64_t> turned_away{0};
+  std::atomic<std::uint64_t> timed_out{0};
+  std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> answers_1xx_5xx[6]{};  ///< by the first digit of the status
+};
+
+class Server {
+ public:
+  /// The handler must outlive the server. The loop's thread makes, uses and destroys it.
+  Server(loop::Loop& loop, Handler& handler, const Limits& limits = {});
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  Result<void> listen(const Address& address, PortSharing sharing);
+  [[nodiscard]] int port() const;
+
+  /// False when the client is gone: the answer was dropped.
+  bool answer(Exchange exchange, const Answer& answer);
+  bool refuse(Exchange exchange, Problem problem, std::string_view allow = {});
+
+  /// Draining: no new connections; idle ones are closed, the others after their answers (`Connection: close`).
+  void drain();
+  /// Closes what is left, answered or not.
+  void close_all();
+  [[nodiscard]] std::size_t connections() const;
+  [[nodiscard]] std::size_t owed() const;  ///< answers
+  [[nodiscard]] const ServerCounters& counters() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flashclaim::http

@@ -1,0 +1,101 @@
+// The Redis connection of one loop (hiredis async underneath): deadlines, bounds, reconnect with back-off, and one rule:
+// what was sent and not answered is unknown, and is never sent again.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+
+struct redisReply;
+
+namespace flashclaim::loop {
+class Loop;
+}
+
+namespace flashclaim::redis {
+
+/// A view of a reply; valid inside Call::answered only.
+class ReplyView {
+ public:
+  enum class Kind { kNil, kText, kInteger, kArray, kError };
+  explicit ReplyView(const redisReply* reply) : reply_(reply) {}
+
+  [[nodiscard]] Kind kind() const;
+  [[nodiscard]] std::string_view text() const;  ///< strings, statuses and errors; else empty
+  [[nodiscard]] std::int64_t integer() const;   ///< integers; else 0
+  [[nodiscard]] std::size_t size() const;       ///< arrays; else 0
+  [[nodiscard]] ReplyView operator[](std::size_t i) const;  ///< i < size()
+
+ private:
+  const redisReply* reply_;
+};
+
+/// Waits for the answer to one command. Owned by the caller; must live until one of the two was called: exactly one is,
+/// exactly once, in the loop's thread, never from inside send().
+class Call {
+ public:
+  virtual void answered(const ReplyView& reply) noexcept = 0;
+  /// The command was sent and its answer is lost (deadline, connection): it may have been carried out.
+  virtual void lost() noexcept = 0;
+
+ protected:
+  ~Call() = default;
+};
+
+enum class Sent {
+  kYes,
+  kDisconnected,  ///< nothing was sent
+  kFull,          ///< nothing was sent: a bound was reached
+};
+
+struct AsyncOptions {
+  int deadline_ms = 3000;   ///< for the answer to a command; then the connection is given up
+  int connect_ms = 2000;    ///< to connect, authenticate and be told that the data set is loaded
+  int backoff_min_ms = 50;  ///< doubles up to the maximum, jittered
+  int backoff_max_ms = 2000;
+  std::size_t commands_max = 4096;
+  std::size_t bytes_max = 8 << 20;  ///< not yet written to the socket
+};
+
+/// Written by the loop's thread only, read by any.
+struct AsyncCounters {
+  std::atomic<std::uint64_t> commands{0};
+  std::atomic<std::uint64_t> lost{0};
+  std::atomic<std::uint64_t> full{0};
+  std::atomic<std::uint64_t> connects{0};
+  std::atomic<std::uint64_t> disconnects{0};
+  std::atomic<bool> ready{false};
+};
+
+class AsyncClient {
+ public:
+  /// `redis_url`: redis://[user[:password]@]host[:port][/db]. A host name is resolved here, once, blocking; an error is a
+  /// URL that cannot be used. Connecting starts when the loop runs and goes on for ever.
+  static Result<std::unique_ptr<AsyncClient>> create(loop::Loop& loop, const std::string& redis_url,
+                                                     const AsyncOptions& options = {});
+  /// Calls in flight are told `lost`.
+  ~AsyncClient();
+  AsyncClient(const AsyncClient&) = delete;
+  AsyncClient& operator=(const AsyncClient&) = delete;
+
+  /// `command` is RESP, copied. Replies come in the order of sending.
+  [[nodiscard]] Sent send(std::string_view command, Call& call);
+  [[nodiscard]] bool ready() const;
+  [[nodiscard]] std::size_t in_flight() const;
+  [[nodiscard]] const AsyncCounters& counters() const;
+
+ private:
+  struct State;
+  explicit AsyncClient(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Appends one command as RESP: resp(out, {"FCALL_RO", "coupon_view", ...}).
+void append_resp(std::string& out, std::initializer_list<std::string_view> words);
+
+}  // namespace flashclaim::redis
