@@ -1,0 +1,119 @@
+// The blocking Redis client of admin, mirror and consumer: owning replies, pipelining, an honest "unknown" on a lost answer.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+
+struct redisContext;
+struct redisReply;
+
+namespace flashclaim::redis {
+
+using Milliseconds = std::chrono::milliseconds;
+
+enum class ReplyKind { kNil, kString, kStatus, kInteger, kArray, kError };
+
+/// A reply that somebody else owns (a Reply, or hiredis during an async callback). Every member is safe on any kind and
+/// on a null pointer: a wrong kind reads as nil, "", 0 or an empty array.
+class ReplyView {
+ public:
+  explicit ReplyView(const redisReply* raw = nullptr) : raw_(raw) {}
+
+  [[nodiscard]] ReplyKind kind() const;
+  [[nodiscard]] bool is_error() const { return kind() == ReplyKind::kError; }
+  [[nodiscard]] bool is_nil() const { return kind() == ReplyKind::kNil; }
+  /// The bytes of a string, status or error. Lives as long as the owner of the reply.
+  [[nodiscard]] std::string_view text() const;
+  /// The value of an integer reply.
+  [[nodiscard]] std::int64_t integer() const;
+  /// The number of elements of an array.
+  [[nodiscard]] std::size_t size() const;
+  /// The element, or nil beyond the end.
+  ReplyView operator[](std::size_t index) const;
+  /// The first word of an error reply (`OOM`, `ARGUMENT`, `DAMAGED` …), else "".
+  [[nodiscard]] std::string_view error_code() const;
+
+ private:
+  const redisReply* raw_;
+};
+
+/// A reply that owns its memory; move only. The views of it die with it.
+class Reply {
+ public:
+  explicit Reply(redisReply* raw = nullptr) : raw_(raw) {}
+
+  [[nodiscard]] ReplyView view() const { return ReplyView(raw_.get()); }
+  [[nodiscard]] ReplyKind kind() const { return view().kind(); }
+  [[nodiscard]] bool is_error() const { return view().is_error(); }
+  [[nodiscard]] bool is_nil() const { return view().is_nil(); }
+  [[nodiscard]] std::string_view text() const { return view().text(); }
+  [[nodiscard]] std::int64_t integer() const { return view().integer(); }
+  [[nodiscard]] std::size_t size() const { return view().size(); }
+  ReplyView operator[](std::size_t index) const { return view()[index]; }
+  [[nodiscard]] std::string_view error_code() const { return view().error_code(); }
+
+ private:
+  struct Free {
+    void operator()(redisReply* raw) const noexcept;
+  };
+  std::unique_ptr<redisReply, Free> raw_;
+};
+
+/// One connection, used by one thread, blocking. Movable.
+///
+/// Errors: before a command is sent, kFailure. Once it may have been sent and the answer did not come (timeout, reset),
+/// kUnknown, the connection is closed, and connected() is false until reconnect(). Nothing is ever sent twice.
+/// An error *reply* is an answer: a Reply of kind kError; `ok()` turns it into a failure.
+class Client {
+ public:
+  /// Connects, authenticates and selects the database of `redis://[[user]:password@]host[:port][/db]`. `timeout` bounds
+  /// the connecting and each later read and write: a blocking command (XREADGROUP BLOCK) must wait for less.
+  /// Ignores SIGPIPE for the whole process, as hiredis writes without MSG_NOSIGNAL.
+  static Result<Client> connect(const std::string& redis_url, Milliseconds timeout);
+
+  /// Sends one command and waits for its reply. Precondition: no reply of append() is owed.
+  Result<Reply> command(std::span<const std::string_view> argv);
+  Result<Reply> command(std::initializer_list<std::string_view> argv);
+  Result<Reply> command(const std::vector<std::string>& argv);
+
+  /// Pipelining: queues a command without waiting. Every append() is answered by exactly one read(), in order; after a
+  /// loss the answers that were owed are kUnknown, those appended later kFailure.
+  void append(std::span<const std::string_view> argv);
+  void append(std::initializer_list<std::string_view> argv);
+  void append(const std::vector<std::string>& argv);
+  Result<Reply> read();
+
+  [[nodiscard]] bool connected() const { return context_ != nullptr; }
+  /// Drops the connection, if any, with all answers owed, and connects anew. No waiting between attempts: back-off is
+  /// the caller's.
+  Result<void> reconnect();
+  /// Closes at once; answers owed become kUnknown.
+  void close();
+
+ private:
+  struct Free {
+    void operator()(redisContext* context) const noexcept;
+  };
+  Client() = default;
+  Error lose(std::string_view what);
+
+  std::string url_;
+  Milliseconds timeout_{};
+  std::unique_ptr<redisContext, Free> context_;
+  std::size_t owed_ = 0;    ///< appended on the living connection, not read yet
+  std::size_t lost_ = 0;    ///< owed when a connection was lost: read() answers kUnknown
+  std::size_t unsent_ = 0;  ///< appended without a connection: read() answers kFailure
+};
+
+/// An error reply becomes a failure with the server's text; everything else passes.
+Result<Reply> ok(Result<Reply> reply);
+
+}  // namespace flashclaim::redis

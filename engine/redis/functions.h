@@ -1,0 +1,245 @@
+// Typed calls of the Lua library `flashclaim`: the one place in C++ that knows its arguments, replies and words.
+//
+// All calls run on the thread of the Client. A failure whose message begins with ARGUMENT is a bug of ours, one with
+// DAMAGED a key that a person must look at (`is_damaged`); both mean that nothing was changed. kUnknown means that the
+// call may have been carried out: all but `claim` are safe to repeat.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/redis/client.h"
+#include "engine/redis/keys.h"
+
+namespace flashclaim::redis {
+
+/// The library found a key of the wrong type or with garbage in it, and changed nothing.
+bool is_damaged(const Error& error);
+
+// ---- claim -------------------------------------------------------------------------------------------------------
+
+enum class Verdict {
+  kAccepted,
+  kReplayed,
+  kNotStarted,
+  kPaused,
+  kEnded,
+  kLimitReached,
+  kSoldOut,
+  kBusy,
+  kNotReady,
+  kNoCoupon,
+};
+std::string_view word(Verdict verdict);
+std::optional<Verdict> parse_verdict(std::string_view word);
+
+inline constexpr std::size_t kClaimBatchMax = 256;
+
+/// One claim of a batch: the user and, unless empty, the Idempotency-Key: 1..64 of [A-Za-z0-9_-] (see idempotency_key_fits).
+struct ClaimRequest {
+  std::int64_t user_id = 0;
+  std::string_view idempotency_key;
+};
+bool idempotency_key_fits(std::string_view key);
+
+struct ClaimVerdict {
+  Verdict verdict = Verdict::kNotReady;
+  ClaimId claim;  ///< of kAccepted (new) and kReplayed (the one accepted before); else meaningless
+};
+
+/// The FCALL of 1..kClaimBatchMax claims of one coupon, for the async connection; parse its reply with parse_claim_reply.
+std::vector<std::string> claim_command(const CouponKeys& keys, std::span<const ClaimRequest> claims);
+/// Fills `verdicts` (cleared first), one for each of the `asked` claims in order. An error reply or a malformed one is a
+/// failure: error replies of this function mean that nothing was accepted.
+Result<void> parse_claim_reply(ReplyView reply, std::int64_t coupon_id, std::size_t asked,
+                               std::vector<ClaimVerdict>& verdicts);
+/// Blocking form of the two. Never repeat it after kUnknown without an Idempotency-Key.
+Result<std::vector<ClaimVerdict>> claim(Client& client, std::int64_t coupon_id, std::span<const ClaimRequest> claims);
+
+// ---- finish ------------------------------------------------------------------------------------------------------
+
+/// A claim that the database refused; `reason` is its outcome's word (over_limit, out_of_stock, stale_epoch,
+/// unknown_coupon, rejected).
+struct Refused {
+  int index = 0;
+  std::string reason;
+};
+
+/// All `claims` claims of the entry have final outcomes in the database: settled, except `refused` (increasing index).
+struct FinishCall {
+  std::int64_t coupon_id = 0;
+  std::int64_t epoch = 0;
+  EntryId entry;
+  int claims = 0;
+  bool fresh = false;  ///< at least one claim was decided just now, not by an earlier delivery
+  std::vector<Refused> refused;
+};
+
+enum class FinishReply {
+  kFinished,  ///< this call removed the entry and compensated
+  kAbsent,    ///< the entry is gone: finished before (with fresh: the coupon is marked suspect)
+  kBeyond,    ///< Redis never gave out this id: it lost data (the coupon is marked suspect)
+  kMismatch,  ///< another epoch, number of claims or index: nothing changed, the entry is unfinished
+  kNoCoupon,  ///< Redis does not know the coupon
+};
+std::string_view word(FinishReply reply);
+
+/// Idempotent: repeat after kUnknown.
+Result<FinishReply> finish(Client& client, const FinishCall& call);
+/// Pipelined form: every append_finish is answered by one read_finish, in order.
+void append_finish(Client& client, const FinishCall& call);
+Result<FinishReply> read_finish(Client& client);
+
+// ---- state -------------------------------------------------------------------------------------------------------
+
+/// What Redis is told about a coupon: absolute values, `version` decides which is newer. Times in epoch milliseconds.
+struct CouponSettings {
+  std::int64_t coupon_id = 0;
+  std::int64_t epoch = 0;
+  std::int64_t version = 0;
+  std::string status;  ///< issuing, paused, ended
+  std::string name;
+  std::int64_t total = 0;
+  std::int64_t user_limit = 0;
+  std::int64_t begin_ms = 0;
+  std::int64_t end_ms = 0;
+  std::int64_t max_inflight = 0;
+};
+
+enum class ApplyReply {
+  kApplied,
+  kOld,        ///< this version or a newer one was applied before: a success
+  kNotReady,   ///< the server lost its data (no marker)
+  kNotLoaded,  ///< Redis does not know the coupon and `create` was not given: rebuild
+  kLoading,    ///< a rebuild is under way
+  kShort,      ///< a cut below what is left: not applied
+  kEpoch,      ///< another epoch than Redis': not applied
+};
+std::string_view word(ApplyReply reply);
+/// `create`: the coupon may be new to Redis; stock becomes total. An existing stock is never set.
+Result<ApplyReply> apply_state(Client& client, const CouponSettings& settings, bool create);
+
+struct CouponView {
+  std::string status;  ///< issuing, paused, ended; issuing past its end reads ended
+  std::string name;
+  std::int64_t begin_ms = 0;
+  std::int64_t end_ms = 0;
+  std::int64_t now_ms = 0;  ///< the clock of Redis, which judges the window
+  std::int64_t total = 0;
+  std::int64_t left = 0;  ///< never negative
+  std::int64_t user_limit = 0;
+  std::int64_t mine = 0;  ///< claims that the asked user holds; 0 when none was asked
+  std::int64_t version = 0;
+};
+enum class ViewState { kFound, kNoCoupon, kNotReady };
+/// The FCALL of coupon_view, for the async connection; user_id 0 = no user.
+std::vector<std::string> coupon_view_command(const CouponKeys& keys, std::int64_t user_id);
+/// kFound fills `view`.
+Result<ViewState> parse_coupon_view(ReplyView reply, CouponView& view);
+Result<ViewState> coupon_view(Client& client, std::int64_t coupon_id, std::int64_t user_id, CouponView& view);
+
+enum class ClaimState { kPending, kSettled, kRefused, kNone, kNotReady };
+struct ClaimView {
+  ClaimState state = ClaimState::kNone;
+  std::int64_t user_id = 0;  ///< of kPending, kSettled, kRefused
+  std::string reason;        ///< of kRefused
+};
+/// The FCALL of claim_view, for the async connection. kNone: neither in flight nor finished lately: ask the database.
+std::vector<std::string> claim_view_command(const ClaimId& claim);
+Result<ClaimView> parse_claim_view(ReplyView reply);
+Result<ClaimView> claim_view(Client& client, const ClaimId& claim);
+
+// ---- reconcile ---------------------------------------------------------------------------------------------------
+
+struct EntryInFlight {
+  EntryId entry;
+  std::int64_t claims = 0;
+};
+/// One atomic look at a coupon.
+struct Snapshot {
+  std::int64_t epoch = 0;
+  std::int64_t version = 0;
+  std::int64_t fix_seq = 0;
+  std::int64_t suspect = 0;  ///< number of marks since the last fix; 0 = none
+  std::int64_t stock = 0;    ///< may be negative after a fix
+  std::int64_t total = 0;
+  std::int64_t inflight = 0;  ///< what the hash counts; the truth is the sum over `entries`
+  EntryId last;               ///< the highest id that the stream ever gave out
+  std::vector<EntryInFlight> entries;
+};
+/// nullopt: Redis does not know the coupon.
+Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id);
+
+enum class FixReply { kFixed, kMoved };
+std::string_view word(FixReply reply);
+/// Adds the deltas if epoch and fix_seq are still those of the snapshot, else kMoved and nothing changed. After kUnknown
+/// take a new snapshot: fix_seq tells whether it was carried out.
+Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Snapshot& seen, std::int64_t stock_delta,
+                               std::int64_t inflight_delta);
+
+struct UserInFlight {
+  EntryId entry;
+  std::int64_t user_id = 0;
+};
+struct UserCounts {
+  std::int64_t epoch = 0;
+  std::int64_t fix_seq = 0;
+  EntryId last;
+  std::vector<std::int64_t> counts;     ///< in the order of the users asked; 0 when missing
+  std::vector<UserInFlight> in_flight;  ///< one for each claim in flight of these users
+};
+inline constexpr std::size_t kUserChunkMax = 1000;
+/// At most kUserChunkMax users a call. nullopt: Redis does not know the coupon.
+Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id,
+                                              std::span<const std::int64_t> users);
+struct UserDelta {
+  std::int64_t user_id = 0;
+  std::int64_t delta = 0;
+};
+Result<FixReply> user_counts_fix(Client& client, std::int64_t coupon_id, std::int64_t epoch, std::int64_t fix_seq,
+                                 std::span<const UserDelta> deltas);
+
+// ---- rebuild (freeze, drain, begin, clear and load, open) ----------------------------------------------------------
+
+/// Claims answer NOT_READY from now on; returns the number of entries that are still to be drained.
+Result<std::int64_t> rebuild_freeze(Client& client, std::int64_t coupon_id);
+enum class BeginReply { kBegun, kNotLoading, kNotDrained, kEpoch };
+std::string_view word(BeginReply reply);
+Result<BeginReply> rebuild_begin(Client& client, std::int64_t coupon_id, std::int64_t new_epoch);
+/// The next three are false when the coupon is not loading at that epoch (somebody else rebuilds): nothing changed.
+/// At most kUserChunkMax keys or users a call.
+Result<bool> rebuild_clear_users(Client& client, std::int64_t coupon_id, std::int64_t epoch,
+                                 std::span<const std::string> user_keys);
+Result<bool> rebuild_load_stock(Client& client, std::int64_t coupon_id, std::int64_t epoch, std::int64_t stock);
+struct UserCount {
+  std::int64_t user_id = 0;
+  std::int64_t count = 0;
+};
+Result<bool> rebuild_load_users(Client& client, std::int64_t coupon_id, std::int64_t epoch,
+                                std::span<const UserCount> counts);
+enum class OpenReply { kOpen, kRefused, kNotReady };
+std::string_view word(OpenReply reply);
+Result<OpenReply> rebuild_open(Client& client, const CouponSettings& settings);
+
+// ---- marks and the end of life -------------------------------------------------------------------------------------
+
+/// This Redis holds what it should: claims of unknown coupons answer NO_COUPON instead of NOT_READY.
+Result<void> mark_ready(Client& client);
+/// Before the DLQ publish. False: the entry is not in the stream.
+Result<bool> mark_dead(Client& client, std::int64_t coupon_id, EntryId entry);
+Result<void> unmark_dead(Client& client, std::int64_t coupon_id, EntryId entry);
+/// False: Redis does not know the coupon.
+Result<bool> mark_suspect(Client& client, std::int64_t coupon_id);
+/// True when the coupon is over and its stream empty: it left `coupon:issuing`.
+Result<bool> retire_coupon(Client& client, std::int64_t coupon_id);
+enum class PurgeReply { kPurged, kNotEnded, kNotEmpty };
+std::string_view word(PurgeReply reply);
+Result<PurgeReply> purge_coupon(Client& client, std::int64_t coupon_id);
+
+}  // namespace flashclaim::redis
