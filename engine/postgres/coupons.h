@@ -1,0 +1,119 @@
+// The life of a coupon in the database: every change allocates version + 1 in the transaction of its coupon_event row.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/postgres/session.h"
+
+namespace flashclaim::postgres {
+
+enum class CouponStatus { kDraft, kIssuing, kPaused, kEnded, kPurged };
+std::string_view word(CouponStatus status);
+std::optional<CouponStatus> parse_coupon_status(std::string_view word);
+
+/// The row as it is. Redis is told `target_total` (its totalNum); PostgreSQL holds settlements to `total_num`. They
+/// differ only while a cut is under way (target_total < total_num).
+struct CouponState {
+  std::int64_t id = 0;
+  std::string name;
+  CouponStatus status = CouponStatus::kDraft;
+  std::int64_t epoch = 1;
+  std::int64_t version = 0;
+  std::int64_t publish_version = 0;  ///< the version that the publish allocated; 0 = never published
+  std::int64_t total_num = 0;
+  std::int64_t target_total = 0;
+  std::int64_t issue_num = 0;  ///< settled claims
+  std::int64_t user_limit = 1;
+  std::int64_t begin_ms = 0;  ///< epoch milliseconds
+  std::int64_t end_ms = 0;    ///< epoch milliseconds, exclusive
+  std::int64_t max_inflight = 0;
+
+  /// apply_state may create the coupon in Redis: nothing has happened since the publish itself.
+  [[nodiscard]] bool may_create() const { return issue_num == 0 && publish_version > 0 && version == publish_version; }
+};
+
+/// The answer of an operation. Only kApplied allocated a version. A duplicate is kUnchanged, and a success.
+enum class Verdict {
+  kApplied,
+  kUnchanged,    ///< it is so already: nothing written
+  kNotFound,     ///< no such coupon (or purged, for everything but purge)
+  kExists,       ///< create: the id is taken, now or by a purged coupon (ids are never used again), with other values
+  kWrongStatus,  ///< the state machine has no such step from here
+  kMoved,        ///< complete_cut: another operation came between
+  kBelowIssued,  ///< a total below issue_num
+  kShrinks,      ///< an earlier end or a lower user limit: users may have been told otherwise
+};
+std::string_view word(Verdict verdict);
+constexpr bool is_success(Verdict verdict) { return verdict == Verdict::kApplied || verdict == Verdict::kUnchanged; }
+
+struct Operated {
+  Verdict verdict = Verdict::kNotFound;
+  CouponState state;  ///< after the operation; only `id` is set when the coupon is not there
+};
+
+struct NewCoupon {
+  std::int64_t id = 0;
+  std::string name;  ///< 1..200 characters
+  std::int64_t total_num = 0;
+  std::int64_t user_limit = 1;
+  std::int64_t begin_ms = 0;
+  std::int64_t end_ms = 0;
+  std::int64_t max_inflight = 2'000'000;
+};
+/// A draft with epoch 1 and version 1. Values outside their limits are kData (a named CHECK constraint). With the same
+/// values as a coupon that is there: kUnchanged.
+SqlResult<Operated> create_coupon(Session& session, const NewCoupon& coupon);
+
+/// publish: draft -> issuing. pause: issuing -> paused. resume: paused -> issuing. end: draft, issuing, paused ->
+/// ended.
+enum class Operation { kPublish, kPause, kResume, kEnd };
+std::string_view word(Operation operation);
+SqlResult<Operated> operate_coupon(Session& session, std::int64_t id, Operation operation);
+
+struct CouponChanges {
+  std::optional<std::string> name;
+  std::optional<std::int64_t> total;  ///< becomes target_total; total_num at once only when it grows
+  std::optional<std::int64_t> user_limit;
+  std::optional<std::int64_t> end_ms;
+  std::optional<std::int64_t> max_inflight;
+};
+/// A raise (total above total_num) lifts both totals; a cut lowers target_total only and waits for complete_cut; a
+/// total equal to total_num takes a cut back. Not for an ended coupon (kWrongStatus). Without any difference:
+/// kUnchanged.
+SqlResult<Operated> update_coupon(Session& session, std::int64_t id, const CouponChanges& changes);
+
+/// total_num = target_total, once what Redis had in flight at `version` is finished. `version` is what the caller read
+/// before it began to wait: kMoved when the coupon's version is another by now. kUnchanged when there is no cut.
+SqlResult<Operated> complete_cut(Session& session, std::int64_t id, std::int64_t version);
+
+/// epoch + 1, before the data of a Redis that lost it are loaded again. From now on claims of the old epoch are refused
+/// as stale_epoch. Not for a coupon that was never published (kWrongStatus).
+SqlResult<Operated> begin_rebuild(Session& session, std::int64_t id);
+
+/// ended -> purged: leaves the coupon's row as a tombstone, then deletes its claims and refusals in bounded statements.
+/// The caller has seen that the stream is empty. May be repeated after any error: it goes on where it was.
+SqlResult<Operated> purge_coupon(Session& session, std::int64_t id);
+
+/// nullopt: no such coupon. A purged one is returned with status kPurged.
+SqlResult<std::optional<CouponState>> coupon_state(Session& session, std::int64_t id);
+/// In id order, ids above `after_id`, at most `limit`; without purged ones. `status` narrows it.
+SqlResult<std::vector<CouponState>> list_coupons(Session& session, std::int64_t after_id, int limit,
+                                                 std::optional<CouponStatus> status = std::nullopt);
+/// True when any coupon was ever published (a purged one counts): such a database may not meet an empty Redis unawares.
+SqlResult<bool> ever_published(Session& session);
+
+struct CouponEvent {
+  std::int64_t version = 0;
+  std::string operation;  ///< create, publish, pause, resume, end, update, complete_cut, rebuild, purge
+  std::string actor;      ///< the application_name of the session that did it
+  std::int64_t at_ms = 0;
+  CouponState state;  ///< as it became (issue_num as it was then)
+};
+/// The last `limit` operations, newest first.
+SqlResult<std::vector<CouponEvent>> coupon_events(Session& session, std::int64_t id, int limit);
+
+}  // namespace flashclaim::postgres
