@@ -1,16 +1,28 @@
 #!/usr/bin/env bash
 # Starts, stops and probes one private Redis, RabbitMQ or PostgreSQL in a folder of its own, on loopback.
 #   service.sh start|stop|kill|status redis|rabbitmq|postgres DIR PORT
-# RabbitMQ also takes PORT+1 (distribution) and PORT+2 (epmd). `start` is idempotent and returns when the service answers.
+#   service.sh ctl rabbitmq DIR PORT WORD...      (the broker's own rabbitmqctl)
+# RabbitMQ also takes PORT+1 (distribution) and PORT+2 (epmd). `start` returns when the service answers and does nothing
+# when it runs; `kill` is kill -9; `status` prints the pid, or exits 1. REDIS_EXTRA and POSTGRES_EXTRA add server options.
 set -euo pipefail
-usage() { sed -n '2,4p' "$0" >&2; exit 2; }
-[ $# -eq 4 ] || usage
+usage() { sed -n '2,6p' "$0" >&2; exit 2; }
+[ $# -ge 4 ] || usage
 verb=$1 service=$2 dir=$3 port=$4
+shift 4
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
+home=$dir # the folder that the server works in
 
-alive() { [ -s "$1" ] && kill -0 "$(head -n1 "$1" | tr -d ' ')" 2>/dev/null; }
-wait_gone() { for _ in $(seq 300); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+# A pid file may outlive its process and the number may be another's: ours is the one that works in our folder.
+running_pid() {
+  local pid
+  pid=$(head -n 1 "$1" 2>/dev/null | tr -d ' ') && [ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$home" ] && printf '%s\n' "$pid"
+}
+wait_gone() { for _ in $(seq 600); do running_pid "$1" >/dev/null || return 0; sleep 0.1; done; return 1; }
+kill_pid_file() {
+  local pid
+  if pid=$(running_pid "$1"); then kill -9 "$pid"; wait_gone "$1" || true; fi
+}
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 refuse_taken_port() {
   for p in "$@"; do
@@ -20,41 +32,69 @@ refuse_taken_port() {
     fi
   done
 }
+failed_start() { # service, log...
+  echo "$1 did not start; the end of ${*: -1}:" >&2
+  tail -n 8 "${@:2}" >&2 || true
+  exit 1
+}
 
 # --- Redis
+redis_pid_file=$dir/redis.pid
+redis_answers() { [ "$(redis-cli -p "$port" ping 2>/dev/null)" = PONG ]; }
 redis_start() {
-  alive "$dir/redis.pid" && redis-cli -p "$port" ping >/dev/null 2>&1 && return 0
-  refuse_taken_port "$port"
+  if running_pid "$redis_pid_file" >/dev/null; then redis_answers && return 0; else refuse_taken_port "$port"; fi
   # shellcheck disable=SC2086
-  redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$dir/redis.pid" \
-    --logfile "$dir/redis.log" --appendonly yes --appendfsync always --maxmemory-policy noeviction \
-    --save '' --auto-aof-rewrite-min-size 256mb --no-appendfsync-on-rewrite no ${REDIS_EXTRA:-} >/dev/null
-  for _ in $(seq 600); do
-    [ "$(redis-cli -p "$port" ping 2>/dev/null)" = PONG ] && return 0
+  running_pid "$redis_pid_file" >/dev/null ||
+    redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$redis_pid_file" \
+      --logfile "$dir/redis.log" --appendonly yes --appendfsync always --maxmemory-policy noeviction \
+      --save '' --auto-aof-rewrite-min-size 256mb --no-appendfsync-on-rewrite no ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
+    failed_start Redis "$dir/start.log"
+  for _ in $(seq 1200); do
+    redis_answers && return 0
     sleep 0.05
   done
-  echo "Redis did not start: see $dir/redis.log" >&2; tail -n 5 "$dir/redis.log" >&2; exit 1
+  failed_start Redis "$dir/redis.log"
 }
 redis_stop() {
-  alive "$dir/redis.pid" || return 0
-  local pid; pid=$(cat "$dir/redis.pid"); kill "$pid"; wait_gone "$pid" || kill -9 "$pid"; rm -f "$dir/redis.pid"
+  local pid
+  pid=$(running_pid "$redis_pid_file") || return 0
+  kill "$pid"
+  wait_gone "$redis_pid_file" || kill -9 "$pid"
 }
-redis_pid() { cat "$dir/redis.pid" 2>/dev/null; }
+redis_kill() { kill_pid_file "$redis_pid_file"; }
 
-# --- RabbitMQ: the server itself, not Debian's wrapper (which wants the rabbitmq user or systemd).
+# --- RabbitMQ: the server itself, not Debian's wrapper (which wants the rabbitmq user or systemd). epmd, which would
+# outlive the broker, is ours too, with a pid of its own.
+rabbitmq_pid_file=$dir/rabbitmq.pid
 rabbit_env() {
   export HOME="$dir" RABBITMQ_NODENAME="flashclaim$port@localhost" RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT=$((port + 1)) \
     ERL_EPMD_PORT=$((port + 2)) ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_MNESIA_BASE="$dir/mnesia" RABBITMQ_LOG_BASE="$dir/log" \
-    RABBITMQ_PID_FILE="$dir/rabbitmq.pid" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
+    RABBITMQ_PID_FILE="$dir/server.pid" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
     RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 \
+    RABBITMQ_ALLOW_INPUT=1 RABBITMQ_SERVER_START_ARGS=-noinput \
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
 }
+# The broker opens its port last; it is up when it answers the protocol header with a frame on channel 0.
+rabbitmq_answers() {
+  local frame
+  exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
+  printf 'AMQP\0\0\11\1' >&3
+  frame=$(timeout 5 head -c 1 <&3 | od -An -tu1) || frame=''
+  exec 3>&-
+  [ "${frame//[[:space:]]/}" = 1 ]
+} 2>/dev/null
 rabbitmq_start() {
   rabbit_env
-  if alive "$dir/rabbitmq.pid" && port_taken "$port"; then return 0; fi
-  refuse_taken_port "$port" $((port + 1))
-  [ -f "$dir/enabled_plugins" ] || echo '[].' >"$dir/enabled_plugins"
-  cat >"$dir/rabbitmq.conf" <<CONF
+  cd "$dir"
+  if ! running_pid epmd.pid >/dev/null; then
+    refuse_taken_port $((port + 2))
+    setsid epmd -port $((port + 2)) -address 127.0.0.1 </dev/null >epmd.log 2>&1 &
+    echo $! >epmd.pid
+  fi
+  if ! running_pid "$rabbitmq_pid_file" >/dev/null; then
+    refuse_taken_port "$port" $((port + 1))
+    [ -f enabled_plugins ] || echo '[].' >enabled_plugins
+    cat >rabbitmq.conf <<CONF
 listeners.tcp.default = 127.0.0.1:$port
 loopback_users.guest = true
 disk_free_limit.absolute = 256MB
@@ -62,59 +102,82 @@ raft.wal_max_size_bytes = 64000000
 vm_memory_high_watermark.absolute = 2GB
 consumer_timeout = 1800000
 CONF
-  /usr/lib/rabbitmq/bin/rabbitmq-server -detached >"$dir/start.log" 2>&1 || true
-  /usr/lib/rabbitmq/bin/rabbitmqctl --timeout 120 await_startup >>"$dir/start.log" 2>&1 && port_taken "$port" && return 0
-  for _ in $(seq 240); do port_taken "$port" && alive "$dir/rabbitmq.pid" && return 0; sleep 0.25; done
-  echo "RabbitMQ did not start: see $dir/start.log and $dir/log" >&2; tail -n 5 "$dir/start.log" >&2; exit 1
+    setsid /usr/lib/rabbitmq/bin/rabbitmq-server </dev/null >start.log 2>&1 &
+    echo $! >"$rabbitmq_pid_file"
+  fi
+  for _ in $(seq 600); do
+    rabbitmq_answers && return 0
+    sleep 0.2
+    running_pid "$rabbitmq_pid_file" >/dev/null || break
+  done
+  failed_start RabbitMQ "$dir/start.log"
 }
 rabbitmq_stop() {
-  rabbit_env
-  if alive "$dir/rabbitmq.pid"; then
-    local pid; pid=$(tr -d ' ' <"$dir/rabbitmq.pid")
-    timeout 60 /usr/lib/rabbitmq/bin/rabbitmqctl --timeout 30 stop "$dir/rabbitmq.pid" >/dev/null 2>&1 || kill "$pid" 2>/dev/null || true
-    wait_gone "$pid" || kill -9 "$pid"
+  local pid
+  if pid=$(running_pid "$rabbitmq_pid_file"); then
+    kill "$pid" # the broker takes SIGTERM as `rabbitmqctl stop`
+    wait_gone "$rabbitmq_pid_file" || kill -9 "$pid"
   fi
-  pkill -f "epmd -daemon .*-port $((port + 2))" 2>/dev/null || epmd -port $((port + 2)) -kill >/dev/null 2>&1 || true
-  rm -f "$dir/rabbitmq.pid"
+  kill_pid_file "$dir/epmd.pid"
 }
-rabbitmq_pid() { tr -d ' ' <"$dir/rabbitmq.pid" 2>/dev/null; }
+rabbitmq_kill() { kill_pid_file "$rabbitmq_pid_file"; kill_pid_file "$dir/epmd.pid"; }
 
 # --- PostgreSQL refuses root: as root it runs as the user postgres, who may pass folders that only root may enter.
+postgres_pid_file=$dir/data/postmaster.pid
+pg_bin=/usr/lib/postgresql/15/bin
 as_postgres() {
   if [ "$(id -u)" = 0 ]; then
     setpriv --reuid=postgres --regid=postgres --clear-groups --inh-caps=+dac_override --ambient-caps=+dac_override -- "$@"
   else "$@"; fi
 }
-pg_bin=/usr/lib/postgresql/15/bin
+postgres_init() {
+  rm -rf "$dir/data"
+  touch "$dir/initdb.unfinished"
+  (umask 077; head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$dir/password")
+  [ "$(id -u)" != 0 ] || chown postgres "$dir" "$dir/password"
+  (cd / && as_postgres "$pg_bin/initdb" -D "$dir/data" -U flashclaim -A scram-sha-256 --pwfile="$dir/password" -E UTF8 --locale=C.UTF-8) \
+    >"$dir/initdb.log" 2>&1 || { echo "initdb failed:" >&2; tail -n 5 "$dir/initdb.log" >&2; exit 1; }
+  rm -f "$dir/initdb.unfinished"
+}
+# After a kill -9, backends live on for a moment, and PostgreSQL takes a process that is dead but not reaped for a running
+# server. Nothing works in the data folder any more: only then the old pid file, its guard, may go.
+postgres_await_orphans() {
+  local cwd orphan
+  for _ in $(seq 300); do
+    orphan=''
+    for cwd in /proc/[0-9]*/cwd; do [ "$cwd" -ef "$dir/data" ] && orphan=$cwd; done
+    [ -n "$orphan" ] || { rm -f "$postgres_pid_file"; return 0; }
+    sleep 0.1
+  done
+}
 postgres_start() {
-  if alive "$dir/data/postmaster.pid" && "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$port"; then return 0; fi
-  refuse_taken_port "$port"
-  [ "$(id -u)" != 0 ] || chown postgres "$dir"
-  if [ ! -s "$dir/data/PG_VERSION" ] || [ -e "$dir/initdb.unfinished" ]; then
-    rm -rf "$dir/data"; touch "$dir/initdb.unfinished"
-    (umask 077; head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$dir/password")
-    [ "$(id -u)" != 0 ] || chown postgres "$dir/password"
-    (cd / && as_postgres "$pg_bin/initdb" -D "$dir/data" -U flashclaim -A scram-sha-256 --pwfile="$dir/password" -E UTF8 --locale=C.UTF-8) \
-      >"$dir/initdb.log" 2>&1 || { echo "initdb failed: see $dir/initdb.log" >&2; tail -n 5 "$dir/initdb.log" >&2; exit 1; }
-    rm -f "$dir/initdb.unfinished"
-  fi
-  # The socket folder's path is bounded at 107 bytes: an abstract-free short folder is used only where PGDATA's is too long.
+  home=$dir/data
+  if running_pid "$postgres_pid_file" >/dev/null && "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$port"; then return 0; fi
+  running_pid "$postgres_pid_file" >/dev/null || refuse_taken_port "$port"
+  if [ ! -s "$dir/data/PG_VERSION" ] || [ -e "$dir/initdb.unfinished" ]; then postgres_init; fi
+  if ! running_pid "$postgres_pid_file" >/dev/null; then postgres_await_orphans; fi
+  # TCP only: the path of a Unix socket is bounded at 107 bytes and ours may be longer.
   (cd / && as_postgres "$pg_bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 120 -o \
     "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=100 -c shared_buffers=256MB \
-     -c max_wal_size=2GB -c checkpoint_completion_target=0.9 -c fsync=on -c synchronous_commit=on ${POSTGRES_EXTRA:-}" start) >"$dir/start.log" 2>&1 ||
-    { echo "PostgreSQL did not start: see $dir/data/server.log" >&2; tail -n 5 "$dir/start.log" >&2; exit 1; }
+     -c max_wal_size=2GB -c checkpoint_completion_target=0.9 -c fsync=on -c synchronous_commit=on ${POSTGRES_EXTRA:-}" start) \
+    </dev/null >"$dir/start.log" 2>&1 && return 0
+  failed_start PostgreSQL "$dir/start.log" "$dir/data/server.log"
 }
 postgres_stop() {
-  alive "$dir/data/postmaster.pid" || return 0
+  home=$dir/data
+  running_pid "$postgres_pid_file" >/dev/null || return 0
   (cd / && as_postgres "$pg_bin/pg_ctl" -D "$dir/data" -m fast -w -t 60 stop) >/dev/null 2>&1 ||
     (cd / && as_postgres "$pg_bin/pg_ctl" -D "$dir/data" -m immediate -w stop) >/dev/null 2>&1 || true
 }
-postgres_pid() { head -n1 "$dir/data/postmaster.pid" 2>/dev/null; }
+postgres_kill() { home=$dir/data; kill_pid_file "$postgres_pid_file"; }
 
 case $service in redis | rabbitmq | postgres) ;; *) usage ;; esac
 case $verb in
-  start | stop) "${service}_$verb" ;;
-  kill) pid=$("${service}_pid") && [ -n "$pid" ] && kill -9 "$pid" ;;
-  status) pid=$("${service}_pid") || true; if [ -n "${pid:-}" ] && kill -0 "$pid" 2>/dev/null; then echo "$pid"; else exit 1; fi ;;
+  start | stop | kill) "${service}_$verb" ;;
+  status)
+    [ "$service" != postgres ] || home=$dir/data
+    pid_file=${service}_pid_file
+    running_pid "${!pid_file}" ;;
+  ctl) rabbit_env; exec /usr/lib/rabbitmq/bin/rabbitmqctl "$@" ;;
   *) usage ;;
 esac

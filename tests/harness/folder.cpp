@@ -1,0 +1,97 @@
+// The folder and the ports of one test process: a reaper holds the other end of a pipe and clears up when it closes.
+#include "tests/harness/folder.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <stdexcept>
+
+namespace flashclaim::harness {
+namespace {
+
+// Invariant: the write end is open in this process only (O_CLOEXEC), so the reaper reads the end of file exactly when
+// this process has gone.
+class Folder {
+ public:
+  Folder() : path_(std::string(FLASHCLAIM_SOURCE_DIR) + "/.run-test/" + std::to_string(getpid())) {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+      throw std::runtime_error("pipe for the reaper");
+    }
+    const std::string script = std::string(FLASHCLAIM_SOURCE_DIR) + "/tests/harness/reaper.sh";
+    reaper_ = fork();
+    if (reaper_ == 0) {
+      setsid();  // a Ctrl-C at the terminal ends the tests, not the reaper
+      dup2(ends[0], 0);
+      execl("/bin/bash", "bash", script.c_str(), path_.c_str(), nullptr);
+      _exit(127);
+    }
+    close(ends[0]);
+    write_end_ = ends[1];
+  }
+  ~Folder() {
+    close(write_end_);
+    waitpid(reaper_, nullptr, 0);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  pid_t reaper_ = -1;
+  int write_end_ = -1;
+};
+
+bool is_free(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  close(fd);
+  return bound;
+}
+
+}  // namespace
+
+const std::string& run_folder() {
+  static Folder folder;
+  return folder.path();
+}
+
+int free_ports(int count) {
+  static std::mutex mutex;
+  static constexpr int kFirst = 21000;
+  static constexpr int kLast = 32767;
+  static int next = kFirst + (getpid() * 37) % (kLast - kFirst);  // neighbours in time start far apart
+  const std::lock_guard lock(mutex);
+  for (int tries = 0; tries < kLast - kFirst; ++tries) {
+    if (next + count > kLast) {
+      next = kFirst;
+    }
+    int run = 0;
+    while (run < count && is_free(next + run)) {
+      ++run;
+    }
+    const int first = next;
+    next += run < count ? run + 1 : count;
+    if (run == count) {
+      return first;
+    }
+  }
+  throw std::runtime_error("no free ports between 21000 and 32767");
+}
+
+}  // namespace flashclaim::harness

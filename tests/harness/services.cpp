@@ -1,0 +1,139 @@
+// Redis, RabbitMQ and PostgreSQL for tests, driven through tests/stack/service.sh like the stack of `make up`.
+#include "tests/harness/services.h"
+
+#include <signal.h>
+
+#include <fstream>
+#include <stdexcept>
+#include <utility>
+
+#include "tests/harness/folder.h"
+#include "tests/harness/process.h"
+
+namespace flashclaim::harness {
+namespace {
+
+std::string source(const std::string& path) { return std::string(FLASHCLAIM_SOURCE_DIR) + "/" + path; }
+
+/// Runs a program that must succeed and returns its stdout.
+std::string must(const std::string& program, const std::vector<std::string>& arguments, const Environment& environment = {},
+                 const std::string& input = "") {
+  const Finished finished = run_program(program, arguments, environment, input);
+  if (finished.exit_code != 0) {
+    throw std::runtime_error(program + " failed: " + finished.out + finished.err);
+  }
+  return finished.out;
+}
+
+}  // namespace
+
+Service::Service(const char* kind, int ports, std::string options)
+    : kind_(kind),
+      port_(free_ports(ports)),
+      folder_(run_folder() + "/" + kind + "-" + std::to_string(port_)),
+      options_(std::move(options)) {
+  start();
+}
+
+Service::~Service() { run_program(source("tests/stack/service.sh"), {"kill", kind_, folder_, std::to_string(port_)}); }
+
+void Service::run(const char* verb) const {
+  must(source("tests/stack/service.sh"), {verb, kind_, folder_, std::to_string(port_)},
+              {{"REDIS_EXTRA", options_}, {"POSTGRES_EXTRA", options_}});
+}
+
+void Service::start() { run("start"); }
+void Service::stop() { run("stop"); }
+void Service::kill() { run("kill"); }
+
+int Service::pid() const {
+  const Finished finished = run_program(source("tests/stack/service.sh"), {"status", kind_, folder_, std::to_string(port_)});
+  return finished.exit_code == 0 ? std::stoi(finished.out) : -1;
+}
+
+// A postmaster's backends are processes of their own; a beam's and a Redis' children are not stopped: they hold no sockets.
+void Service::signal_all(int number) const {
+  const int main = pid();
+  if (main <= 0) {
+    throw std::runtime_error(std::string(kind_) + " does not run");
+  }
+  ::kill(main, number);
+  std::ifstream children("/proc/" + std::to_string(main) + "/task/" + std::to_string(main) + "/children");
+  for (int child = 0; children >> child;) {
+    ::kill(child, number);
+  }
+}
+void Service::pause() { signal_all(SIGSTOP); }
+void Service::resume() { signal_all(SIGCONT); }
+
+// --- Redis
+PrivateRedis::PrivateRedis(std::string options) : Service("redis", 1, std::move(options)) {}
+
+PrivateRedis& PrivateRedis::shared() {
+  run_folder();  // made first, so that it goes last
+  static PrivateRedis redis;
+  return redis;
+}
+
+std::string PrivateRedis::url() const { return "redis://127.0.0.1:" + std::to_string(port()) + "/0"; }
+
+void PrivateRedis::flush() { must("/usr/bin/redis-cli", {"-p", std::to_string(port()), "FLUSHALL"}); }
+
+// --- RabbitMQ
+PrivateRabbit::PrivateRabbit() : Service("rabbitmq", 3, "") {}
+
+PrivateRabbit& PrivateRabbit::shared() {
+  run_folder();
+  static PrivateRabbit rabbit;
+  return rabbit;
+}
+
+std::string PrivateRabbit::url() const { return "amqp://guest:guest@127.0.0.1:" + std::to_string(port()) + "/%2F"; }
+
+// A call of the broker's CLI starts an Erlang machine, which takes seconds: it makes eight vhosts at a time.
+std::string PrivateRabbit::fresh_vhost() {
+  static constexpr int kBatch = 8;
+  if (vhosts_ == made_) {
+    const std::string program =
+        "lists:foreach(fun(N) -> V = iolist_to_binary([\"test\", integer_to_list(N)]), rabbit_vhost:add(V, <<\"test\">>), "
+        "rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, V, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"test\">>) end, "
+        "lists:seq(" +
+        std::to_string(made_ + 1) + ", " + std::to_string(made_ + kBatch) + ")).";
+    must(source("tests/stack/service.sh"), {"ctl", "rabbitmq", folder(), std::to_string(port()), "eval", program});
+    made_ += kBatch;
+  }
+  return "amqp://guest:guest@127.0.0.1:" + std::to_string(port()) + "/test" + std::to_string(++vhosts_);
+}
+
+// --- PostgreSQL
+PrivatePostgres::PrivatePostgres(std::string options) : Service("postgres", 1, std::move(options)) {}
+
+PrivatePostgres& PrivatePostgres::shared() {
+  run_folder();
+  static PrivatePostgres postgres;
+  return postgres;
+}
+
+std::string PrivatePostgres::url_of(const std::string& database) const {
+  std::ifstream file(folder() + "/password");
+  std::string password;
+  file >> password;
+  return "postgresql://flashclaim:" + password + "@127.0.0.1:" + std::to_string(port()) + "/" + database;
+}
+
+std::string PrivatePostgres::create_database(const std::string& database_template) {
+  const std::string name = "test" + std::to_string(++databases_);
+  must("/usr/bin/psql", {"-qXAt", "-v", "ON_ERROR_STOP=1", "-c", "CREATE DATABASE " + name + " TEMPLATE " + database_template, url()});
+  return url_of(name);
+}
+
+std::string PrivatePostgres::fresh_database() { return create_database("template0"); }
+
+std::string PrivatePostgres::migrated_database() {
+  if (!std::exchange(has_template_, true)) {
+    create_template();
+  }
+  return create_database("migrated");
+}
+
+}  // namespace flashclaim::harness

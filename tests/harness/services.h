@@ -1,0 +1,82 @@
+// Redis, RabbitMQ and PostgreSQL for tests: real servers of this test process alone, on loopback, gone when it ends.
+#pragma once
+
+#include <string>
+
+namespace flashclaim::harness {
+
+/// One private server. start, stop and kill throw std::runtime_error with the server's own words. After kill or stop, start
+/// brings the same server back with its data. Not for use by two threads at once.
+class Service {
+ public:
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  void start();
+  void stop();   ///< in good order
+  void kill();   ///< kill -9
+  void pause();  ///< SIGSTOP to every process of it: connected, but never an answer
+  void resume();
+  [[nodiscard]] int pid() const;  ///< -1 when it does not run
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] const std::string& folder() const { return folder_; }
+
+ protected:
+  /// `options` are given to the server in REDIS_EXTRA / POSTGRES_EXTRA.
+  Service(const char* kind, int ports, std::string options);
+
+ private:
+  void run(const char* verb) const;
+  void signal_all(int number) const;
+  const char* kind_;
+  int port_;
+  std::string folder_;
+  std::string options_;
+};
+
+class PrivateRedis : public Service {
+ public:
+  /// `options`: more words of redis-server's command line, such as "--maxmemory 64mb".
+  explicit PrivateRedis(std::string options = "");
+  /// The one of this process, started at first use. Tests that break it take one of their own.
+  static PrivateRedis& shared();
+  [[nodiscard]] std::string url() const;
+  /// Forgets every key; the functions stay.
+  void flush();
+};
+
+class PrivateRabbit : public Service {
+ public:
+  PrivateRabbit();
+  static PrivateRabbit& shared();
+  /// The URL of the vhost `/`.
+  [[nodiscard]] std::string url() const;
+  /// A new, empty vhost.
+  std::string fresh_vhost();
+
+ private:
+  int vhosts_ = 0;
+  int made_ = 0;
+};
+
+class PrivatePostgres : public Service {
+ public:
+  explicit PrivatePostgres(std::string options = "");
+  static PrivatePostgres& shared();
+  /// The URL of the superuser's database `postgres`.
+  [[nodiscard]] std::string url() const { return url_of("postgres"); }
+  /// A new, empty database.
+  std::string fresh_database();
+  /// A new database that has all migrations.
+  std::string migrated_database();
+
+ private:
+  [[nodiscard]] std::string url_of(const std::string& database) const;
+  std::string create_database(const std::string& database_template);
+  void create_template();
+  int databases_ = 0;
+  bool has_template_ = false;
+};
+
+}  // namespace flashclaim::harness

@@ -1,0 +1,28 @@
+// Waiting in tests: for a condition, with a generous deadline; never for a time.
+#pragma once
+
+#include <chrono>
+#include <thread>
+
+namespace flashclaim::harness {
+
+using namespace std::chrono_literals;
+
+/// True as soon as `holds()` is true, false when it was not within `deadline`. The deadline only bounds a failing test: it is
+/// generous because the machine may be slow, and no test may say anything about time. Use: `ASSERT_TRUE(wait_until([&] { … }))`.
+template <class Predicate>
+[[nodiscard]] bool wait_until(Predicate holds, std::chrono::milliseconds deadline = 120s,
+                              std::chrono::milliseconds pause = 20ms) {
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  while (true) {
+    if (holds()) {
+      return true;
+    }
+    if (std::chrono::steady_clock::now() >= end) {
+      return false;
+    }
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+}  // namespace flashclaim::harness
