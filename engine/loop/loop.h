@@ -85,6 +85,7 @@ class FdEvent : Handle {
   void resume();
   void forget();  ///< before the descriptor is closed
   [[nodiscard]] bool active() const { return active_; }
+  [[nodiscard]] bool assigned() const { return assigned_; }
 
  private:
   Kind kind_;

@@ -1,0 +1,91 @@
+// See address.h.
+#include "engine/http/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "engine/base/ids.h"
+
+namespace flashclaim::http {
+namespace {
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+bool fill(const Address& address, SocketAddress& out) {
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
+  if (inet_pton(AF_INET, address.host.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(static_cast<std::uint16_t>(address.port));
+    out.size = sizeof *v4;
+    return true;
+  }
+  if (inet_pton(AF_INET6, address.host.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(static_cast<std::uint16_t>(address.port));
+    out.size = sizeof *v6;
+    return true;
+  }
+  return false;
+}
+
+std::string explain(const Address& address, int error) {
+  if (error == EADDRINUSE)
+    return address.text() + " is taken by another program: stop it, or choose another port";
+  return "cannot listen on " + address.text() + ": " + std::strerror(error);
+}
+
+}  // namespace
+
+std::string Address::text() const {
+  bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+Result<Address> parse_address(std::string_view text) {
+  std::string quoted = "'" + std::string(text) + "'";
+  auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return failure(quoted + " is not an address like 127.0.0.1:8080");
+  auto port = parse_number(text.substr(colon + 1), 65535);
+  std::string_view host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  Address address{std::string(host), port ? static_cast<int>(*port) : 0};
+  SocketAddress ignored;
+  if (!port || !fill(address, ignored)) return failure(quoted + " is not an address like 127.0.0.1:8080");
+  return address;
+}
+
+Result<int> listen_on(const Address& address, PortSharing sharing) {
+  constexpr int kBacklog = 4096;
+  SocketAddress where;
+  if (!fill(address, where)) return failure(address.host + " is not an IP address");
+  int fd = socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return failure(explain(address, errno));
+  int one = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (sharing == PortSharing::kShared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&where.storage), where.size) != 0 || ::listen(fd, kBacklog) != 0) {
+    int error = errno;
+    close(fd);
+    return failure(explain(address, error));
+  }
+  return fd;
+}
+
+int bound_port(int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
+  return storage.ss_family == AF_INET6 ? ntohs(reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port)
+                                       : ntohs(reinterpret_cast<sockaddr_in*>(&storage)->sin_port);
+}
+
+}  // namespace flashclaim::http

@@ -1,0 +1,338 @@
+// See async.h. hiredis 0.14.1 has no async deadlines, no bound on its output and frees its context by itself: what
+// follows from that is said at each place (H1 .. in the order in which it bites).
+#include "engine/redis/async.h"
+
+#include <arpa/inet.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cassert>
+#include <deque>
+#include <random>
+
+#include "engine/base/ids.h"
+#include "engine/base/log.h"
+#include "engine/base/url.h"
+#include "engine/loop/loop.h"
+
+namespace flashclaim::redis {
+namespace {
+
+constexpr int kDefaultPort = 6379;
+
+/// getaddrinfo blocks, and hiredis would call it on the loop: so it is called here, once, at start-up.
+Result<std::string> to_ip_literal(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
+    return failure("REDIS_URL: cannot resolve " + host + ": " + gai_strerror(error));
+  char text[INET6_ADDRSTRLEN] = "";
+  getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  freeaddrinfo(found);
+  return std::string(text);
+}
+
+template <class Counter>
+void count(Counter& counter) {  // one writer: no locked instruction
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+ReplyView::Kind ReplyView::kind() const {
+  switch (reply_->type) {
+    case REDIS_REPLY_STRING:
+    case REDIS_REPLY_STATUS: return Kind::kText;
+    case REDIS_REPLY_INTEGER: return Kind::kInteger;
+    case REDIS_REPLY_ARRAY: return Kind::kArray;
+    case REDIS_REPLY_ERROR: return Kind::kError;
+    default: return Kind::kNil;
+  }
+}
+std::string_view ReplyView::text() const {
+  bool has_text = kind() == Kind::kText || kind() == Kind::kError;
+  return has_text ? std::string_view(reply_->str, static_cast<std::size_t>(reply_->len)) : std::string_view();
+}
+std::int64_t ReplyView::integer() const { return kind() == Kind::kInteger ? reply_->integer : 0; }
+std::size_t ReplyView::size() const { return kind() == Kind::kArray ? reply_->elements : 0; }
+ReplyView ReplyView::operator[](std::size_t i) const {
+  assert(i < size());
+  return ReplyView(reply_->element[i]);
+}
+
+enum class LinkState { kDown, kConnecting, kGreeting, kReady };
+
+struct AsyncClient::State {
+  State(loop::Loop& l, const AsyncOptions& o)
+      : options(o),
+        readable(l, loop::FdEvent::Kind::kRead, [this] { redisAsyncHandleRead(context); }),
+        writable(l, loop::FdEvent::Kind::kWrite, [this] { redisAsyncHandleWrite(context); }),
+        flush(l, [this] { on_flush(); }),
+        reconnect(l, [this] { connect(); }),
+        deadline(l, [this] { on_deadline(); }) {}
+
+  ~State() {
+    closing = true;
+    give_up("closing");
+  }
+
+  // --- The link
+  void set_link(LinkState next) {
+    link = next;
+    counters.ready.store(next == LinkState::kReady, std::memory_order_relaxed);
+  }
+
+  void connect();
+  void greet();
+  void on_greeting(const redisReply* reply);
+  void on_gone(const char* why);
+  void give_up(const char* why);
+  void on_flush();
+  void on_deadline();
+  void arm_deadline();
+
+  // --- hiredis' callbacks
+  static State& of(const redisAsyncContext* ac) { return *static_cast<State*>(ac->data); }
+  static void on_connect(const redisAsyncContext* ac, int status) noexcept;
+  static void on_disconnect(const redisAsyncContext* ac, int status) noexcept;
+  static void on_reply(redisAsyncContext* ac, void* reply, void* call) noexcept;
+  static void on_greeting_reply(redisAsyncContext* ac, void* reply, void*) noexcept;
+  void attach();
+
+  struct Pending {
+    Call* call;
+    std::int64_t deadline_us;
+  };
+
+  AsyncOptions options;
+  std::string host;
+  int port = kDefaultPort;
+  std::string greeting;  ///< AUTH and SELECT as RESP, then PING
+  int greeting_replies = 0;
+  int greeted = 0;
+
+  redisAsyncContext* context = nullptr;  ///< hiredis' to free
+  LinkState link = LinkState::kDown;
+  bool closing = false;
+  bool giving_up = false;
+  std::string last_error;
+  int backoff_ms = 0;
+  std::minstd_rand jitter{std::random_device{}()};
+  std::deque<Pending> pending;
+  AsyncCounters counters;
+  loop::FdEvent readable;
+  loop::FdEvent writable;
+  loop::EndOfTurn flush;
+  loop::Timer reconnect;
+  loop::Timer deadline;
+};
+
+/// hiredis' hooks are ours and not those of its adapter: a write is tried at the end of the turn that appended it, and
+/// the descriptor is watched for writing only when the socket is full.
+void AsyncClient::State::attach() {
+  context->data = this;
+  context->ev.data = this;
+  context->ev.addRead = [](void* self) { static_cast<State*>(self)->readable.resume(); };
+  context->ev.delRead = [](void* self) { static_cast<State*>(self)->readable.pause(); };
+  context->ev.addWrite = [](void* self) {
+    auto* state = static_cast<State*>(self);
+    if (state->link == LinkState::kConnecting) return state->writable.resume();  // a connect ends as writability
+    state->flush.schedule();
+  };
+  context->ev.delWrite = [](void* self) { static_cast<State*>(self)->writable.pause(); };
+  context->ev.cleanup = [](void* self) {
+    static_cast<State*>(self)->readable.forget();
+    static_cast<State*>(self)->writable.forget();
+  };
+  readable.watch(context->c.fd);
+  readable.pause();
+  writable.watch(context->c.fd);
+}
+
+void AsyncClient::State::connect() {
+  assert(!context && link == LinkState::kDown);
+  context = redisAsyncConnect(host.c_str(), port);
+  if (!context || context->err) {
+    std::string why = context ? context->errstr : "out of memory";
+    if (context) redisAsyncFree(std::exchange(context, nullptr));  // was never attached
+    return on_gone(why.c_str());
+  }
+  set_link(LinkState::kConnecting);
+  attach();
+  redisAsyncSetConnectCallback(context, on_connect);
+  redisAsyncSetDisconnectCallback(context, on_disconnect);
+  deadline.start_ms(options.connect_ms);
+}
+
+/// On failure hiredis frees the context after this, and does not call on_disconnect.
+void AsyncClient::State::on_connect(const redisAsyncContext* ac, int status) noexcept {
+  State& self = of(ac);
+  if (status != REDIS_OK) {
+    self.context = nullptr;
+    return self.on_gone(ac->c.errstr[0] ? ac->c.errstr : "connect failed");
+  }
+  int user_timeout_ms = self.options.deadline_ms;
+  setsockopt(ac->c.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+  int one = 1;
+  setsockopt(ac->c.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+  self.set_link(LinkState::kGreeting);
+  self.greet();
+}
+
+void AsyncClient::State::on_disconnect(const redisAsyncContext* ac, int) noexcept {
+  State& self = of(ac);
+  self.context = nullptr;
+  self.on_gone(!self.last_error.empty() ? self.last_error.c_str() : ac->errstr ? ac->errstr : "connection closed");
+}
+
+void AsyncClient::State::greet() {
+  greeted = 0;
+  // One formatted command per reply is all that hiredis counts; the first carries the bytes of all.
+  for (int i = 0; i < greeting_replies; ++i)
+    redisAsyncFormattedCommand(context, on_greeting_reply, nullptr, greeting.data(), i == 0 ? greeting.size() : 0);
+}
+
+void AsyncClient::State::on_greeting_reply(redisAsyncContext* ac, void* reply, void*) noexcept {
+  if (reply) of(ac).on_greeting(static_cast<const redisReply*>(reply));
+}
+
+/// An error here is a wrong password, a missing database, or LOADING: try again later on a fresh connection.
+void AsyncClient::State::on_greeting(const redisReply* reply) {
+  if (link != LinkState::kGreeting) return;
+  if (reply->type == REDIS_REPLY_ERROR) {
+    last_error = std::string(reply->str, std::min<std::size_t>(reply->len, 100));
+    redisAsyncFree(context);  // inside a reply callback: takes effect after it
+    return;
+  }
+  if (++greeted < greeting_replies) return;
+  deadline.stop();
+  backoff_ms = 0;
+  count(counters.connects);
+  set_link(LinkState::kReady);
+  log(LogLevel::kInfo, "redis", "connected", {{"address", host + ":" + std::to_string(port)}});
+}
+
+/// The context is hiredis' again or gone. What was pending has been told by on_reply(NULL).
+void AsyncClient::State::on_gone(const char* why) {
+  bool was_ready = link == LinkState::kReady;
+  set_link(LinkState::kDown);
+  deadline.stop();
+  if (closing) return;
+  if (was_ready) count(counters.disconnects);
+  backoff_ms = std::clamp(backoff_ms * 2, options.backoff_min_ms, options.backoff_max_ms);
+  int delay_ms = backoff_ms / 2 + static_cast<int>(jitter() % static_cast<unsigned>(backoff_ms / 2 + 1));
+  if (was_ready || backoff_ms == options.backoff_min_ms)
+    log(LogLevel::kWarn, "redis", "lost", {{"error", why}, {"retry_ms", delay_ms}});
+  last_error.clear();
+  reconnect.start_ms(delay_ms);
+}
+
+/// Outside of hiredis' callbacks only. Tells every pending call that its answer is lost.
+void AsyncClient::State::give_up(const char* why) {
+  if (!context) return;
+  last_error = why;
+  redisAsyncContext* dying = context;
+  bool connected = (dying->c.flags & REDIS_CONNECTED) != 0;
+  redisAsyncFree(dying);  // runs on_reply(NULL) for all that is pending, and on_disconnect when it was connected
+  if (!connected) {
+    context = nullptr;
+    on_gone(why);
+  }
+}
+
+void AsyncClient::State::on_flush() {
+  if (!context || link == LinkState::kConnecting || link == LinkState::kDown) return;
+  redisAsyncHandleWrite(context);  // may end in on_disconnect
+  if (context && sdslen(context->c.obuf) > 0) writable.resume();
+}
+
+/// Replies are FIFO: when the oldest is late, all are, and only a fresh connection helps.
+void AsyncClient::State::on_deadline() {
+  if (link == LinkState::kConnecting || link == LinkState::kGreeting) return give_up("no answer while connecting");
+  if (pending.empty()) return;
+  if (loop::now_us() >= pending.front().deadline_us) return give_up("no answer within the deadline");
+  arm_deadline();
+}
+
+void AsyncClient::State::arm_deadline() {
+  deadline.start_ms(std::max<std::int64_t>(1, (pending.front().deadline_us - loop::now_us()) / 1000 + 1));
+}
+
+/// A NULL reply means that the connection is gone: the command may have been carried out.
+void AsyncClient::State::on_reply(redisAsyncContext* ac, void* reply, void* call) noexcept {
+  State& self = of(ac);
+  assert(!self.pending.empty() && self.pending.front().call == call);
+  self.pending.pop_front();
+  if (reply) {
+    static_cast<Call*>(call)->answered(ReplyView(static_cast<const redisReply*>(reply)));
+  } else {
+    count(self.counters.lost);
+    static_cast<Call*>(call)->lost();
+  }
+}
+
+AsyncClient::AsyncClient(std::unique_ptr<State> state) : state_(std::move(state)) {}
+AsyncClient::~AsyncClient() = default;
+
+Result<std::unique_ptr<AsyncClient>> AsyncClient::create(loop::Loop& loop, const std::string& redis_url,
+                                                         const AsyncOptions& options) {
+  auto url = parse_url(redis_url);
+  if (!url) return failure("REDIS_URL: " + url.error().message);
+  if (url->scheme != "redis") return failure("REDIS_URL: the scheme is not redis://");
+  auto host = to_ip_literal(url->host);
+  if (!host) return host.error();
+  auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, INT32_MAX);
+  if (!database) return failure("REDIS_URL: the database is not a number");
+  auto state = std::make_unique<State>(loop, options);
+  state->host = *host;
+  state->port = url->port ? url->port : kDefaultPort;
+  auto greet = [&](std::initializer_list<std::string_view> words) {
+    append_resp(state->greeting, words);
+    ++state->greeting_replies;
+  };
+  if (!url->user.empty()) {
+    greet({"AUTH", url->user, url->password});
+  } else if (!url->password.empty()) {
+    greet({"AUTH", url->password});
+  }
+  if (*database != 0) greet({"SELECT", std::to_string(*database)});
+  greet({"PING"});
+  state->reconnect.start_ms(0);
+  return std::unique_ptr<AsyncClient>(new AsyncClient(std::move(state)));
+}
+
+Sent AsyncClient::send(std::string_view command, Call& call) {
+  State& state = *state_;
+  if (state.link != LinkState::kReady || !state.context) return Sent::kDisconnected;
+  bool full = state.pending.size() >= state.options.commands_max ||
+              sdslen(state.context->c.obuf) + command.size() > state.options.bytes_max;
+  if (full) {
+    count(state.counters.full);
+    return Sent::kFull;
+  }
+  // While a connection is being given up hiredis refuses, and does not call back.
+  if (redisAsyncFormattedCommand(state.context, State::on_reply, &call, command.data(), command.size()) != REDIS_OK)
+    return Sent::kDisconnected;
+  count(state.counters.commands);
+  state.pending.push_back({&call, loop::now_us() + std::int64_t{state.options.deadline_ms} * 1000});
+  if (state.pending.size() == 1) state.arm_deadline();
+  return Sent::kYes;
+}
+
+bool AsyncClient::ready() const { return state_->link == LinkState::kReady; }
+std::size_t AsyncClient::in_flight() const { return state_->pending.size(); }
+const AsyncCounters& AsyncClient::counters() const { return state_->counters; }
+
+void append_resp(std::string& out, std::initializer_list<std::string_view> words) {
+  out.append("*").append(std::to_string(words.size())).append("\r\n");
+  for (std::string_view word : words)
+    out.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");
+}
+
+}  // namespace flashclaim::redis
