@@ -67,7 +67,7 @@ redis_kill() { kill_pid_file "$redis_pid_file"; }
 # outlive the broker, is ours too, with a pid of its own.
 rabbitmq_pid_file=$dir/rabbitmq.pid
 rabbit_env() {
-  export HOME="$dir" RABBITMQ_NODENAME="flashclaim$port@localhost" RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT=$((port + 1)) \
+  export HOME="$dir" RABBITMQ_NODENAME=flashclaim@localhost RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT=$((port + 1)) \
     ERL_EPMD_PORT=$((port + 2)) ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_MNESIA_BASE="$dir/mnesia" RABBITMQ_LOG_BASE="$dir/log" \
     RABBITMQ_PID_FILE="$dir/server.pid" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
     RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 \

@@ -1,0 +1,33 @@
+# Flashclaim: every command of the project. `make` alone prints this help.
+.DEFAULT_GOAL := help
+.PHONY: help run up down status clean test lint format
+stack := tests/stack/stack.sh
+
+help: ## this help
+	@printf 'Flashclaim: flash-sale coupons that are never oversold and never lost.\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@printf '\nFLASHCLAIM_PORT_BASE=n chooses the ports n to n+7 (default 8080; remembered in .run until make clean).\n'
+
+run: ## install what is missing, build, start the stack, replay real receipts, stay until Ctrl-C
+	@$(stack) run
+
+up: ## the same stack in the background, without the replay; starts again only what is dead
+	@$(stack) up
+
+down: ## stop the stack; its data stays in .run
+	@$(stack) down
+
+status: ## what runs, with pids and ports
+	@$(stack) status
+
+clean: ## stop the stack, remove its data and the builds
+	@$(stack) clean
+
+test: ## all suites on services of their own; SUITE=lua FILTER='Claim*' for some, SANITIZE=address|undefined|thread for a checked build
+	@SANITIZE='$(SANITIZE)' SUITE='$(SUITE)' FILTER='$(FILTER)' tests/stack/run_tests.sh
+
+lint: ## clang-format, clang-tidy, luacheck, shellcheck, rooms
+	@tests/stack/lint.sh
+
+format: ## rewrite the C++ sources as clang-format wants them
+	@git ls-files '*.h' '*.cpp' | xargs -d '\n' clang-format -i

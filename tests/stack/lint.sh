@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# `make lint`: formats, names, rooms, scripts. What the compiler warns of (-Wall -Wextra -Werror) the build holds.
+# shellcheck disable=SC2317 # the checks are called through step
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+"$here/install.sh" build test
+bad=0
+step() { # title command...
+  local title=$1
+  shift
+  if "$@"; then echo "  ok      $title"; else echo "  FAILED  $title"; bad=1; fi
+}
+sources() { git ls-files --cached --others --exclude-standard -- "$@"; }
+
+format() { sources '*.h' '*.cpp' | xargs -r -d '\n' clang-format --dry-run -Werror; }
+shell() { { sources '*.sh'; echo .ci/run; } | xargs -r -d '\n' shellcheck; }
+lua() { sources 'lua/*.lua' | grep -q . || return 0; luacheck --quiet --no-color build/flashclaim.lua --std lua51 --globals redis cjson bit struct cmsgpack --no-max-line-length; }
+
+# A third-party header appears in its room only; tests and bench go through the rooms.
+rooms() {
+  local found
+  found=$(
+    outside() { # header-regex allowed-path-regex
+      sources 'engine/*' 'consumer/*' 'bench/*' 'tests/*' | grep -E '\.(h|cpp)$' | grep -vE "$2" |
+        xargs -r -d '\n' grep -lE "#include *<$1" | sed "s#^#  <$1> in #" || true
+    }
+    outside 'hiredis/' '^engine/redis/'
+    outside '(amqp[a-z_]*\.h|rabbitmq-c/)' '^engine/amqp/'
+    outside 'pqxx/' '^(consumer|engine/postgres)/'
+    outside 'event2/' '^engine/(loop|http|redis)/'
+    outside 'llhttp' '^engine/http/'
+  )
+  [ -z "$found" ] || { printf 'third-party headers outside their room:\n%s\n' "$found"; return 1; }
+}
+
+# What the shape of the project promises.
+shape() {
+  local found
+  found=$(sources | cut -d/ -f1 | sort -u | grep -vxE '\..*|CMakeLists\.txt|Makefile|README\.md|lua|engine|consumer|sql|bench|tests' || true)
+  [ -z "$found" ] || { printf 'at the top level, outside the shape:\n%s\n' "$found"; return 1; }
+  found=$(sources lua engine consumer sql bench tests | xargs -r -d '\n' grep -nE 'GTEST_SKI[P]|DISABLE[D]_|\b(TOD[O]|FIXM[E]|XX[X])\b' || true)
+  [ -z "$found" ] || { printf 'skipped or unfinished:\n%s\n' "$found"; return 1; }
+  found=$(sources | grep -E '\.(cpp|h|lua|sql|sh|js)$' | xargs -r -d '\n' wc -l | awk '$1 > 450 && $2 != "total"')
+  [ -z "$found" ] || { printf 'files over 450 lines:\n%s\n' "$found"; return 1; }
+}
+
+# clang-tidy over every source of ours, in parallel; the build folder has the compile commands.
+tidy() {
+  SANITIZE='' "$here/build.sh" build fc_assets
+  sources '*.cpp' | xargs -r -d '\n' -P "$(nproc)" -n 1 clang-tidy -p build --quiet 2>/dev/null
+}
+
+step 'clang-format' format
+step 'shellcheck' shell
+step 'rooms' rooms
+step 'shape' shape
+step 'clang-tidy' tidy
+step 'luacheck' lua
+exit $bad

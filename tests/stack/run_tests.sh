@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Builds and runs the test suites, two at a time, on private services; `make test`. SANITIZE=address|undefined|thread builds apart.
+# SUITE=name takes one suite, FILTER is GoogleTest's. Ends with the ten slowest tests and the line `N passed, N failed`.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+case ${SANITIZE:-} in '' | address | undefined | thread) ;; *) echo "SANITIZE must be address, undefined or thread" >&2; exit 2 ;; esac
+suites=(unit lua sql integration chaos)
+build=$top/build${SANITIZE:+-$SANITIZE}
+logs=$build/test-logs
+deadline_s=2400
+[ -z "${SUITE:-}" ] || suites=("$SUITE")
+export GTEST_FILTER=${FILTER:-*} GTEST_COLOR=no
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=0 suppressions=$top/tests/stack/tsan.supp}
+
+"$here/install.sh" build run test
+"$here/build.sh" "$build"
+rm -rf "$logs"
+mkdir -p "$logs"
+
+# A suite without a binary is a mistake of the build, not a suite that passed.
+run_suite() {
+  local suite=$1 status=0
+  "$build/bin/test_$suite" </dev/null >"$logs/$suite.log" 2>&1 || status=$?
+  if [ $status = 0 ]; then echo "  ok      $suite"; else
+    echo "  FAILED  $suite (exit $status): the end of $logs/$suite.log"
+    grep -E '^\[  FAILED  \]|Failure$|ERROR: |WARNING: ThreadSanitizer|runtime error' "$logs/$suite.log" | sort -u | head -n 40 || true
+    tail -n 40 "$logs/$suite.log"
+  fi
+  echo "exit $status" >>"$logs/$suite.log"
+}
+export -f run_suite
+export build logs
+started=$(date +%s)
+printf '%s\n' "${suites[@]}" | timeout --foreground "$deadline_s" xargs -P 2 -I '{}' bash -c 'run_suite {}' || true
+
+# Counted from the logs: a test that began and never ended (a crash, the deadline) has failed.
+awk -v suites="${suites[*]}" '
+  FNR == 1 { close_file(); n = split(FILENAME, parts, "/"); suite = parts[n]; sub(/\.log$/, "", suite); seen[suite] = 1 }
+  /^\[ RUN      \] / { open = $4 }
+  /^\[       OK \] / { passed++; open = ""; time_of($4) }
+  /^\[  FAILED  \] .* \([0-9]+ ms\)$/ { failed++; open = ""; time_of($4); print "failed: " suite " " $4 }
+  /^exit / { if ($2 != 0 && open == "" && !bad[suite]++) exits[suite] = $2; ended[suite] = 1 }
+  function time_of(name) { match($0, /\([0-9]+ ms\)$/); ms = substr($0, RSTART + 1) + 0; print ms " " suite " " name > slow }
+  function close_file() { if (open != "") { failed++; print "did not end: " suite " " open; open = "" } }
+  BEGIN { slow = ENVIRON["logs"] "/times" }
+  END {
+    close_file()
+    n = split(suites, want, " ")
+    for (i = 1; i <= n; i++) if (!ended[want[i]]) { failed++; print "suite did not end: " want[i] }
+    for (s in exits) if (!failed) { failed++; print "suite " s " ended with exit " exits[s] " and no failed test" }
+    close(slow)
+    print passed + 0, failed + 0 > ENVIRON["logs"] "/counts"
+  }' "$logs"/*.log
+echo "the ten slowest tests:"
+sort -rn "$logs/times" 2>/dev/null | head -n 10 | awk '{ printf "  %8.1f s  %s %s\n", $1 / 1000, $2, $3 }'
+echo "$(($(date +%s) - started)) s"
+read -r passed failed <"$logs/counts"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,273 @@
+#!/usr/bin/env bash
+# The whole stack on this machine, under .run/, on loopback: stack.sh run|up|down|status|clean (what they do: `make help`).
+# Ports: FLASHCLAIM_PORT_BASE=n (default 8080, remembered in .run/port_base): HTTP n, admin n+1, Redis n+2, RabbitMQ n+3 to n+5,
+# PostgreSQL n+6, the consumer's metrics n+7.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+run=$top/.run
+bin=$top/build/bin
+say() { printf '%s\n' "$*"; }
+fail() { printf 'flashclaim: %s\n' "$*" >&2; exit 1; }
+
+# --- what runs, and on which ports
+choose_ports() {
+  local remembered=''
+  [ ! -s "$run/port_base" ] || remembered=$(cat "$run/port_base")
+  base=${FLASHCLAIM_PORT_BASE:-${remembered:-8080}}
+  if ! [[ $base =~ ^[1-9][0-9]{3,4}$ ]] || [ "$base" -lt 1024 ] || [ $((base + 7)) -ge 32768 ]; then
+    fail "FLASHCLAIM_PORT_BASE must be a number from 1024 to 32760: it is '$base'"
+  fi
+  if [ -n "$remembered" ] && [ "$remembered" != "$base" ]; then
+    use_ports "$remembered"
+    ! anything_runs || fail "the stack of this folder runs on port base $remembered: make down first, then choose $base"
+  fi
+  use_ports "$base"
+}
+use_ports() {
+  base=$1
+  http_port=$base admin_port=$((base + 1)) consumer_port=$((base + 7))
+  services=("redis $((base + 2))" "rabbitmq $((base + 3))" "postgres $((base + 6))")
+}
+service() { "$here/service.sh" "$1" "$2" "$run/$2" "$3"; }
+# A program is ours when it works in .run: a pid file may be stale and its number another's.
+program_pid() {
+  local pid
+  pid=$(cat "$run/$1.pid" 2>/dev/null) && [ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$run" ] && printf '%s\n' "$pid"
+}
+anything_runs() {
+  local entry
+  for entry in "${services[@]}"; do
+    # shellcheck disable=SC2086
+    service status $entry >/dev/null && return 0
+  done
+  program_pid engine >/dev/null || program_pid consumer >/dev/null
+}
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+need_port() { # name port: it is free, or ours
+  ! port_taken "$2" || fail "port $2 ($1) is taken by another program: stop it, or choose other ports with FLASHCLAIM_PORT_BASE=n"
+}
+check_ports() {
+  local entry
+  for entry in "${services[@]}"; do
+    # shellcheck disable=SC2086
+    service status $entry >/dev/null || need_port $entry
+  done
+  program_pid engine >/dev/null || { need_port HTTP "$http_port"; need_port admin "$admin_port"; }
+  program_pid consumer >/dev/null || need_port "consumer's metrics" "$consumer_port"
+}
+
+# --- up
+prepare() {
+  if [ -e "$run" ] && [ ! -O "$run" ]; then
+    fail "$run belongs to $(stat -c %U "$run"): run make as that user, or let that user run make clean"
+  fi
+  mkdir -p "$run/log"
+  choose_ports
+  check_ports
+  printf '%s\n' "$base" >"$run/port_base"
+}
+build() {
+  "$here/install.sh" build run
+  "$here/build.sh" "$top/build" flashclaim-engine flashclaim-consumer flashctl flashbench
+}
+start_services() {
+  local entry name failed='' pids=()
+  for entry in "${services[@]}"; do
+    # shellcheck disable=SC2086
+    service start $entry 9>&- &
+    pids+=("$!")
+  done
+  for name in "${!pids[@]}"; do wait "${pids[$name]}" || failed=yes; done
+  [ -z "$failed" ] || fail "not every service started (see above); make down stops the others"
+}
+quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+write_env() {
+  local password
+  password=$(cat "$run/postgres/password")
+  (
+    umask 077
+    {
+      printf 'export HTTP_URL=%s\n' "$(quoted "http://127.0.0.1:$http_port")"
+      printf 'export ADMIN_URL=%s\n' "$(quoted "http://127.0.0.1:$admin_port")"
+      printf 'export REDIS_URL=%s\n' "$(quoted "redis://127.0.0.1:$((base + 2))/0")"
+      printf 'export AMQP_URL=%s\n' "$(quoted "amqp://guest:guest@127.0.0.1:$((base + 3))/%2F")"
+      printf 'export PG_URL=%s\n' "$(quoted "postgresql://flashclaim:$password@127.0.0.1:$((base + 6))/flashclaim")"
+      case ":$PATH:" in
+        *":$bin:"*) printf 'export PATH=%s\n' "$(quoted "$PATH")" ;;
+        *) printf 'export PATH=%s\n' "$(quoted "$bin:$PATH")" ;;
+      esac
+    } >"$run/env.new"
+  )
+  mv "$run/env.new" "$run/env"
+  # shellcheck disable=SC1091
+  . "$run/env"
+}
+make_database() {
+  PGPASSWORD=$(cat "$run/postgres/password")
+  export PGPASSWORD
+  local psql=(psql -qXAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p $((base + 6)) -U flashclaim -d postgres)
+  [ "$("${psql[@]}" -c "SELECT 1 FROM pg_database WHERE datname = 'flashclaim'")" = 1 ] ||
+    "${psql[@]}" -c 'CREATE DATABASE flashclaim TEMPLATE template0'
+  unset PGPASSWORD
+}
+# Every step is idempotent: a second `make up` finds all of it done.
+load_contents() {
+  {
+    flashctl db migrate --yes
+    flashctl mq declare --yes
+    flashctl lua load --yes
+    flashctl rebuild --if-new --yes
+  } >>"$run/log/up.log"
+}
+coupon_field() { flashctl coupon show 1 --output json | tr -d ' \n' | sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"; }
+# The demo coupon is made once. Later its window is only extended (its stock and claims are never touched), and an operator's
+# pause or end is respected.
+demo_coupon() {
+  local status rc=0
+  flashctl coupon show 1 >/dev/null 2>>"$run/log/up.log" || rc=$?
+  case $rc in
+    0) ;;
+    3) flashctl coupon create --id 1 --name 'Demo coupon' --total 10000 --user-limit 1 --begin now --end +24h --yes >>"$run/log/up.log" ;;
+    *) fail "flashctl coupon show 1 failed (exit $rc): see .run/log/up.log" ;;
+  esac
+  status=$(coupon_field status)
+  case $status in
+    draft) flashctl coupon publish 1 --yes >>"$run/log/up.log" ;;
+    issuing)
+      if [ "$(coupon_field endsAtMs)" -lt $((($(date +%s) + 3600) * 1000)) ]; then
+        say 'the demo coupon (id 1) was about to close or has closed: its end is moved to 24 hours from now'
+        flashctl coupon update 1 --end +24h --yes >>"$run/log/up.log"
+      fi ;;
+    *) say "the demo coupon (id 1) is $status: left as it is" ;;
+  esac
+}
+start_program() { # name port program argument...
+  local name=$1 port=$2
+  shift 2
+  if ! program_pid "$name" >/dev/null; then
+    (cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &
+    echo $! >"$run/$name.pid"
+    disown
+  fi
+  for _ in $(seq 300); do
+    curl -fs -o /dev/null --max-time 5 "http://127.0.0.1:$port/readyz" && return 0
+    sleep 0.2
+    program_pid "$name" >/dev/null || break
+  done
+  tail -n 5 "$run/log/$name.log" >&2 || true
+  fail "flashclaim-$name did not become ready: see .run/log/$name.log, and curl -s http://127.0.0.1:$port/readyz"
+}
+up() {
+  prepare
+  build
+  check_ports
+  start_services
+  make_database
+  write_env
+  load_contents
+  demo_coupon
+  start_program engine "$admin_port" "$bin/flashclaim-engine" --listen "127.0.0.1:$http_port" --admin-listen "127.0.0.1:$admin_port" \
+    --role both --mirror-name mirror-1
+  start_program consumer "$consumer_port" "$bin/flashclaim-consumer" --admin-listen "127.0.0.1:$consumer_port"
+}
+
+# --- down, status, clean
+# The first SIGTERM drains, a second one ends at once.
+stop_program() {
+  local name=$1 pid tries
+  for tries in 300 50; do
+    pid=$(program_pid "$name") || break
+    kill "$pid" 2>/dev/null || true
+    while [ $((tries--)) -gt 0 ] && program_pid "$name" >/dev/null; do sleep 0.1; done
+  done
+  ! pid=$(program_pid "$name") || kill -9 "$pid"
+  rm -f "$run/$name.pid"
+}
+down() {
+  [ -d "$run" ] || return 0
+  [ ! -s "$run/port_base" ] || use_ports "$(cat "$run/port_base")"
+  [ -n "${base:-}" ] || return 0
+  local entry
+  rm -f "$run/env"
+  stop_program engine
+  stop_program consumer
+  for entry in "${services[@]}"; do
+    # shellcheck disable=SC2086
+    service stop $entry &
+  done
+  wait
+}
+status() {
+  [ -s "$run/port_base" ] || { say 'the stack was never started: make up'; return 1; }
+  use_ports "$(cat "$run/port_base")"
+  local all=0 name pid port
+  while read -r name port; do
+    case $name in
+      engine | consumer) pid=$(program_pid "$name") || pid='' ;;
+      *) pid=$(service status "$name" "$port") || pid='' ;;
+    esac
+    [ -n "$pid" ] || all=1
+    printf '%-10s %-8s %-8s %s\n' "$name" "$([ -n "$pid" ] && echo running || echo stopped)" "${pid:--}" "127.0.0.1:$port"
+  done < <(printf '%s\n' "${services[@]}" "engine $http_port" "consumer $consumer_port")
+  return $all
+}
+clean() {
+  down
+  local folder
+  for folder in "$top"/.run-test/*; do # a test run that is under way clears up after itself
+    [ ! -d "$folder" ] || [ -d "/proc/${folder##*/}" ] || rm -rf "$folder"
+  done
+  rm -rf "$run" "$top"/build "$top"/build-*
+}
+
+# --- run
+what_next() {
+  local user
+  user=$(date +%s)
+  cat <<NEXT
+
+The stack is up. Claim the demo coupon (id 1, one for each user) from another terminal:
+
+  curl -i -X POST -H 'X-User-Id: $user' http://127.0.0.1:$http_port/coupons/1/receive
+
+  . '$run/env'                                  # the URLs, and flashctl and flashbench in PATH
+  curl -s \$HTTP_URL/coupons/1                     # what is left
+  psql \$PG_URL -c 'SELECT * FROM user_coupon WHERE coupon_id = 1'
+  flashctl status                                # all stores side by side
+  flashctl reconcile 1                           # Redis against the database, exact while the sale runs
+
+NEXT
+}
+interrupted() {
+  trap '' INT TERM HUP
+  printf '\nstopping ...\n'
+  wait # for servers that are being started: they ignore the Ctrl-C, and can be stopped once they are up
+  lock
+  down
+  say 'stopped; the data stays in .run (make clean removes it)'
+  exit 0
+}
+run_until_interrupted() {
+  trap interrupted INT TERM HUP
+  up
+  unlock
+  (cd "$top" && flashbench replay bench/sample_receipts.csv --user-limit 1 --stock-ratio 0.8 --connections 64) ||
+    say 'the replay did not pass (see above); the stack stays up'
+  what_next
+  say 'Ctrl-C stops everything.'
+  while [ -e "$run/env" ]; do sleep 1 & wait $!; done
+  say 'stopped from elsewhere'
+}
+
+# Two at once would start everything twice. What is started must not inherit descriptor 9, or it would hold the lock.
+lock() { mkdir -p "$run" && exec 9<"$run" && flock 9; }
+unlock() { exec 9<&-; }
+case ${1:-} in
+  run) lock; run_until_interrupted ;;
+  up) lock; up; what_next ;;
+  down) if [ -d "$run" ]; then lock; down; fi ;;
+  clean) if [ -d "$run" ]; then lock; fi; clean ;;
+  status) status ;;
+  *) sed -n '2,4p' "$0" >&2; exit 2 ;;
+esac
