@@ -67,7 +67,8 @@ using Event = std::variant<Confirmed, Returned, Delivery, Cancelled, Blocked>;
 
 struct QueueArguments {
   bool quorum = true;
-  std::int64_t ttl_ms = 0;  ///< 0: none
+  bool reject_when_full = false;  ///< refuse publishes (nack) at a length limit, instead of dropping the oldest
+  std::int64_t ttl_ms = 0;        ///< 0: none
   std::string dead_letter_exchange;
   std::string dead_letter_key;
 };
