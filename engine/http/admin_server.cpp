@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "engine/http/json.h"
 #include "engine/http/server.h"
 #include "engine/loop/loop.h"
 
@@ -10,15 +11,6 @@ namespace flashclaim::http {
 namespace {
 
 constexpr std::string_view kMetricsText = "text/plain; version=0.0.4; charset=utf-8";
-
-void append_json_text(std::string& out, std::string_view text) {
-  out += '"';
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  out += '"';
-}
 
 bool ready(const std::vector<Check>& checks) {
   for (const Check& check : checks)

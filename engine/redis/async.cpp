@@ -45,27 +45,6 @@ void count(Counter& counter) {  // one writer: no locked instruction
 
 }  // namespace
 
-ReplyView::Kind ReplyView::kind() const {
-  switch (reply_->type) {
-    case REDIS_REPLY_STRING:
-    case REDIS_REPLY_STATUS: return Kind::kText;
-    case REDIS_REPLY_INTEGER: return Kind::kInteger;
-    case REDIS_REPLY_ARRAY: return Kind::kArray;
-    case REDIS_REPLY_ERROR: return Kind::kError;
-    default: return Kind::kNil;
-  }
-}
-std::string_view ReplyView::text() const {
-  bool has_text = kind() == Kind::kText || kind() == Kind::kError;
-  return has_text ? std::string_view(reply_->str, static_cast<std::size_t>(reply_->len)) : std::string_view();
-}
-std::int64_t ReplyView::integer() const { return kind() == Kind::kInteger ? reply_->integer : 0; }
-std::size_t ReplyView::size() const { return kind() == Kind::kArray ? reply_->elements : 0; }
-ReplyView ReplyView::operator[](std::size_t i) const {
-  assert(i < size());
-  return ReplyView(reply_->element[i]);
-}
-
 enum class LinkState { kDown, kConnecting, kGreeting, kReady };
 
 struct AsyncClient::State {
@@ -293,7 +272,7 @@ Result<std::unique_ptr<AsyncClient>> AsyncClient::create(loop::Loop& loop, const
   state->host = *host;
   state->port = url->port ? url->port : kDefaultPort;
   auto greet = [&](std::initializer_list<std::string_view> words) {
-    append_resp(state->greeting, words);
+    append_resp(state->greeting, std::span(words.begin(), words.size()));
     ++state->greeting_replies;
   };
   if (!url->user.empty()) {
@@ -329,7 +308,7 @@ bool AsyncClient::ready() const { return state_->link == LinkState::kReady; }
 std::size_t AsyncClient::in_flight() const { return state_->pending.size(); }
 const AsyncCounters& AsyncClient::counters() const { return state_->counters; }
 
-void append_resp(std::string& out, std::initializer_list<std::string_view> words) {
+void append_resp(std::string& out, std::span<const std::string_view> words) {
   out.append("*").append(std::to_string(words.size())).append("\r\n");
   for (std::string_view word : words)
     out.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");

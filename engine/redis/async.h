@@ -6,12 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "engine/base/result.h"
-
-struct redisReply;
+#include "engine/redis/client.h"
 
 namespace flashclaim::loop {
 class Loop;
@@ -19,26 +19,11 @@ class Loop;
 
 namespace flashclaim::redis {
 
-/// A view of a reply; valid inside Call::answered only.
-class ReplyView {
- public:
-  enum class Kind { kNil, kText, kInteger, kArray, kError };
-  explicit ReplyView(const redisReply* reply) : reply_(reply) {}
-
-  [[nodiscard]] Kind kind() const;
-  [[nodiscard]] std::string_view text() const;  ///< strings, statuses and errors; else empty
-  [[nodiscard]] std::int64_t integer() const;   ///< integers; else 0
-  [[nodiscard]] std::size_t size() const;       ///< arrays; else 0
-  [[nodiscard]] ReplyView operator[](std::size_t i) const;  ///< i < size()
-
- private:
-  const redisReply* reply_;
-};
-
 /// Waits for the answer to one command. Owned by the caller; must live until one of the two was called: exactly one is,
 /// exactly once, in the loop's thread, never from inside send().
 class Call {
  public:
+  /// The view is valid inside this call only.
   virtual void answered(const ReplyView& reply) noexcept = 0;
   /// The command was sent and its answer is lost (deadline, connection): it may have been carried out.
   virtual void lost() noexcept = 0;
@@ -95,7 +80,7 @@ class AsyncClient {
   std::unique_ptr<State> state_;
 };
 
-/// Appends one command as RESP: resp(out, {"FCALL_RO", "coupon_view", ...}).
-void append_resp(std::string& out, std::initializer_list<std::string_view> words);
+/// Appends one command as RESP.
+void append_resp(std::string& out, std::span<const std::string_view> words);
 
 }  // namespace flashclaim::redis

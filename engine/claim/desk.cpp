@@ -1,0 +1,116 @@
+// See desk.h.
+#include "engine/claim/desk.h"
+
+#include "engine/claim/route.h"
+
+namespace flashclaim::claim {
+
+using http::Exchange;
+using http::Method;
+using http::Problem;
+using http::Request;
+
+namespace {
+
+constexpr std::uint64_t kWaitingMax = 32768;  ///< claims of one thread, in and before flight; more: BUSY
+constexpr std::size_t kQueuesKept = 1024;     ///< beyond it an idle coupon's queue is dropped
+
+}  // namespace
+
+Desk::Desk(loop::Loop& loop) : end_of_turn_(loop, [this] { on_end_of_turn(); }) {}
+
+void Desk::bind(http::Server& server, redis::AsyncClient& client) {
+  context_.server = &server;
+  context_.client = &client;
+  context_.counters = &counters_;
+  context_.end_of_turn = &end_of_turn_;
+  views_.bind(server, client);
+}
+
+void Desk::handle(const Request& request, Exchange exchange) noexcept {
+  Target target = parse_target(request.path);
+  bool reads = request.method == Method::kGet || request.method == Method::kHead;
+  switch (target.route) {
+    case Route::kReceive:
+      if (request.method != Method::kPost) break;
+      return receive(request, exchange, target.id);
+    case Route::kCouponView:
+      if (!reads) break;
+      return show_coupon(request, exchange, target.id);
+    case Route::kClaimView:
+      if (!reads) break;
+      return show_claim(request, exchange, target.id);
+    case Route::kNone: context_.server->refuse(exchange, Problem::kNotFound); return;
+  }
+  context_.server->refuse(exchange, Problem::kMethodNotAllowed, target.route == Route::kReceive ? "POST" : "GET, HEAD");
+}
+
+void Desk::refuse_claim(Exchange exchange, Problem problem) {
+  counters_.claims_refused[static_cast<std::size_t>(problem)].add();
+  context_.server->refuse(exchange, problem);
+}
+
+void Desk::receive(const Request& request, Exchange exchange, std::string_view id) {
+  auto coupon_id = parse_id(id);
+  if (!coupon_id) return refuse_claim(exchange, Problem::kCouponNotFound);
+  Caller caller = caller_of(request);
+  if (caller.kind == Caller::Kind::kMissing) return refuse_claim(exchange, Problem::kUnauthenticated);
+  if (caller.kind == Caller::Kind::kInvalid) return refuse_claim(exchange, Problem::kInvalidRequest);
+  http::HeaderMatch key = request.header("idempotency-key");
+  if (key.count > 1 || (key.count == 1 && !redis::idempotency_key_fits(key.value)))
+    return refuse_claim(exchange, Problem::kInvalidRequest);
+  if (!context_.client->ready()) return refuse_claim(exchange, Problem::kNotReady);
+  if (counters_.waiting.value() >= kWaitingMax) return refuse_claim(exchange, Problem::kBusy);
+  queue_of(*coupon_id).add({exchange, loop::now_us()}, caller.user, key.value);
+}
+
+void Desk::show_coupon(const Request&, Exchange exchange, std::string_view id) {
+  counters_.views.add();
+  auto coupon_id = parse_id(id);
+  if (!coupon_id) {
+    context_.server->refuse(exchange, Problem::kCouponNotFound);
+    return;
+  }
+  views_.show_coupon(exchange, *coupon_id);
+}
+
+void Desk::show_claim(const Request& request, Exchange exchange, std::string_view id) {
+  counters_.views.add();
+  auto claim = parse_claim_id(id);
+  Caller caller = caller_of(request);
+  if (caller.kind == Caller::Kind::kInvalid) {
+    context_.server->refuse(exchange, Problem::kInvalidRequest);
+  } else if (!claim) {
+    context_.server->refuse(exchange, Problem::kClaimNotFound);
+  } else {
+    views_.show_claim(exchange, *claim, caller.user_id);
+  }
+}
+
+Queue& Desk::queue_of(std::int64_t coupon_id) {
+  if (last_queue_ && last_queue_->coupon_id() == coupon_id) return *last_queue_;
+  auto& queue = queues_[coupon_id];
+  if (!queue) queue = std::make_unique<Queue>(context_, coupon_id);
+  last_queue_ = queue.get();
+  return *queue;
+}
+
+void Desk::on_end_of_turn() {
+  sending_.swap(context_.to_send);
+  for (Queue* queue : sending_) queue->send();
+  sending_.clear();
+  if (queues_.size() > kQueuesKept) drop_idle_queues();
+  context_.idle_coupons.clear();
+}
+
+/// A queue costs a kilobyte, and anybody may ask for any coupon.
+void Desk::drop_idle_queues() {
+  for (std::int64_t coupon_id : context_.idle_coupons) {
+    auto found = queues_.find(coupon_id);
+    if (found == queues_.end() || !found->second->idle()) continue;
+    if (last_queue_ == found->second.get()) last_queue_ = nullptr;
+    queues_.erase(found);
+  }
+}
+
+}  // namespace flashclaim::claim

@@ -1,0 +1,46 @@
+// The claim desk of one thread: takes the requests of its HTTP server and answers them through its Redis connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/claim/counters.h"
+#include "engine/claim/queue.h"
+#include "engine/claim/view.h"
+#include "engine/http/server.h"
+#include "engine/loop/loop.h"
+#include "engine/redis/async.h"
+
+namespace flashclaim::claim {
+
+/// Belongs to the loop's thread. Outlives the client (whose pending answers refer to it).
+class Desk final : public http::Handler {
+ public:
+  explicit Desk(loop::Loop& loop);
+  /// Before the first request.
+  void bind(http::Server& server, redis::AsyncClient& client);
+
+  void handle(const http::Request& request, http::Exchange exchange) noexcept override;
+  [[nodiscard]] const DeskCounters& counters() const { return counters_; }
+
+ private:
+  void receive(const http::Request& request, http::Exchange exchange, std::string_view id);
+  void show_coupon(const http::Request& request, http::Exchange exchange, std::string_view id);
+  void show_claim(const http::Request& request, http::Exchange exchange, std::string_view id);
+  void refuse_claim(http::Exchange exchange, http::Problem problem);
+  Queue& queue_of(std::int64_t coupon_id);
+  void on_end_of_turn();
+  void drop_idle_queues();
+
+  DeskCounters counters_;
+  QueueContext context_;
+  Views views_;
+  std::unordered_map<std::int64_t, std::unique_ptr<Queue>> queues_;
+  Queue* last_queue_ = nullptr;  ///< most claims are of the coupon of the hour
+  std::vector<Queue*> sending_;
+  loop::EndOfTurn end_of_turn_;
+};
+
+}  // namespace flashclaim::claim

@@ -1,0 +1,160 @@
+// See queue.h.
+#include "engine/claim/queue.h"
+
+#include <cassert>
+#include <charconv>
+
+#include "engine/base/log.h"
+#include "engine/claim/outcome.h"
+#include "engine/loop/loop.h"
+
+namespace flashclaim::claim {
+
+using http::Problem;
+
+std::unique_ptr<Batch> QueueContext::take_batch() {
+  if (spare.empty()) return std::make_unique<Batch>();
+  std::unique_ptr<Batch> batch = std::move(spare.back());
+  spare.pop_back();
+  return batch;
+}
+
+Queue::Queue(QueueContext& context, std::int64_t coupon_id)
+    : context_(context), coupon_id_(coupon_id), keys_(coupon_id), coupon_text_(std::to_string(coupon_id)) {}
+
+void Queue::add(const Waiter& waiter, std::string_view user, std::string_view key) {
+  if (waiting_.empty() || waiting_.back()->full()) {
+    waiting_.push_back(context_.take_batch());
+    waiting_.back()->begin(keys_);
+  }
+  waiting_.back()->add(waiter, user, key);
+  context_.counters->waiting.add();
+  if (!flying_) announce();
+}
+
+void Queue::announce() {
+  if (announced_) return;
+  announced_ = true;
+  context_.to_send.push_back(this);
+  context_.end_of_turn->schedule();
+}
+
+void Queue::send() {
+  announced_ = false;
+  if (flying_ || waiting_.empty()) return;
+  flying_ = std::move(waiting_.front());
+  waiting_.erase(waiting_.begin());
+  redis::Sent sent = context_.client->send(flying_->command(), *this);
+  if (sent == redis::Sent::kYes) {
+    context_.counters->batch_claims.add(flying_->waiters().size());
+    return;
+  }
+  now_us_ = loop::now_us();
+  auto batch = landed();
+  refuse_all(*batch, sent == redis::Sent::kFull ? Problem::kBusy : Problem::kNotReady);
+  context_.spare.push_back(std::move(batch));
+}
+
+/// Takes the batch out of flight; what has filled meanwhile leaves at the end of this turn.
+std::unique_ptr<Batch> Queue::landed() {
+  assert(flying_);
+  if (!waiting_.empty()) {
+    announce();
+  } else {
+    context_.idle_coupons.push_back(coupon_id_);
+    context_.end_of_turn->schedule();
+  }
+  return std::move(flying_);
+}
+
+void Queue::answered(const redis::ReplyView& reply) noexcept {
+  now_us_ = loop::now_us();
+  auto batch = landed();
+  if (reply.kind() == redis::ReplyKind::kArray && reply.size() == 2) {
+    answer_verdicts(*batch, reply[0].text(), reply[1].text());
+  } else {
+    Problem problem = reply.is_error() ? problem_of_error(reply.text()) : Problem::kOutcomeUnknown;
+    if (!heals_itself(problem))
+      log(LogLevel::kError, "claim", "claim_failed", {{"coupon", coupon_id_}, {"error", reply.text()}});
+    refuse_all(*batch, problem);
+  }
+  context_.spare.push_back(std::move(batch));
+}
+
+void Queue::lost() noexcept {
+  now_us_ = loop::now_us();
+  auto batch = landed();
+  refuse_all(*batch, Problem::kOutcomeUnknown);
+  context_.spare.push_back(std::move(batch));
+}
+
+void Queue::answer_verdicts(const Batch& batch, std::string_view entry, std::string_view words) {
+  std::size_t answered = answer_words(batch, entry, words);
+  if (answered == batch.waiters().size()) return;
+  log(LogLevel::kError, "claim", "malformed_reply", {{"coupon", coupon_id_}, {"words", words}});
+  for (std::size_t i = answered; i < batch.waiters().size(); ++i)
+    refuse(batch.waiters()[i], Problem::kOutcomeUnknown);
+}
+
+/// Answers in order until the words end or one makes no sense; returns how many were answered.
+std::size_t Queue::answer_words(const Batch& batch, std::string_view entry, std::string_view words) {
+  int accepted = 0;
+  std::size_t i = 0;
+  for (; i < batch.waiters().size() && !words.empty(); ++i) {
+    auto space = words.find(' ');
+    if (!answer_one(batch.waiters()[i], words.substr(0, space), entry, accepted)) break;
+    words.remove_prefix(space == std::string_view::npos ? words.size() : space + 1);
+  }
+  return i;
+}
+
+bool Queue::answer_one(const Waiter& waiter, std::string_view word, std::string_view entry, int& accepted) {
+  auto equals = word.find('=');
+  auto verdict = redis::parse_verdict(word.substr(0, equals));
+  if (!verdict) return false;
+  if (auto problem = problem_of(*verdict)) {
+    refuse(waiter, *problem);
+    return true;
+  }
+  if (*verdict == redis::Verdict::kReplayed) {
+    if (equals == std::string_view::npos) return false;
+    accept(waiter, word.substr(equals + 1), true);
+    return true;
+  }
+  if (entry.empty()) return false;
+  char claim[80];
+  if (entry.size() > sizeof claim - 12) return false;
+  char* end = std::copy(entry.begin(), entry.end(), claim);
+  *end++ = '-';
+  end = std::to_chars(end, claim + sizeof claim, accepted++).ptr;
+  accept(waiter, {claim, static_cast<std::size_t>(end - claim)}, false);
+  return true;
+}
+
+/// `claim`: the claim id without the coupon's.
+void Queue::accept(const Waiter& waiter, std::string_view claim, bool replayed) {
+  location_.assign("Location: /claims/").append(coupon_text_).append(1, '-').append(claim).append("\r\n");
+  if (replayed) location_.append("Idempotent-Replayed: true\r\n");
+  body_.assign(R"({"claimId":")").append(coupon_text_).append(1, '-').append(claim);
+  body_.append(R"(","couponId":")").append(coupon_text_).append(R"(","status":"pending"})");
+  (replayed ? context_.counters->replayed : context_.counters->accepted).add();
+  finished(waiter);
+  context_.server->answer(waiter.exchange, {http::Status::kAccepted, http::kJson, location_, body_});
+}
+
+void Queue::refuse(const Waiter& waiter, Problem problem) {
+  context_.counters->claims_refused[static_cast<std::size_t>(problem)].add();
+  finished(waiter);
+  context_.server->refuse(waiter.exchange, problem);
+}
+
+void Queue::refuse_all(const Batch& batch, Problem problem) {
+  for (const Waiter& waiter : batch.waiters()) refuse(waiter, problem);
+}
+
+void Queue::finished(const Waiter& waiter) {
+  context_.counters->waiting.sub(1);
+  context_.counters->claim_us.add(static_cast<std::uint64_t>(now_us_ - waiter.since_us));
+}
+
+}  // namespace flashclaim::claim

@@ -1,0 +1,72 @@
+// Group commit for one coupon: while a batch is in flight the next ones fill; when none is, a batch leaves at the end of the
+// turn that began it, so that nothing waits for company.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/claim/batch.h"
+#include "engine/claim/counters.h"
+#include "engine/http/server.h"
+#include "engine/loop/loop.h"
+#include "engine/redis/async.h"
+#include "engine/redis/functions.h"
+#include "engine/redis/keys.h"
+
+namespace flashclaim::claim {
+
+class Queue;
+
+/// What the queues of one thread share. All pointers are the desk's.
+struct QueueContext {
+  http::Server* server = nullptr;
+  redis::AsyncClient* client = nullptr;
+  DeskCounters* counters = nullptr;
+  loop::EndOfTurn* end_of_turn = nullptr;  ///< where the desk looks at what follows
+  std::vector<std::unique_ptr<Batch>> spare;
+  std::vector<Queue*> to_send;            ///< have claims and nothing in flight
+  std::vector<std::int64_t> idle_coupons;  ///< their queues became idle in this turn
+
+  std::unique_ptr<Batch> take_batch();
+};
+
+/// One thread. Every waiter is answered exactly once: with its verdict, with "nothing was applied", or with OUTCOME_UNKNOWN.
+class Queue final : public redis::Call {
+ public:
+  Queue(QueueContext& context, std::int64_t coupon_id);
+
+  void add(const Waiter& waiter, std::string_view user, std::string_view key);
+  /// Sends the oldest batch, if there is one and none is in flight.
+  void send();
+  [[nodiscard]] bool idle() const { return !flying_ && waiting_.empty(); }
+  [[nodiscard]] std::int64_t coupon_id() const { return coupon_id_; }
+
+  void answered(const redis::ReplyView& reply) noexcept override;
+  void lost() noexcept override;
+
+ private:
+  void announce();
+  std::unique_ptr<Batch> landed();
+  void answer_verdicts(const Batch& batch, std::string_view entry, std::string_view words);
+  std::size_t answer_words(const Batch& batch, std::string_view entry, std::string_view words);
+  bool answer_one(const Waiter& waiter, std::string_view word, std::string_view entry, int& accepted);
+  void accept(const Waiter& waiter, std::string_view claim, bool replayed);
+  void refuse(const Waiter& waiter, http::Problem problem);
+  void refuse_all(const Batch& batch, http::Problem problem);
+  void finished(const Waiter& waiter);
+
+  QueueContext& context_;
+  std::int64_t coupon_id_;
+  redis::CouponKeys keys_;
+  std::string coupon_text_;
+  std::vector<std::unique_ptr<Batch>> waiting_;  ///< oldest first; only the last one may have room
+  std::unique_ptr<Batch> flying_;
+  bool announced_ = false;
+  std::int64_t now_us_ = 0;  ///< of the reply that is being answered
+  std::string location_;     ///< scratch
+  std::string body_;         ///< scratch
+};
+
+}  // namespace flashclaim::claim
