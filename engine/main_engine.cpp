@@ -1,0 +1,103 @@
+// flashclaim-engine: the HTTP front and the mirror. Service URLs come from the environment, settings from flags.
+#include <algorithm>
+#include <cstdio>
+#include <cxxopts.hpp>
+#include <string>
+#include <thread>
+
+#include "engine/base/log.h"
+#include "engine/base/url.h"
+#include "engine/service.h"
+
+namespace flashclaim {
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+
+cxxopts::Options make_flags() {
+  int default_threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
+  cxxopts::Options flags("flashclaim-engine", "The HTTP front of Flashclaim and its mirror.\nReads REDIS_URL and, for a role with the "
+                                              "mirror, AMQP_URL from the environment (`source .run/env`).");
+  auto add = flags.add_options();
+  add("listen", "address of the public API", cxxopts::value<std::string>()->default_value("127.0.0.1:8080"));
+  add("admin-listen", "address of /healthz, /readyz, /metrics; keep it private",
+      cxxopts::value<std::string>()->default_value("127.0.0.1:8081"));
+  add("threads", "of the HTTP front", cxxopts::value<int>()->default_value(std::to_string(default_threads)));
+  add("role", "http, mirror or both", cxxopts::value<std::string>()->default_value("both"));
+  add("mirror-name", "consumer name in the group `mirror`: stable over restarts, one per running mirror",
+      cxxopts::value<std::string>()->default_value("mirror-1"));
+  add("log-json", "one JSON object a line instead of logfmt");
+  add("h,help", "this text");
+  return flags;
+}
+
+Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
+  ServiceOptions options;
+  auto listen = http::parse_address(given["listen"].as<std::string>());
+  if (!listen) return failure("--listen: " + listen.error().message);
+  options.listen = *listen;
+  auto admin = http::parse_address(given["admin-listen"].as<std::string>());
+  if (!admin) return failure("--admin-listen: " + admin.error().message);
+  options.admin_listen = *admin;
+  options.threads = given["threads"].as<int>();
+  if (options.threads < 1 || options.threads > 256) return failure("--threads: 1 to 256");
+  auto role = parse_role(given["role"].as<std::string>());
+  if (!role) return failure("--role: http, mirror or both");
+  options.role = *role;
+  options.mirror_name = given["mirror-name"].as<std::string>();
+  if (options.mirror_name.empty()) return failure("--mirror-name: must not be empty");
+  return options;
+}
+
+int fail(const std::string& message) {
+  std::fprintf(stderr, "flashclaim-engine: %s\n", message.c_str());
+  return kExitFailure;
+}
+
+int run(const ServiceOptions& options) {
+  auto service = Service::start(options);
+  if (!service) return fail(service.error().message);
+  (*service)->run();
+  return 0;
+}
+
+int main_with_flags(int argc, char** argv) {
+  auto flags = make_flags();
+  auto given = flags.parse(argc, argv);
+  if (given.count("help")) {
+    std::printf("%s\n", flags.help().c_str());
+    return 0;
+  }
+  if (!given.unmatched().empty()) {
+    std::fprintf(stderr, "flashclaim-engine: what is '%s'? See --help.\n", given.unmatched().front().c_str());
+    return kExitUsage;
+  }
+  auto options = options_from(given);
+  if (!options) {
+    std::fprintf(stderr, "flashclaim-engine: %s\n", options.error().message.c_str());
+    return kExitUsage;
+  }
+  start_logging("flashclaim-engine", given.count("log-json") > 0);
+  auto redis_url = require_env("REDIS_URL");
+  if (!redis_url) return fail(redis_url.error().message);
+  options->redis_url = *redis_url;
+  if (options->role != Role::kHttp) {
+    auto amqp_url = require_env("AMQP_URL");
+    if (!amqp_url) return fail(amqp_url.error().message);
+    options->amqp_url = *amqp_url;
+  }
+  return run(*options);
+}
+
+}  // namespace
+}  // namespace flashclaim
+
+int main(int argc, char** argv) {
+  try {
+    return flashclaim::main_with_flags(argc, argv);
+  } catch (const cxxopts::exceptions::exception& error) {
+    std::fprintf(stderr, "flashclaim-engine: %s. See --help.\n", error.what());
+    return flashclaim::kExitUsage;
+  }
+}

@@ -1,0 +1,202 @@
+// See service.h.
+#include "engine/service.h"
+
+#include <csignal>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "engine/base/assets.h"
+#include "engine/base/log.h"
+#include "engine/http/admin_server.h"
+#include "engine/loop/loop.h"
+#include "engine/metrics.h"
+#include "engine/mirror/mirror.h"
+#include "engine/probe.h"
+#include "engine/worker.h"
+
+namespace flashclaim {
+namespace {
+
+constexpr int kDrainPollMs = 20;
+constexpr int kDrainDeadlineMs = 5000;
+
+std::string_view phase_name(Phase phase) {
+  switch (phase) {
+    case Phase::kAccepting: return "accepting";
+    case Phase::kDraining: return "draining";
+    case Phase::kClosing: return "closing";
+    case Phase::kStopped: return "stopped";
+  }
+  return "?";
+}
+
+bool serves(Role role) { return role != Role::kMirror; }
+bool mirrors(Role role) { return role != Role::kHttp; }
+
+}  // namespace
+
+std::optional<Role> parse_role(std::string_view text) {
+  if (text == "http") return Role::kHttp;
+  if (text == "mirror") return Role::kMirror;
+  if (text == "both") return Role::kBoth;
+  return std::nullopt;
+}
+
+struct Service::State {
+  State()
+      : drain_poll(loop, [this] { on_drain_poll(); }),
+        on_term(loop, SIGTERM, [this] { on_signal(); }),
+        on_int(loop, SIGINT, [this] { on_signal(); }) {}
+
+  Result<void> start(const ServiceOptions& options);
+  Result<void> start_workers(const ServiceOptions& options);
+  void start_mirror(const ServiceOptions& options);
+  void set_phase(Phase next);
+  void on_signal();
+  void on_drain_poll();
+  [[nodiscard]] std::vector<http::Check> checks() const;
+  [[nodiscard]] http::Check workers_check() const;
+  [[nodiscard]] std::string metrics() const;
+
+  loop::Loop loop;
+  std::atomic<Phase> phase{Phase::kAccepting};
+  std::int64_t drain_until_ms = 0;
+  loop::Timer drain_poll;
+  loop::Signal on_term;
+  loop::Signal on_int;
+  std::unique_ptr<RedisProbe> probe;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<mirror::Mirror> mirror;
+  std::thread mirror_thread;
+  std::unique_ptr<http::AdminServer> admin;  ///< last: its callbacks read all of the above
+};
+
+Result<void> Service::State::start(const ServiceOptions& options) {
+  signal(SIGPIPE, SIG_IGN);  // hiredis and librabbitmq write without MSG_NOSIGNAL
+  auto made = RedisProbe::create(loop, options.redis_url, kLuaLibrary);
+  if (!made) return made.error();
+  probe = std::move(*made);
+  if (serves(options.role))
+    if (auto started = start_workers(options); !started) return started.error();
+  auto listening = http::AdminServer::start(options.admin_listen, {[this] { return checks(); }, [this] { return metrics(); }});
+  if (!listening) return listening.error();
+  admin = std::move(*listening);
+  if (mirrors(options.role)) start_mirror(options);
+  return {};
+}
+
+/// SO_REUSEPORT would share the port with another engine of the same user without a word: so it is tried alone first.
+Result<void> Service::State::start_workers(const ServiceOptions& options) {
+  http::Address listen = options.listen;
+  auto alone = http::listen_on(listen, http::PortSharing::kExclusive);
+  if (!alone) return alone.error();
+  close(*alone);
+  for (int i = 0; i < options.threads; ++i) {
+    auto worker = Worker::start(listen, options.redis_url);
+    if (!worker) return worker.error();
+    workers.push_back(std::move(*worker));
+    listen.port = workers.front()->port();
+  }
+  log(LogLevel::kInfo, "engine", "listening", {{"address", listen.text()}, {"threads", options.threads}});
+  return {};
+}
+
+void Service::State::start_mirror(const ServiceOptions& options) {
+  mirror::Options wanted;
+  wanted.redis_url = options.redis_url;
+  wanted.amqp_url = options.amqp_url;
+  wanted.name = options.mirror_name;
+  mirror = std::make_unique<mirror::Mirror>(wanted);
+  mirror_thread = std::thread([this] { mirror->run(); });
+}
+
+void Service::State::set_phase(Phase next) {
+  log(LogLevel::kInfo, "engine", "phase", {{"from", phase_name(phase)}, {"to", phase_name(next)}});
+  phase = next;
+}
+
+void Service::State::on_signal() {
+  if (phase != Phase::kAccepting) {
+    log(LogLevel::kWarn, "engine", "ended_at_once", {{"reason", "second signal"}});
+    _exit(1);
+  }
+  set_phase(Phase::kDraining);
+  for (auto& worker : workers) worker->drain();
+  drain_until_ms = loop::now_ms() + kDrainDeadlineMs;
+  drain_poll.every_ms(kDrainPollMs);
+}
+
+void Service::State::on_drain_poll() {
+  bool drained = true;
+  for (auto& worker : workers) drained = drained && worker->drained();
+  if (!drained && loop::now_ms() < drain_until_ms) return;
+  drain_poll.stop();
+  set_phase(Phase::kClosing);
+  if (mirror) mirror->stop();
+  loop.stop();
+}
+
+std::vector<http::Check> Service::State::checks() const {
+  std::vector<http::Check> all = probe->checks();
+  bool accepting = phase == Phase::kAccepting;
+  all.push_back({"engine", accepting, true, std::string(phase_name(phase))});
+  if (!workers.empty()) all.push_back(workers_check());
+  if (mirror) {
+    mirror::MirrorStats stats = mirror->stats();
+    std::string detail = !stats.amqp_connected ? "not connected: claims are kept in the stream"
+                         : stats.amqp_blocked  ? "connected, but blocked by an alarm of the broker"
+                                               : "connected";
+    // Claims are accepted without RabbitMQ, up to maxInflight: it does not make the engine unready.
+    all.push_back({"rabbitmq", stats.amqp_connected && !stats.amqp_blocked, false, detail});
+  }
+  return all;
+}
+
+http::Check Service::State::workers_check() const {
+  std::size_t connected = 0;
+  for (const auto& worker : workers) connected += worker->redis_counters().ready.load() ? 1 : 0;
+  return {"workers", connected == workers.size(), true,
+          fmt::format("{} of {} threads connected to redis", connected, workers.size())};
+}
+
+std::string Service::State::metrics() const {
+  if (!mirror) return metrics_text(workers, nullptr, checks());
+  mirror::MirrorStats stats = mirror->stats();
+  return metrics_text(workers, &stats, checks());
+}
+
+Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<Service>> Service::start(const ServiceOptions& options) {
+  auto state = std::make_unique<State>();
+  if (auto started = state->start(options); !started) return started.error();
+  return std::unique_ptr<Service>(new Service(std::move(state)));
+}
+
+Service::~Service() {
+  State& state = *state_;
+  state.admin.reset();
+  state.workers.clear();
+  if (state.mirror) {
+    state.mirror->stop();
+    state.mirror_thread.join();
+  }
+}
+
+void Service::run() {
+  state_->loop.run();
+  state_->workers.clear();
+  if (state_->mirror_thread.joinable()) {
+    state_->mirror_thread.join();
+  }
+  state_->set_phase(Phase::kStopped);
+}
+
+int Service::port() const { return state_->workers.empty() ? 0 : state_->workers.front()->port(); }
+int Service::admin_port() const { return state_->admin->port(); }
+
+}  // namespace flashclaim

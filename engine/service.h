@@ -1,0 +1,47 @@
+// The engine as a process: its threads by role, its admin listener, and its shutdown.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/http/address.h"
+
+namespace flashclaim {
+
+enum class Role { kHttp, kMirror, kBoth };
+std::optional<Role> parse_role(std::string_view text);
+
+struct ServiceOptions {
+  http::Address listen;
+  http::Address admin_listen;
+  int threads = 1;  ///< of the HTTP front
+  Role role = Role::kBoth;
+  std::string mirror_name;
+  std::string redis_url;
+  std::string amqp_url;  ///< for a role with the mirror
+};
+
+/// accepting -> draining (no new connections, answers are given) -> closing (the rest is cut, the mirror ends) -> stopped.
+enum class Phase { kAccepting, kDraining, kClosing, kStopped };
+
+class Service {
+ public:
+  static Result<std::unique_ptr<Service>> start(const ServiceOptions& options);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  /// Until SIGTERM or SIGINT and the shutdown that follows. A second signal ends the process at once.
+  void run();
+  [[nodiscard]] int port() const;
+  [[nodiscard]] int admin_port() const;
+
+ private:
+  struct State;
+  explicit Service(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flashclaim

@@ -1,0 +1,59 @@
+// See worker.h.
+#include "engine/worker.h"
+
+#include <atomic>
+#include <thread>
+
+#include "engine/claim/desk.h"
+#include "engine/loop/loop.h"
+
+namespace flashclaim {
+
+struct Worker::State {
+  State() : desk(loop), server(loop, desk) {}
+
+  // In this order: the client's pending answers refer to the desk, the desk's to the server.
+  loop::Loop loop;
+  claim::Desk desk;
+  http::Server server;
+  std::unique_ptr<redis::AsyncClient> client;
+  int port = 0;
+  std::atomic<bool> draining{false};
+  std::thread thread;
+};
+
+Worker::Worker(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<Worker>> Worker::start(const http::Address& listen, const std::string& redis_url) {
+  auto state = std::make_unique<State>();
+  auto client = redis::AsyncClient::create(state->loop, redis_url);
+  if (!client) return client.error();
+  state->client = std::move(*client);
+  state->desk.bind(state->server, *state->client);
+  if (auto listening = state->server.listen(listen, http::PortSharing::kShared); !listening) return listening.error();
+  state->port = state->server.port();
+  state->thread = std::thread([raw = state.get()] { raw->loop.run(); });
+  return std::unique_ptr<Worker>(new Worker(std::move(state)));
+}
+
+Worker::~Worker() {
+  state_->loop.post([this] { state_->server.close_all(); });
+  state_->loop.stop();
+  state_->thread.join();
+}
+
+void Worker::drain() {
+  state_->loop.post([this] {
+    state_->server.drain();
+    state_->draining.store(true);
+  });
+}
+
+bool Worker::drained() const { return state_->draining.load() && http_counters().connections.load() == 0; }
+
+const http::ServerCounters& Worker::http_counters() const { return state_->server.counters(); }
+const claim::DeskCounters& Worker::claim_counters() const { return state_->desk.counters(); }
+const redis::AsyncCounters& Worker::redis_counters() const { return state_->client->counters(); }
+int Worker::port() const { return state_->port; }
+
+}  // namespace flashclaim
