@@ -160,8 +160,8 @@ int Process::stop(std::chrono::milliseconds deadline) {
 
 std::string Process::output() const { return read_file(log_); }
 
-Finished run_program(const std::string& program, const std::vector<std::string>& arguments, const Environment& environment,
-                     const std::string& input, std::chrono::milliseconds deadline) {
+Finished run_program(const std::string& program, const std::vector<std::string>& arguments,
+                     const Environment& environment, const std::string& input, std::chrono::milliseconds deadline) {
   const std::string stem = new_log_path();
   const Files files{stem + ".in", stem + ".out", stem + ".err"};
   std::ofstream(files.in, std::ios::binary) << input;

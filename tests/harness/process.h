@@ -12,12 +12,12 @@ namespace flashclaim::harness {
 
 using Environment = std::map<std::string, std::string>;
 
-/// A running program. Its stdout and stderr go to one file. It dies with the thread that started it (PR_SET_PDEATHSIG), so
-/// start it from the test's main thread, and with this object (SIGKILL). Not for use by two threads at once.
+/// A running program. Its stdout and stderr go to one file. It dies with the thread that started it (PR_SET_PDEATHSIG),
+/// so start it from the test's main thread, and with this object (SIGKILL). Not for use by two threads at once.
 class Process {
  public:
-  /// `program`: a name from the build's bin folder ("flashclaim-engine"), or a path. `environment` is added to this process'.
-  /// Throws std::runtime_error when the program cannot be executed.
+  /// `program`: a name from the build's bin folder ("flashclaim-engine"), or a path. `environment` is added to this
+  /// process'. Throws std::runtime_error when the program cannot be executed.
   Process(const std::string& program, const std::vector<std::string>& arguments, const Environment& environment = {});
   ~Process();
   Process(const Process&) = delete;
@@ -45,7 +45,8 @@ struct Finished {
   std::string out;
   std::string err;
 };
-/// Runs a program to its end, with `input` as its stdin. Throws as Process does, and when it does not end within `deadline`.
+/// Runs a program to its end, with `input` as its stdin. Throws as Process does, and when it does not end within
+/// `deadline`.
 Finished run_program(const std::string& program, const std::vector<std::string>& arguments,
                      const Environment& environment = {}, const std::string& input = "",
                      std::chrono::milliseconds deadline = std::chrono::seconds(300));

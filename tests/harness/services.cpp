@@ -16,8 +16,8 @@ namespace {
 std::string source(const std::string& path) { return std::string(FLASHCLAIM_SOURCE_DIR) + "/" + path; }
 
 /// Runs a program that must succeed and returns its stdout.
-std::string must(const std::string& program, const std::vector<std::string>& arguments, const Environment& environment = {},
-                 const std::string& input = "") {
+std::string must(const std::string& program, const std::vector<std::string>& arguments,
+                 const Environment& environment = {}, const std::string& input = "") {
   const Finished finished = run_program(program, arguments, environment, input);
   if (finished.exit_code != 0) {
     throw std::runtime_error(program + " failed: " + finished.out + finished.err);
@@ -39,7 +39,7 @@ Service::~Service() { run_program(source("tests/stack/service.sh"), {"kill", kin
 
 void Service::run(const char* verb) const {
   must(source("tests/stack/service.sh"), {verb, kind_, folder_, std::to_string(port_)},
-              {{"REDIS_EXTRA", options_}, {"POSTGRES_EXTRA", options_}});
+       {{"REDIS_EXTRA", options_}, {"POSTGRES_EXTRA", options_}});
 }
 
 void Service::start() { run("start"); }
@@ -47,11 +47,13 @@ void Service::stop() { run("stop"); }
 void Service::kill() { run("kill"); }
 
 int Service::pid() const {
-  const Finished finished = run_program(source("tests/stack/service.sh"), {"status", kind_, folder_, std::to_string(port_)});
+  const Finished finished =
+      run_program(source("tests/stack/service.sh"), {"status", kind_, folder_, std::to_string(port_)});
   return finished.exit_code == 0 ? std::stoi(finished.out) : -1;
 }
 
-// A postmaster's backends are processes of their own; a beam's and a Redis' children are not stopped: they hold no sockets.
+// A postmaster's backends are processes of their own; a beam's and a Redis' children are not stopped: they hold no
+// sockets.
 void Service::signal_all(int number) const {
   const int main = pid();
   if (main <= 0) {
@@ -95,8 +97,10 @@ std::string PrivateRabbit::fresh_vhost() {
   static constexpr int kBatch = 8;
   if (vhosts_ == made_) {
     const std::string program =
-        "lists:foreach(fun(N) -> V = iolist_to_binary([\"test\", integer_to_list(N)]), rabbit_vhost:add(V, <<\"test\">>), "
-        "rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, V, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"test\">>) end, "
+        "lists:foreach(fun(N) -> V = iolist_to_binary([\"test\", integer_to_list(N)]), rabbit_vhost:add(V, "
+        "<<\"test\">>), "
+        "rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, V, <<\".*\">>, <<\".*\">>, <<\".*\">>, "
+        "<<\"test\">>) end, "
         "lists:seq(" +
         std::to_string(made_ + 1) + ", " + std::to_string(made_ + kBatch) + ")).";
     must(source("tests/stack/service.sh"), {"ctl", "rabbitmq", folder(), std::to_string(port()), "eval", program});
@@ -123,7 +127,8 @@ std::string PrivatePostgres::url_of(const std::string& database) const {
 
 std::string PrivatePostgres::create_database(const std::string& database_template) {
   const std::string name = "test" + std::to_string(++databases_);
-  must("/usr/bin/psql", {"-qXAt", "-v", "ON_ERROR_STOP=1", "-c", "CREATE DATABASE " + name + " TEMPLATE " + database_template, url()});
+  must("/usr/bin/psql",
+       {"-qXAt", "-v", "ON_ERROR_STOP=1", "-c", "CREATE DATABASE " + name + " TEMPLATE " + database_template, url()});
   return url_of(name);
 }
 

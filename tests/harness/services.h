@@ -5,8 +5,8 @@
 
 namespace flashclaim::harness {
 
-/// One private server. start, stop and kill throw std::runtime_error with the server's own words. After kill or stop, start
-/// brings the same server back with its data. Not for use by two threads at once.
+/// One private server. start, stop and kill throw std::runtime_error with the server's own words. After kill or stop,
+/// start brings the same server back with its data. Not for use by two threads at once.
 class Service {
  public:
   ~Service();

@@ -8,8 +8,9 @@ namespace flashclaim::harness {
 
 using namespace std::chrono_literals;
 
-/// True as soon as `holds()` is true, false when it was not within `deadline`. The deadline only bounds a failing test: it is
-/// generous because the machine may be slow, and no test may say anything about time. Use: `ASSERT_TRUE(wait_until([&] { … }))`.
+/// True as soon as `holds()` is true, false when it was not within `deadline`. The deadline only bounds a failing test:
+/// it is generous because the machine may be slow, and no test may say anything about time. Use:
+/// `ASSERT_TRUE(wait_until([&] { … }))`.
 template <class Predicate>
 [[nodiscard]] bool wait_until(Predicate holds, std::chrono::milliseconds deadline = 120s,
                               std::chrono::milliseconds pause = 20ms) {

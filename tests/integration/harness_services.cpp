@@ -31,7 +31,8 @@ TEST(PrivateServices, RedisKeepsItsDataThroughAKill) {
 TEST(PrivateServices, PostgresKeepsItsDataThroughAKill) {
   PrivatePostgres postgres;
   const std::string url = postgres.fresh_database();
-  EXPECT_EQ(run_program("/usr/bin/psql", {"-qc", "CREATE TABLE t (n int); INSERT INTO t VALUES (7)", url}).exit_code, 0);
+  EXPECT_EQ(run_program("/usr/bin/psql", {"-qc", "CREATE TABLE t (n int); INSERT INTO t VALUES (7)", url}).exit_code,
+            0);
   postgres.kill();
   postgres.start();
   EXPECT_EQ(run_program("/usr/bin/psql", {"-Atc", "SELECT n FROM t", url}).out, "7\n");
