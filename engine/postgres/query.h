@@ -1,0 +1,79 @@
+// For the files of this room: one prepared statement, one round trip, every exception of libpqxx turned into a
+// SqlError.
+#pragma once
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+#include <pqxx/pqxx>
+#pragma GCC diagnostic pop
+
+#include <charconv>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "engine/postgres/session.h"
+
+namespace flashclaim::postgres {
+
+struct Session::Impl {
+  explicit Impl(const std::string& conninfo) : connection(conninfo) {}
+
+  pqxx::connection connection;
+  std::set<std::string, std::less<>> prepared;  ///< the names of the statements that this connection knows
+};
+
+/// Prepared under `name` at its first use on a session. Both live as long as the program.
+struct Statement {
+  const char* name;
+  const char* sql;
+};
+
+/// A parameter as text; nullopt is NULL.
+using Param = std::optional<std::string>;
+template <class T>
+Param param(const std::optional<T>& value) {
+  if constexpr (std::is_same_v<T, std::string>)
+    return value;
+  else
+    return value ? Param(std::to_string(*value)) : std::nullopt;
+}
+template <class T>
+requires std::is_integral_v<T> Param param(T value) { return std::to_string(value); }
+
+/// `{1,2,3}`: an array parameter of the numbers that `number` takes out of `items`.
+template <class Items, class Number>
+std::string array_param(const Items& items, Number number) {
+  std::string text = "{";
+  char digits[24];
+  for (const auto& item : items) {
+    if (text.size() > 1) text += ',';
+    text.append(digits, std::to_chars(digits, digits + sizeof digits, number(item)).ptr);
+  }
+  text += '}';
+  return text;
+}
+
+/// Call in a catch block: what the exception in flight means. `sent`: a request had gone out, so that a lost connection
+/// leaves its effect unknown.
+SqlError classify_current_exception(bool sent);
+
+/// Throws libpqxx' exceptions; use run().
+pqxx::result execute(Session& session, const Statement& statement, const std::vector<Param>& params);
+
+/// Executes in autocommit and gives the rows to `read`, whose result (or void) is the answer.
+template <class Read>
+auto run(Session& session, const Statement& statement, const std::vector<Param>& params, Read read)
+    -> SqlResult<std::invoke_result_t<Read, const pqxx::result&>> {
+  if (!session.open()) return SqlError{SqlFault::kConnection, "", "the connection to PostgreSQL is closed"};
+  try {
+    return read(execute(session, statement, params));
+  } catch (...) {
+    return classify_current_exception(true);
+  }
+}
+
+}  // namespace flashclaim::postgres

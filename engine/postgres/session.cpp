@@ -1,0 +1,161 @@
+// Connecting, executing, and the one place where an exception of libpqxx becomes a SqlError.
+#include "engine/postgres/session.h"
+
+#include <libpq-fe.h>
+
+#include "engine/postgres/query.h"
+
+namespace flashclaim::postgres {
+namespace {
+
+// A statement that waits longer is rolled back by the server and retried by us; a dead peer is found by the kernel.
+constexpr const char* kServerTimeouts =
+    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s";
+constexpr std::pair<const char*, const char*> kDefaults[] = {
+    {"connect_timeout", "5"},  {"keepalives_idle", "5"},      {"keepalives_interval", "2"},
+    {"keepalives_count", "3"}, {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
+};
+
+std::string quoted(std::string_view value) {
+  std::string text = "'";
+  for (char c : value) {
+    if (c == '\'' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + "' ";
+}
+
+/// `keyword='value' ...` of the URL, with our defaults where it says nothing. Throws on a malformed URL.
+std::string conninfo(const std::string& pg_url, std::string_view name) {
+  char* problem = nullptr;
+  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed(PQconninfoParse(pg_url.c_str(), &problem),
+                                                                        PQconninfoFree);
+  if (problem) PQfreemem(problem);  // it may repeat the password: not shown
+  if (!parsed)
+    throw std::invalid_argument("PG_URL is not a PostgreSQL URL (postgresql://user:password@host:port/database)");
+  std::string text;
+  std::string options = kServerTimeouts;
+  std::set<std::string, std::less<>> given;
+  for (const PQconninfoOption* option = parsed.get(); option->keyword; ++option) {
+    std::string_view keyword = option->keyword;
+    if (!option->val || keyword == "application_name") continue;
+    given.emplace(keyword);
+    if (keyword == "options")
+      options += std::string(" ") + option->val;
+    else
+      text += std::string(keyword) + '=' + quoted(option->val);
+  }
+  for (const auto& [keyword, value] : kDefaults)
+    if (!given.contains(keyword)) text += std::string(keyword) + '=' + quoted(value);
+  return text + "options=" + quoted(options) + "application_name=" + quoted(name);
+}
+
+/// The first line, without its `ERROR:  `: the rest repeats statement and parameters.
+std::string first_line(std::string_view what) {
+  what = what.substr(0, what.find('\n'));
+  for (std::string_view prefix : {"ERROR:  ", "FATAL:  ", "PANIC:  "})
+    if (what.starts_with(prefix)) what.remove_prefix(prefix.size());
+  return std::string(what);
+}
+
+SqlFault fault_of(std::string_view sqlstate) {
+  if (sqlstate == "40003") return SqlFault::kUnknown;
+  // The server went away in the middle: whether its commit came first cannot be known.
+  if (sqlstate.starts_with("57P") || sqlstate.starts_with("08")) return SqlFault::kUnknown;
+  // Rolled back for sure: conflicts, timeouts, resources, I/O, a server that is (still) a standby.
+  for (std::string_view prefix : {"40", "53", "55P03", "57014", "58", "XX", "25006"})
+    if (sqlstate.starts_with(prefix)) return SqlFault::kRetry;
+  if (sqlstate.starts_with("22") || sqlstate.starts_with("23")) return SqlFault::kData;
+  return SqlFault::kBug;
+}
+
+}  // namespace
+
+std::string_view word(SqlFault fault) {
+  switch (fault) {
+    case SqlFault::kRetry:
+      return "retry";
+    case SqlFault::kUnknown:
+      return "unknown";
+    case SqlFault::kData:
+      return "data";
+    case SqlFault::kConnection:
+      return "connection";
+    case SqlFault::kBug:
+      return "bug";
+  }
+  return "bug";
+}
+
+Error SqlError::as_error() const {
+  std::string text =
+      "PostgreSQL (" + std::string(word(fault)) + (sqlstate.empty() ? "" : " " + sqlstate) + "): " + message;
+  return fault == SqlFault::kUnknown ? unknown(std::move(text)) : failure(std::move(text));
+}
+
+// The order matters: in_doubt_error and broken_connection are no sql_errors, transaction_rollback is none either, and
+// statement_completion_unknown is a transaction_rollback (libpqxx 6.4).
+SqlError classify_current_exception(bool sent) {
+  const SqlFault lost = sent ? SqlFault::kUnknown : SqlFault::kConnection;
+  try {
+    throw;
+  } catch (const pqxx::in_doubt_error& e) {
+    return {SqlFault::kUnknown, "", first_line(e.what())};
+  } catch (const pqxx::statement_completion_unknown& e) {
+    return {SqlFault::kUnknown, "40003", first_line(e.what())};
+  } catch (const pqxx::deadlock_detected& e) {
+    return {SqlFault::kRetry, "40P01", first_line(e.what())};
+  } catch (const pqxx::serialization_failure& e) {
+    return {SqlFault::kRetry, "40001", first_line(e.what())};
+  } catch (const pqxx::transaction_rollback& e) {
+    return {SqlFault::kRetry, "40000", first_line(e.what())};
+  } catch (const pqxx::too_many_connections& e) {
+    return {SqlFault::kConnection, "53300", first_line(e.what())};
+  } catch (const pqxx::broken_connection& e) {
+    return {lost, "", first_line(e.what())};
+  } catch (const pqxx::sql_error& e) {
+    return {e.sqlstate().empty() ? lost : fault_of(e.sqlstate()), e.sqlstate(), first_line(e.what())};
+  } catch (const std::exception& e) {
+    return {SqlFault::kBug, "", first_line(e.what())};
+  }
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+SqlResult<std::unique_ptr<Session>> Session::connect(const std::string& pg_url, std::string_view name) {
+  try {
+    auto impl = std::make_unique<Impl>(conninfo(pg_url, name));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    impl->connection.inhibit_reactivation(true);  // a silent reconnect would lose what the session knows, and locks
+#pragma GCC diagnostic pop
+    return std::unique_ptr<Session>(new Session(std::move(impl)));
+  } catch (...) {
+    SqlError error = classify_current_exception(false);
+    if (error.fault != SqlFault::kBug) error.fault = SqlFault::kConnection;
+    return error;
+  }
+}
+
+bool Session::open() const { return impl_->connection.is_open(); }
+
+SqlResult<void> Session::ping() {
+  auto answer = run(*this, {"ping", "SELECT 1"}, {}, [](const pqxx::result&) { return true; });
+  if (!answer) return answer.error();
+  return {};
+}
+
+pqxx::result execute(Session& session, const Statement& statement, const std::vector<Param>& params) {
+  Session::Impl& impl = session.impl();
+  if (!impl.prepared.contains(statement.name)) {
+    impl.connection.prepare(statement.name, statement.sql);
+    impl.prepared.emplace(statement.name);
+  }
+  std::vector<const char*> texts;
+  for (const Param& text : params) texts.push_back(text ? text->c_str() : nullptr);
+  pqxx::nontransaction autocommit(impl.connection);
+  return autocommit.exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(texts));
+}
+
+}  // namespace flashclaim::postgres
