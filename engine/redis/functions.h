@@ -173,7 +173,7 @@ struct Snapshot {
   EntryId last;               ///< the highest id that the stream ever gave out
   std::vector<EntryInFlight> entries;
 };
-/// nullopt: Redis does not know the coupon.
+/// nullopt: Redis does not know the coupon, or has not its numbers (loading, no stock): a rebuild is due or under way.
 Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id);
 
 enum class FixReply { kFixed, kMoved };
@@ -195,7 +195,7 @@ struct UserCounts {
   std::vector<UserInFlight> in_flight;  ///< one for each claim in flight of these users
 };
 inline constexpr std::size_t kUserChunkMax = 1000;
-/// At most kUserChunkMax users a call. nullopt: Redis does not know the coupon.
+/// At most kUserChunkMax users a call, each once. nullopt as above.
 Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id,
                                               std::span<const std::int64_t> users);
 struct UserDelta {

@@ -1,0 +1,126 @@
+-- finish: all claims of an entry have final outcomes in the database. Removes the entry and returns what was refused.
+
+local REFUSALS = { over_limit = true, out_of_stock = true, stale_epoch = true, unknown_coupon = true, rejected = true }
+-- The database refused what Redis thought it had: Redis counts too much, and reconcile must look.
+local SUSPICIOUS = { over_limit = true, out_of_stock = true }
+
+-- refused[index] = reason, from args[from] on; nil when the indices are not strictly increasing below n.
+local function need_refusals(args, from, n)
+  local refused, last, ordered = {}, -1, true
+  for i = from, #args do
+    local digits, reason = string.match(args[i], '^(%d+)=([a-z_]+)$')
+    local index = digits and parse_number(digits)
+    if not index or not REFUSALS[reason] then
+      refuse('ARGUMENT', 'refusal')
+    end
+    ordered = ordered and index > last and index < n
+    last = index
+    refused[index] = reason
+  end
+  return ordered and refused or nil
+end
+
+-- What an absent entry means: finished before, or an id that this Redis never gave out (it lost data).
+local function absent_entry(keys, coupon, epoch, entry_id, fresh)
+  local word = 'ABSENT'
+  local suspicious = fresh
+  if coupon.epoch and epoch < coupon.epoch then
+    suspicious = false -- a message from before a rebuild: its entry went with the old data
+  elseif is_above(entry_id, last_entry_id(keys[3])) or (coupon.epoch and epoch > coupon.epoch) then
+    word, suspicious = 'BEYOND', true
+  end
+
+  -- writes
+  if suspicious then
+    redis.call('HINCRBY', keys[1], 'suspect', 1)
+  end
+  return word
+end
+
+-- How many claims each refused user gets back, as parallel lists, and the outcome of each claim.
+local function outcomes_of(users, refused)
+  local losers, times, position, outcomes, suspicious, count = {}, {}, {}, {}, false, 0
+  for i = 1, #users do
+    local reason = refused[i - 1]
+    outcomes[i] = reason or 'settled'
+    if reason then
+      count = count + 1
+      suspicious = suspicious or SUSPICIOUS[reason]
+      local user = users[i]
+      if not position[user] then
+        position[user] = #losers + 1
+        losers[#losers + 1] = user
+        times[#times + 1] = 0
+      end
+      times[position[user]] = times[position[user]] + 1
+    end
+  end
+  return outcomes, losers, times, count, suspicious
+end
+
+-- finish
+-- KEYS  coupon, stock, claims, dead, result
+-- ARGV  epoch, entryId, n, fresh (1: a claim of it was decided by this delivery), then `<index>=<reason>`…, indices strictly
+--       increasing, reason over_limit | out_of_stock | stale_epoch | unknown_coupon | rejected
+-- REPLY FINISHED  removed by this call: only this caller compensates
+--       ABSENT    finished before; fresh=1 marks the coupon suspect (but not for an older epoch)
+--       BEYOND    an id or epoch that this Redis never gave out; marks the coupon suspect
+--       MISMATCH  another epoch, number of claims or indices: nothing changed
+--       NO_COUPON no such coupon here: nothing changed
+-- ERROR ARGUMENT, DAMAGED
+-- COST  7 commands, and 4 more when claims were refused; O(n)
+--
+-- Stock and the users' counts are returned for refused claims only, and only to keys that exist: a missing one belongs to a
+-- rebuild. During a rebuild's drain the hash may hold nothing but its status. INV-3, INV-4.
+local function finish(keys, args)
+  need_keys(keys, 5)
+  need_args(args, 4, 4 + CLAIMS_MAX)
+  local epoch = need_positive(args[1], 'epoch')
+  local entry_id = need_entry_id(args[2])
+  local n = need_positive(args[3], 'n')
+  local fresh = need_flag(args[4], 'fresh')
+  local refused = need_refusals(args, 5, n)
+  local coupon = read_coupon(keys[1])
+  if not coupon then
+    return 'NO_COUPON'
+  end
+  if not refused then
+    return 'MISMATCH'
+  end
+  local fields = read_entry(keys[3], entry_id)
+  if not fields then
+    return absent_entry(keys, coupon, epoch, entry_id, fresh)
+  end
+  local list, entry_epoch = entry_users(fields)
+  local users = split_users(list)
+  if entry_epoch ~= args[1] or #users ~= n or (coupon.epoch and coupon.epoch ~= epoch) then
+    return 'MISMATCH'
+  end
+  local outcomes, losers, times, returned, suspicious = outcomes_of(users, refused)
+  local stock, counts, user_keys
+  if returned > 0 then
+    stock = read_stock(keys[2])
+    counts, user_keys = read_user_counts(keys[1], losers)
+    for i = 1, #losers do
+      counts[i] = counts[i] - times[i]
+    end
+  end
+
+  -- writes (SREM may still refuse, before anything else was written)
+  read('dead', 'SREM', keys[4], entry_id)
+  redis.call('XDEL', keys[3], entry_id)
+  if returned > 0 then
+    if stock then
+      redis.call('INCRBY', keys[2], returned)
+    end
+    write_user_counts(user_keys, counts)
+  end
+  if coupon.inflight then
+    redis.call('HINCRBY', keys[1], 'inflight', -n)
+  end
+  if suspicious then
+    redis.call('HINCRBY', keys[1], 'suspect', 1)
+  end
+  redis.call('SET', keys[5], args[1] .. ' ' .. list .. ' ' .. table.concat(outcomes, ','), 'EX', RESULT_TTL_S)
+  return 'FINISHED'
+end
