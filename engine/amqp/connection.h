@@ -17,7 +17,7 @@ namespace flashclaim::amqp {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
-  std::string name;                    ///< shown by the broker as connection_name
+  std::string name = {};               ///< shown by the broker as connection_name
   int heartbeat_s = 10;                ///< a peer that is silent for twice this is given up
   int deadline_ms = 5000;              ///< bound of every call below but poll
   std::size_t unsent_max = 16u << 20;  ///< bytes that publish may leave unsent before it waits
@@ -29,7 +29,7 @@ struct Publication {
   std::string_view routing_key;
   std::string_view body;
   std::string_view message_id;
-  Headers headers;  ///< string values
+  Headers headers = {};  ///< string values
   bool mandatory = true;
 };
 
@@ -69,8 +69,9 @@ struct QueueArguments {
   bool quorum = true;
   bool reject_when_full = false;  ///< refuse publishes (nack) at a length limit, instead of dropping the oldest
   std::int64_t ttl_ms = 0;        ///< 0: none
-  std::string dead_letter_exchange;
-  std::string dead_letter_key;
+  std::int64_t length_max = 0;    ///< messages; 0: no limit
+  std::string dead_letter_exchange = {};
+  std::string dead_letter_key = {};
 };
 struct QueueState {
   std::int64_t messages = 0;  ///< ready ones

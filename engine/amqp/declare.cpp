@@ -32,6 +32,7 @@ Result<void> Connection::declare_queue(std::string_view queue, const QueueArgume
   if (arguments.quorum) entries.push_back(text_entry("x-queue-type", "quorum"));
   if (arguments.reject_when_full) entries.push_back(text_entry("x-overflow", "reject-publish"));
   if (arguments.ttl_ms > 0) entries.push_back(integer_entry("x-message-ttl", arguments.ttl_ms));
+  if (arguments.length_max > 0) entries.push_back(integer_entry("x-max-length", arguments.length_max));
   if (!arguments.dead_letter_key.empty()) {
     entries.push_back(text_entry("x-dead-letter-exchange", arguments.dead_letter_exchange));
     entries.push_back(text_entry("x-dead-letter-routing-key", arguments.dead_letter_key));
