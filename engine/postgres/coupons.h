@@ -75,11 +75,11 @@ std::string_view word(Operation operation);
 SqlResult<Operated> operate_coupon(Session& session, std::int64_t id, Operation operation);
 
 struct CouponChanges {
-  std::optional<std::string> name;
-  std::optional<std::int64_t> total;  ///< becomes target_total; total_num at once only when it grows
-  std::optional<std::int64_t> user_limit;
-  std::optional<std::int64_t> end_ms;
-  std::optional<std::int64_t> max_inflight;
+  std::optional<std::string> name = {};
+  std::optional<std::int64_t> total = {};  ///< becomes target_total; total_num at once only when it grows
+  std::optional<std::int64_t> user_limit = {};
+  std::optional<std::int64_t> end_ms = {};
+  std::optional<std::int64_t> max_inflight = {};
 };
 /// A raise (total above total_num) lifts both totals; a cut lowers target_total only and waits for complete_cut; a
 /// total equal to total_num takes a cut back. Not for an ended coupon (kWrongStatus). Without any difference:
