@@ -28,6 +28,7 @@ constexpr Statement kState{"coupon_state", "SELECT " STATE_COLUMNS("s") " FROM c
 constexpr Statement kList{"list_coupons", "SELECT " STATE_COLUMNS("s") " FROM coupon_state s WHERE s.id > $1::bigint AND "
                           "s.status <> 'purged' AND ($3::text IS NULL OR s.status = $3::text) ORDER BY s.id LIMIT $2::int"};
 constexpr Statement kEverPublished{"ever_published", "SELECT EXISTS (SELECT FROM coupon WHERE publish_version > 0)"};
+constexpr Statement kHighestId{"highest_coupon_id", "SELECT coalesce(max(id), 0) FROM coupon"};
 constexpr Statement kEvents{"coupon_events", "SELECT " STATE_COLUMNS("e.state") ", e.version, e.operation, e.actor, "
                             "(extract(epoch FROM e.happened_at) * 1000)::bigint FROM coupon_event e "
                             "WHERE e.coupon_id = $1::bigint ORDER BY e.version DESC LIMIT $2::int"};
@@ -194,6 +195,10 @@ SqlResult<std::vector<CouponState>> list_coupons(Session& session, std::int64_t 
 
 SqlResult<bool> ever_published(Session& session) {
   return run(session, kEverPublished, {}, [](const pqxx::result& rows) { return rows.at(0)[0].as<bool>(); });
+}
+
+SqlResult<std::int64_t> highest_coupon_id(Session& session) {
+  return run(session, kHighestId, {}, [](const pqxx::result& rows) { return rows.at(0)[0].as<std::int64_t>(); });
 }
 
 SqlResult<std::vector<CouponEvent>> coupon_events(Session& session, std::int64_t id, int limit) {

@@ -105,6 +105,9 @@ SqlResult<std::vector<CouponState>> list_coupons(Session& session, std::int64_t 
                                                  std::optional<CouponStatus> status = std::nullopt);
 /// True when any coupon was ever published (a purged one counts): such a database may not meet an empty Redis unawares.
 SqlResult<bool> ever_published(Session& session);
+/// The highest id that was ever given to a coupon, purged ones included; 0 when there is none. Ids above it are free,
+/// unless somebody else takes one in the same moment.
+SqlResult<std::int64_t> highest_coupon_id(Session& session);
 
 struct CouponEvent {
   std::int64_t version = 0;
