@@ -17,8 +17,9 @@ constexpr int kExitUsage = 2;
 
 cxxopts::Options make_flags() {
   int default_threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
-  cxxopts::Options flags("flashclaim-engine", "The HTTP front of Flashclaim and its mirror.\nReads REDIS_URL and, for a role with the "
-                                              "mirror, AMQP_URL from the environment (`source .run/env`).");
+  cxxopts::Options flags("flashclaim-engine",
+                         "The HTTP front of Flashclaim and its mirror.\nReads REDIS_URL and, for a role with the "
+                         "mirror, AMQP_URL from the environment (`source .run/env`).");
   auto add = flags.add_options();
   add("listen", "address of the public API", cxxopts::value<std::string>()->default_value("127.0.0.1:8080"));
   add("admin-listen", "address of /healthz, /readyz, /metrics; keep it private",

@@ -53,7 +53,8 @@ class Families {
       double bound = last ? std::numeric_limits<double>::infinity() : unit * static_cast<double>(1ull << i);
       metric.histogram.bucket.push_back({cumulative, bound});
     }
-    for (const auto& worker : workers) metric.histogram.sample_sum += unit * static_cast<double>(get(*worker).sum.value());
+    for (const auto& worker : workers)
+      metric.histogram.sample_sum += unit * static_cast<double>(get(*worker).sum.value());
     metric.histogram.sample_count = cumulative;
     all_.back().metric.push_back(std::move(metric));
   }
@@ -105,10 +106,12 @@ void add_claims(Families& out, const Workers& workers) {
               total(workers, [](const Worker& w) { return w.claim_counters().views.value(); }));
   out.gauge("flashclaim_claims_waiting", "Claims in and before flight to Redis.",
             total(workers, [](const Worker& w) { return w.claim_counters().waiting.value(); }));
-  out.histogram("flashclaim_batch_claims", "Claims per FCALL.", workers, 1.0,
-                [](const Worker& w) -> const auto& { return w.claim_counters().batch_claims; });
-  out.histogram("flashclaim_claim_seconds", "From the parsed request to its answer.", workers, 1e-6,
-                [](const Worker& w) -> const auto& { return w.claim_counters().claim_us; });
+  out.histogram(
+      "flashclaim_batch_claims", "Claims per FCALL.", workers, 1.0,
+      [](const Worker& w) -> const auto& { return w.claim_counters().batch_claims; });
+  out.histogram(
+      "flashclaim_claim_seconds", "From the parsed request to its answer.", workers, 1e-6,
+      [](const Worker& w) -> const auto& { return w.claim_counters().claim_us; });
 }
 
 void add_redis(Families& out, const Workers& workers) {

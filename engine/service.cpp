@@ -1,11 +1,11 @@
 // See service.h.
 #include "engine/service.h"
 
-#include <csignal>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -26,10 +26,14 @@ constexpr int kDrainDeadlineMs = 5000;
 
 std::string_view phase_name(Phase phase) {
   switch (phase) {
-    case Phase::kAccepting: return "accepting";
-    case Phase::kDraining: return "draining";
-    case Phase::kClosing: return "closing";
-    case Phase::kStopped: return "stopped";
+    case Phase::kAccepting:
+      return "accepting";
+    case Phase::kDraining:
+      return "draining";
+    case Phase::kClosing:
+      return "closing";
+    case Phase::kStopped:
+      return "stopped";
   }
   return "?";
 }
@@ -82,7 +86,8 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   probe = std::move(*made);
   if (serves(options.role))
     if (auto started = start_workers(options); !started) return started.error();
-  auto listening = http::AdminServer::start(options.admin_listen, {[this] { return checks(); }, [this] { return metrics(); }});
+  auto listening =
+      http::AdminServer::start(options.admin_listen, {[this] { return checks(); }, [this] { return metrics(); }});
   if (!listening) return listening.error();
   admin = std::move(*listening);
   if (mirrors(options.role)) start_mirror(options);

@@ -23,7 +23,8 @@ struct ServiceOptions {
   std::string amqp_url;  ///< for a role with the mirror
 };
 
-/// accepting -> draining (no new connections, answers are given) -> closing (the rest is cut, the mirror ends) -> stopped.
+/// accepting -> draining (no new connections, answers are given) -> closing (the rest is cut, the mirror ends) ->
+/// stopped.
 enum class Phase { kAccepting, kDraining, kClosing, kStopped };
 
 class Service {

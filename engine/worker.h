@@ -1,4 +1,5 @@
-// One thread of the HTTP front: its own loop, listener, Redis connection and claim desk; shares nothing with the others.
+// One thread of the HTTP front: its own loop, listener, Redis connection and claim desk; shares nothing with the
+// others.
 #pragma once
 
 #include <memory>

@@ -31,9 +31,9 @@ void append_word(std::string& out, std::string_view word) {
 void Batch::begin(const redis::CouponKeys& keys) {
   waiters_.clear();
   resp_.assign(kHeadroom, ' ');
-  for (std::string_view word : {std::string_view("FCALL"), std::string_view("claim"), std::string_view("4"),
-                                std::string_view(keys.coupon), std::string_view(keys.stock),
-                                std::string_view(keys.claims), redis::kReady})
+  for (std::string_view word :
+       {std::string_view("FCALL"), std::string_view("claim"), std::string_view("4"), std::string_view(keys.coupon),
+        std::string_view(keys.stock), std::string_view(keys.claims), redis::kReady})
     append_word(resp_, word);
 }
 

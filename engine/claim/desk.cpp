@@ -40,7 +40,9 @@ void Desk::handle(const Request& request, Exchange exchange) noexcept {
     case Route::kClaimView:
       if (!reads) break;
       return show_claim(request, exchange, target.id);
-    case Route::kNone: context_.server->refuse(exchange, Problem::kNotFound); return;
+    case Route::kNone:
+      context_.server->refuse(exchange, Problem::kNotFound);
+      return;
   }
   context_.server->refuse(exchange, Problem::kMethodNotAllowed, target.route == Route::kReceive ? "POST" : "GET, HEAD");
 }

@@ -92,8 +92,7 @@ void Queue::answer_verdicts(const Batch& batch, std::string_view entry, std::str
   std::size_t answered = answer_words(batch, entry, words);
   if (answered == batch.waiters().size()) return;
   log(LogLevel::kError, "claim", "malformed_reply", {{"coupon", coupon_id_}, {"words", words}});
-  for (std::size_t i = answered; i < batch.waiters().size(); ++i)
-    refuse(batch.waiters()[i], Problem::kOutcomeUnknown);
+  for (std::size_t i = answered; i < batch.waiters().size(); ++i) refuse(batch.waiters()[i], Problem::kOutcomeUnknown);
 }
 
 /// Answers in order until the words end or one makes no sense; returns how many were answered.

@@ -1,5 +1,5 @@
-// Group commit for one coupon: while a batch is in flight the next ones fill; when none is, a batch leaves at the end of the
-// turn that began it, so that nothing waits for company.
+// Group commit for one coupon: while a batch is in flight the next ones fill; when none is, a batch leaves at the end
+// of the turn that began it, so that nothing waits for company.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,14 @@ struct QueueContext {
   DeskCounters* counters = nullptr;
   loop::EndOfTurn* end_of_turn = nullptr;  ///< where the desk looks at what follows
   std::vector<std::unique_ptr<Batch>> spare;
-  std::vector<Queue*> to_send;            ///< have claims and nothing in flight
+  std::vector<Queue*> to_send;             ///< have claims and nothing in flight
   std::vector<std::int64_t> idle_coupons;  ///< their queues became idle in this turn
 
   std::unique_ptr<Batch> take_batch();
 };
 
-/// One thread. Every waiter is answered exactly once: with its verdict, with "nothing was applied", or with OUTCOME_UNKNOWN.
+/// One thread. Every waiter is answered exactly once: with its verdict, with "nothing was applied", or with
+/// OUTCOME_UNKNOWN.
 class Queue final : public redis::Call {
  public:
   Queue(QueueContext& context, std::int64_t coupon_id);

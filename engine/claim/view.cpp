@@ -22,14 +22,17 @@ std::string coupon_json(std::int64_t coupon_id, const redis::CouponView& view) {
 std::string claim_json(const ClaimId& claim, const redis::ClaimView& view) {
   std::string out = fmt::format(R"({{"claimId":"{}","couponId":"{}","status":)", claim.text(), claim.coupon_id);
   switch (view.state) {
-    case redis::ClaimState::kPending: return out + R"("pending"})";
-    case redis::ClaimState::kSettled: return out + R"("settled"})";
+    case redis::ClaimState::kPending:
+      return out + R"("pending"})";
+    case redis::ClaimState::kSettled:
+      return out + R"("settled"})";
     case redis::ClaimState::kRefused:
       out += R"("refused","reason":)";
       http::append_json_text(out, view.reason);
       return out + '}';
     case redis::ClaimState::kNone:
-    case redis::ClaimState::kNotReady: break;
+    case redis::ClaimState::kNotReady:
+      break;
   }
   return out + "null}";
 }
@@ -87,9 +90,12 @@ class Views::View final : public redis::Call {
       return end(Problem::kInternal);
     }
     switch (*state) {
-      case redis::ViewState::kFound: return end(coupon_json(claim_.coupon_id, view));
-      case redis::ViewState::kNoCoupon: return end(Problem::kCouponNotFound);
-      case redis::ViewState::kNotReady: return end(Problem::kNotReady);
+      case redis::ViewState::kFound:
+        return end(coupon_json(claim_.coupon_id, view));
+      case redis::ViewState::kNoCoupon:
+        return end(Problem::kCouponNotFound);
+      case redis::ViewState::kNotReady:
+        return end(Problem::kNotReady);
     }
   }
 
@@ -135,9 +141,12 @@ void Views::send(View& view, const std::vector<std::string>& command) {
   resp_.clear();
   redis::append_resp(resp_, words);
   switch (client_->send(resp_, view)) {
-    case redis::Sent::kYes: return;
-    case redis::Sent::kFull: return view.end(Problem::kBusy);
-    case redis::Sent::kDisconnected: return view.end(Problem::kNotReady);
+    case redis::Sent::kYes:
+      return;
+    case redis::Sent::kFull:
+      return view.end(Problem::kBusy);
+    case redis::Sent::kDisconnected:
+      return view.end(Problem::kNotReady);
   }
 }
 

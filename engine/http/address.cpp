@@ -38,8 +38,7 @@ bool fill(const Address& address, SocketAddress& out) {
 }
 
 std::string explain(const Address& address, int error) {
-  if (error == EADDRINUSE)
-    return address.text() + " is taken by another program: stop it, or choose another port";
+  if (error == EADDRINUSE) return address.text() + " is taken by another program: stop it, or choose another port";
   return "cannot listen on " + address.text() + ": " + std::strerror(error);
 }
 

@@ -13,7 +13,7 @@ namespace flashclaim::http {
 
 /// One dependency in /readyz. `required`: while it is not ok, the process is not ready (503); else it is only reported.
 struct Check {
-  std::string name;    ///< "redis", "lua", "durability", "rabbitmq", ...
+  std::string name;  ///< "redis", "lua", "durability", "rabbitmq", ...
   bool ok = false;
   bool required = true;
   std::string detail;  ///< what was found; no secrets

@@ -13,20 +13,34 @@ constexpr std::string_view kCommon =
 
 std::string_view status_line(Status status) {
   switch (status) {
-    case Status::kOk: return "HTTP/1.1 200 OK";
-    case Status::kAccepted: return "HTTP/1.1 202 Accepted";
-    case Status::kNoContent: return "HTTP/1.1 204 No Content";
-    case Status::kBadRequest: return "HTTP/1.1 400 Bad Request";
-    case Status::kUnauthorized: return "HTTP/1.1 401 Unauthorized";
-    case Status::kNotFound: return "HTTP/1.1 404 Not Found";
-    case Status::kMethodNotAllowed: return "HTTP/1.1 405 Method Not Allowed";
-    case Status::kConflict: return "HTTP/1.1 409 Conflict";
-    case Status::kGone: return "HTTP/1.1 410 Gone";
-    case Status::kPayloadTooLarge: return "HTTP/1.1 413 Content Too Large";
-    case Status::kTooManyRequests: return "HTTP/1.1 429 Too Many Requests";
-    case Status::kHeadersTooLarge: return "HTTP/1.1 431 Request Header Fields Too Large";
-    case Status::kInternal: return "HTTP/1.1 500 Internal Server Error";
-    case Status::kUnavailable: return "HTTP/1.1 503 Service Unavailable";
+    case Status::kOk:
+      return "HTTP/1.1 200 OK";
+    case Status::kAccepted:
+      return "HTTP/1.1 202 Accepted";
+    case Status::kNoContent:
+      return "HTTP/1.1 204 No Content";
+    case Status::kBadRequest:
+      return "HTTP/1.1 400 Bad Request";
+    case Status::kUnauthorized:
+      return "HTTP/1.1 401 Unauthorized";
+    case Status::kNotFound:
+      return "HTTP/1.1 404 Not Found";
+    case Status::kMethodNotAllowed:
+      return "HTTP/1.1 405 Method Not Allowed";
+    case Status::kConflict:
+      return "HTTP/1.1 409 Conflict";
+    case Status::kGone:
+      return "HTTP/1.1 410 Gone";
+    case Status::kPayloadTooLarge:
+      return "HTTP/1.1 413 Content Too Large";
+    case Status::kTooManyRequests:
+      return "HTTP/1.1 429 Too Many Requests";
+    case Status::kHeadersTooLarge:
+      return "HTTP/1.1 431 Request Header Fields Too Large";
+    case Status::kInternal:
+      return "HTTP/1.1 500 Internal Server Error";
+    case Status::kUnavailable:
+      return "HTTP/1.1 503 Service Unavailable";
   }
   return "HTTP/1.1 500 Internal Server Error";
 }

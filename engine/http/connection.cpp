@@ -166,10 +166,17 @@ void Connection::consume(const char* data, std::size_t size) {
         at += parsed.consumed;
         begin_exchange(shared_.request);
         break;
-      case ParseOutcome::kMalformed: reject(Problem::kInvalidRequest); break;
-      case ParseOutcome::kHeadersTooLarge: reject(Problem::kHeadersTooLarge); break;
-      case ParseOutcome::kBodyTooLarge: reject(Problem::kPayloadTooLarge); break;
-      case ParseOutcome::kIncomplete: break;
+      case ParseOutcome::kMalformed:
+        reject(Problem::kInvalidRequest);
+        break;
+      case ParseOutcome::kHeadersTooLarge:
+        reject(Problem::kHeadersTooLarge);
+        break;
+      case ParseOutcome::kBodyTooLarge:
+        reject(Problem::kPayloadTooLarge);
+        break;
+      case ParseOutcome::kIncomplete:
+        break;
     }
     if (state_ == ConnectionState::kClosed) return;
   }
@@ -252,9 +259,8 @@ bool Connection::answer(Exchange exchange, const Answer& answer) {
 
 void Connection::render(std::string& out, const Owed& owed, const Answer& answer) {
   char made[16];
-  std::string_view request_id =
-      owed.request_id_n > 0 ? std::string_view(owed.request_id, owed.request_id_n)
-                            : make_request_id(shared_.next_request_id, made);
+  std::string_view request_id = owed.request_id_n > 0 ? std::string_view(owed.request_id, owed.request_id_n)
+                                                      : make_request_id(shared_.next_request_id, made);
   append_answer(out, answer, {shared_.date, request_id, !owed.keep_alive, owed.omit_body});
 }
 

@@ -1,4 +1,5 @@
-// One client connection: bytes in, requests to the handler, answers out in the order of the requests. Private to the room.
+// One client connection: bytes in, requests to the handler, answers out in the order of the requests. Private to the
+// room.
 #pragma once
 
 #include <cstddef>

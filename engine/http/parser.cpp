@@ -1,5 +1,5 @@
-// See parser.h. What llhttp 8.1 accepts and we refuse: bare LF, obs-fold, control bytes, blanks around a header's name, a
-// missing or repeated Host, a signed or repeated Content-Length, any Transfer-Encoding but one `chunked`.
+// See parser.h. What llhttp 8.1 accepts and we refuse: bare LF, obs-fold, control bytes, blanks around a header's name,
+// a missing or repeated Host, a signed or repeated Content-Length, any Transfer-Encoding but one `chunked`.
 #include "engine/http/parser.h"
 
 #include <llhttp.h>
@@ -86,11 +86,16 @@ bool is_digits(std::string_view text) {
 
 Method method_of(std::uint8_t method) {
   switch (method) {
-    case HTTP_GET: return Method::kGet;
-    case HTTP_HEAD: return Method::kHead;
-    case HTTP_POST: return Method::kPost;
-    case HTTP_OPTIONS: return Method::kOptions;
-    default: return Method::kOther;
+    case HTTP_GET:
+      return Method::kGet;
+    case HTTP_HEAD:
+      return Method::kHead;
+    case HTTP_POST:
+      return Method::kPost;
+    case HTTP_OPTIONS:
+      return Method::kOptions;
+    default:
+      return Method::kOther;
   }
 }
 

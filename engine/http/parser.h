@@ -1,4 +1,5 @@
-// Strict parsing of one HTTP/1.1 request out of contiguous bytes: llhttp for the grammar, our checks for what it lets by.
+// Strict parsing of one HTTP/1.1 request out of contiguous bytes: llhttp for the grammar, our checks for what it lets
+// by.
 #pragma once
 
 #include <cstddef>

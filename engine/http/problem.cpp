@@ -72,24 +72,35 @@ std::string_view problem_code(Problem problem) { return describe(problem).code; 
 
 Status problem_status(Problem problem) {
   switch (problem) {
-    case Problem::kInvalidRequest: return Status::kBadRequest;
-    case Problem::kUnauthenticated: return Status::kUnauthorized;
+    case Problem::kInvalidRequest:
+      return Status::kBadRequest;
+    case Problem::kUnauthenticated:
+      return Status::kUnauthorized;
     case Problem::kNotFound:
     case Problem::kCouponNotFound:
-    case Problem::kClaimNotFound: return Status::kNotFound;
-    case Problem::kMethodNotAllowed: return Status::kMethodNotAllowed;
+    case Problem::kClaimNotFound:
+      return Status::kNotFound;
+    case Problem::kMethodNotAllowed:
+      return Status::kMethodNotAllowed;
     case Problem::kNotStarted:
     case Problem::kPaused:
     case Problem::kSoldOut:
-    case Problem::kLimitReached: return Status::kConflict;
-    case Problem::kEnded: return Status::kGone;
-    case Problem::kPayloadTooLarge: return Status::kPayloadTooLarge;
-    case Problem::kRateLimited: return Status::kTooManyRequests;
-    case Problem::kHeadersTooLarge: return Status::kHeadersTooLarge;
-    case Problem::kInternal: return Status::kInternal;
+    case Problem::kLimitReached:
+      return Status::kConflict;
+    case Problem::kEnded:
+      return Status::kGone;
+    case Problem::kPayloadTooLarge:
+      return Status::kPayloadTooLarge;
+    case Problem::kRateLimited:
+      return Status::kTooManyRequests;
+    case Problem::kHeadersTooLarge:
+      return Status::kHeadersTooLarge;
+    case Problem::kInternal:
+      return Status::kInternal;
     case Problem::kBusy:
     case Problem::kNotReady:
-    case Problem::kOutcomeUnknown: return Status::kUnavailable;
+    case Problem::kOutcomeUnknown:
+      return Status::kUnavailable;
   }
   return Status::kInternal;
 }
@@ -103,7 +114,9 @@ Answer problem_answer(Problem problem, std::string_view allow) {
   thread_local std::string headers;
   headers.clear();
   if (const Description& about = describe(problem); about.retry_max_s > 0)
-    headers.append("Retry-After: ").append(std::to_string(between(about.retry_min_s, about.retry_max_s))).append("\r\n");
+    headers.append("Retry-After: ")
+        .append(std::to_string(between(about.retry_min_s, about.retry_max_s)))
+        .append("\r\n");
   if (!allow.empty()) headers.append("Allow: ").append(allow).append("\r\n");
   return {problem_status(problem), kProblemJson, headers, kBodies[static_cast<std::size_t>(problem)]};
 }

@@ -1,5 +1,5 @@
-// The Redis connection of one loop (hiredis async underneath): deadlines, bounds, reconnect with back-off, and one rule:
-// what was sent and not answered is unknown, and is never sent again.
+// The Redis connection of one loop (hiredis async underneath): deadlines, bounds, reconnect with back-off, and one
+// rule: what was sent and not answered is unknown, and is never sent again.
 #pragma once
 
 #include <atomic>
@@ -59,8 +59,8 @@ struct AsyncCounters {
 
 class AsyncClient {
  public:
-  /// `redis_url`: redis://[user[:password]@]host[:port][/db]. A host name is resolved here, once, blocking; an error is a
-  /// URL that cannot be used. Connecting starts when the loop runs and goes on for ever.
+  /// `redis_url`: redis://[user[:password]@]host[:port][/db]. A host name is resolved here, once, blocking; an error is
+  /// a URL that cannot be used. Connecting starts when the loop runs and goes on for ever.
   static Result<std::unique_ptr<AsyncClient>> create(loop::Loop& loop, const std::string& redis_url,
                                                      const AsyncOptions& options = {});
   /// Calls in flight are told `lost`.

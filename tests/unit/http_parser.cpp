@@ -1,0 +1,189 @@
+// The parser: what is a request, what is not yet one, and the smuggling corpus that must never be one.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "engine/http/parser.h"
+
+namespace flashclaim::http {
+namespace {
+
+struct Case {
+  const char* name;
+  std::string bytes;
+};
+
+std::string name_of(const testing::TestParamInfo<Case>& info) { return info.param.name; }
+
+class ParserTest : public testing::Test {
+ protected:
+  // On the heap and of the exact size: an address sanitizer sees a read beyond the bytes.
+  Parsed parse(std::string_view bytes) {
+    bytes_ = std::make_unique<char[]>(bytes.size());
+    bytes.copy(bytes_.get(), bytes.size());
+    return parser_.parse({bytes_.get(), bytes.size()}, request_);
+  }
+  Parser parser_{8192, 4096};
+  Request request_;
+  std::unique_ptr<char[]> bytes_;
+};
+
+TEST_F(ParserTest, HandsOnMethodPathQueryHeadersAndBody) {
+  const std::string bytes =
+      "POST /coupons/42/receive?a=b HTTP/1.1\r\nHost: x\r\nX-User-Id:  7 \r\nEmpty:\r\nContent-Length: 2\r\n\r\n{}";
+  const Parsed parsed = parse(bytes + "GET / HTTP/1.1");
+  ASSERT_EQ(parsed.outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(parsed.consumed, bytes.size());
+  EXPECT_EQ(request_.method, Method::kPost);
+  EXPECT_EQ(request_.path, "/coupons/42/receive");
+  EXPECT_EQ(request_.query, "a=b");
+  EXPECT_EQ(request_.body, "{}");
+  EXPECT_EQ(request_.header("x-user-id").value, "7");
+  EXPECT_EQ(request_.header("x-user-id").count, 1);
+  EXPECT_EQ(request_.header("empty").count, 1);
+  EXPECT_EQ(request_.header("empty").value, "");
+  EXPECT_EQ(request_.header("absent").count, 0);
+  EXPECT_TRUE(request_.keep_alive);
+}
+
+TEST_F(ParserTest, CountsAHeaderThatIsSentTwice) {
+  ASSERT_EQ(parse("GET / HTTP/1.1\r\nHost: x\r\nx-user-id: 1\r\nX-USER-ID: 2\r\n\r\n").outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(request_.header("x-user-id").count, 2);
+}
+
+TEST_F(ParserTest, KnowsWhenTheConnectionEnds) {
+  parse("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_FALSE(request_.keep_alive);
+  parse("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_FALSE(request_.keep_alive);
+  parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_TRUE(request_.keep_alive);
+}
+
+TEST_F(ParserTest, TakesTheAbsoluteForm) {
+  ASSERT_EQ(parse("GET http://shop.example/coupons/1?q HTTP/1.1\r\nHost: shop.example\r\n\r\n").outcome,
+            ParseOutcome::kRequest);
+  EXPECT_EQ(request_.path, "/coupons/1");
+  EXPECT_EQ(request_.query, "q");
+  ASSERT_EQ(parse("GET http://shop.example HTTP/1.1\r\nHost: shop.example\r\n\r\n").outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(request_.path, "/");
+}
+
+TEST_F(ParserTest, JoinsChunks) {
+  const std::string bytes =
+      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0A\r\n0123456789\r\n0\r\n\r\n";
+  const Parsed parsed = parse(bytes + "more");
+  ASSERT_EQ(parsed.outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(parsed.consumed, bytes.size());
+  EXPECT_EQ(request_.body, "abc0123456789");
+}
+
+TEST_F(ParserTest, BoundsHeadersAndBody) {
+  const std::string head = "GET / HTTP/1.1\r\nHost: x\r\n";
+  EXPECT_EQ(parse(head + "A: " + std::string(8192, 'a')).outcome, ParseOutcome::kHeadersTooLarge);
+  EXPECT_EQ(parse(head + "A: " + std::string(8192, 'a') + "\r\n\r\n").outcome, ParseOutcome::kHeadersTooLarge);
+  EXPECT_EQ(parse(head + "A: " + std::string(7000, 'a') + "\r\n\r\n").outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(parse("GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n").outcome,
+            ParseOutcome::kHeadersTooLarge);
+  std::string many = head;
+  for (int i = 0; i < 64; ++i) many += "A: b\r\n";
+  EXPECT_EQ(parse(many + "\r\n").outcome, ParseOutcome::kHeadersTooLarge);
+  EXPECT_EQ(parse(head + "Content-Length: 4096\r\n\r\n").outcome, ParseOutcome::kIncomplete);
+  EXPECT_EQ(parse(head + "Content-Length: 4097\r\n\r\n").outcome, ParseOutcome::kBodyTooLarge);
+  EXPECT_EQ(parse(head + "Content-Length: 9999999999\r\n\r\n").outcome, ParseOutcome::kBodyTooLarge);
+  EXPECT_EQ(parse(head + "Transfer-Encoding: chunked\r\n\r\n1001\r\n").outcome, ParseOutcome::kBodyTooLarge);
+  EXPECT_EQ(parse(head + "Transfer-Encoding: chunked\r\n\r\nffffffff\r\n").outcome, ParseOutcome::kBodyTooLarge);
+}
+
+TEST_F(ParserTest, SaysWhenTheClientWaitsForContinue) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+  EXPECT_TRUE(parse(head).wants_continue);
+  EXPECT_FALSE(parse(head + "{").wants_continue);
+  EXPECT_EQ(parse(head + "{}").outcome, ParseOutcome::kRequest);
+}
+
+class WholeRequest : public ParserTest, public testing::WithParamInterface<Case> {};
+
+TEST_P(WholeRequest, IsIncompleteInEveryPrefix) {
+  const std::string& bytes = GetParam().bytes;
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    ASSERT_EQ(parse(bytes.substr(0, size)).outcome, ParseOutcome::kIncomplete) << size << " bytes";
+  EXPECT_EQ(parse(bytes).outcome, ParseOutcome::kRequest);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Forms, WholeRequest,
+    testing::Values(Case{"Get", "GET /coupons/1 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n"},
+                    Case{"Head", "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"},
+                    Case{"OptionsStar", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"},
+                    Case{"UnusualMethod", "DELETE / HTTP/1.1\r\nHost: x\r\n\r\n"},
+                    Case{"LeadingEmptyLine", "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"},
+                    Case{"Upgrade", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
+                    Case{"Length", "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"},
+                    Case{"LengthZero", "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"},
+                    Case{"Chunked",
+                         "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"},
+                    Case{"EmptyHost", "GET / HTTP/1.1\r\nHost:\r\n\r\n"}, Case{"Http10", "GET / HTTP/1.0\r\n\r\n"}),
+    name_of);
+
+class Smuggling : public ParserTest, public testing::WithParamInterface<Case> {};
+
+TEST_P(Smuggling, IsMalformed) { EXPECT_EQ(parse(GetParam().bytes).outcome, ParseOutcome::kMalformed); }
+
+Case with_header(const char* name, const std::string& lines) {
+  return {name, "POST / HTTP/1.1\r\nHost: x\r\n" + lines + "\r\nabcdefghij"};
+}
+Case with_chunks(const char* name, const std::string& chunks) {
+  return {name, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Corpus, Smuggling,
+    testing::Values(
+        with_header("LengthTwice", "Content-Length: 3\r\nContent-Length: 3\r\n"),
+        with_header("LengthTwoValues", "Content-Length: 3, 3\r\n"),
+        with_header("LengthSigned", "Content-Length: +3\r\n"), with_header("LengthNegative", "Content-Length: -3\r\n"),
+        with_header("LengthHex", "Content-Length: 0x3\r\n"), with_header("LengthEmpty", "Content-Length:\r\n"),
+        with_header("LengthBlankInside", "Content-Length: 1 2\r\n"),
+        with_header("LengthHuge", "Content-Length: 99999999999999999999999\r\n"),
+        with_header("LengthAndCoding", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
+        with_header("CodingAndLength", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"),
+        with_header("CodingTwice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+        with_header("CodingOther", "Transfer-Encoding: gzip, chunked\r\n"),
+        with_header("CodingIdentity", "Transfer-Encoding: identity\r\n"),
+        with_header("CodingLookAlike", "Transfer-Encoding: xchunked\r\n"),
+        with_header("CodingWithControlByte",
+                    "Transfer-Encoding: \x0b"
+                    "chunked\r\n"),
+        with_header("SpaceBeforeColon", "Content-Length : 3\r\n"), with_header("TabBeforeColon", "X-A\t: 3\r\n"),
+        with_header("NameWithSpace", "X A: 3\r\n"), with_header("NoName", ": 3\r\n"), with_header("NoColon", "XA\r\n"),
+        with_header("NameWithParenthesis", "X(A: 3\r\n"), with_header("ObsFold", "X-A: 1\r\n 2\r\n"),
+        with_header("ObsFoldTab", "X-A: 1\r\n\t2\r\n"), with_header("ObsFoldEmpty", "X-A: 1\r\n \r\n"),
+        with_header("Nul", std::string("X-A: a\0b\r\n", 10)), with_header("Delete", "X-A: a\x7f\r\n"),
+        with_header("BareCr", "X-A: a\rb\r\n"), with_header("BareLf", "X-A: a\nX-B: b\r\n"),
+        with_header("HostTwice", "Host: y\r\n"), Case{"HostMissing", "GET / HTTP/1.1\r\nAccept: a\r\n\r\n"},
+        Case{"HostTwoValues", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"},
+        Case{"FirstHeaderFolded", "GET / HTTP/1.1\r\n Host: x\r\n\r\n"},
+        Case{"BareLfRequestLine", "GET / HTTP/1.1\nHost: x\r\n\r\n"}, Case{"BareLfAll", "GET / HTTP/1.1\nHost: x\n\n"},
+        Case{"BareLfEnd", "GET / HTTP/1.1\r\nHost: x\r\n\n"}, Case{"Http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+        Case{"Http12", "GET / HTTP/1.2\r\nHost: x\r\n\r\n"}, Case{"Http09", "GET /\r\n\r\n"},
+        Case{"LowerCaseMethod", "get / HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"UnknownMethod", "FETCH / HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"Connect", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"NoSlash", "GET coupons HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"StarGet", "GET * HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"Tls", std::string("\x16\x03\x01\x02\x00\x01\x00\x01", 8)},
+        Case{"CodingInHttp10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        with_chunks("ChunkHexPrefix", "0x3\r\nabc\r\n0\r\n\r\n"), with_chunks("ChunkSigned", "+3\r\nabc\r\n0\r\n\r\n"),
+        with_chunks("ChunkBlank", " 3\r\nabc\r\n0\r\n\r\n"), with_chunks("ChunkBlankAfter", "3 \r\nabc\r\n0\r\n\r\n"),
+        with_chunks("ChunkNoSize", "\r\nabc\r\n0\r\n\r\n"), with_chunks("ChunkBareLf", "3\nabc\r\n0\r\n\r\n"),
+        with_chunks("ChunkExtension", "3;a=b\r\nabc\r\n0\r\n\r\n"),
+        with_chunks("ChunkTooLong", "3\r\nabcd\r\n0\r\n\r\n"), with_chunks("ChunkTooShort", "3\r\nab\r\n0\r\n\r\n"),
+        with_chunks("ChunkManyDigits", "000000003\r\nabc\r\n0\r\n\r\n"),
+        with_chunks("ChunkTrailer", "3\r\nabc\r\n0\r\nX-A: b\r\n\r\n"),
+        with_chunks("ChunkEndBareLf", "3\r\nabc\r\n0\r\n\n")),
+    name_of);
+
+}  // namespace
+}  // namespace flashclaim::http
