@@ -28,12 +28,11 @@ struct NewCoupon {
   std::int64_t max_inflight = 2'000'000;
 };
 
-/// What `update` changes; absent = as it is.
+/// What `update` changes; absent = as it is. A limit only rises and an end only moves back: users were told.
 struct CouponChange {
   std::optional<std::string> name;
   std::optional<std::int64_t> total;
   std::optional<std::int64_t> user_limit;
-  std::optional<std::int64_t> begin_ms;
   std::optional<std::int64_t> end_ms;
   std::optional<std::int64_t> max_inflight;
 };

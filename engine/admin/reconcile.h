@@ -32,14 +32,15 @@ struct UserDrift {
   std::int64_t expected = 0;
 };
 
+/// From harmless to grave.
 enum class ReconcileOutcome {
   kExact,       ///< no difference
-  kDrift,       ///< a difference was found and left as it is (no fix asked for)
   kFixed,       ///< found and mended to the unit
-  kMoved,       ///< another fixer or an epoch came between every time: nothing of ours applied to that part; run again
+  kDrift,       ///< a difference was found and left as it is (no fix asked for)
+  kMoved,       ///< other fixers came between every time: a part of it was left to them; run again
   kRolledBack,  ///< the database holds entries above Redis' last id: Redis lost data, rebuild the coupon
-  kNotLoaded,   ///< Redis does not hold the coupon, or it is loading: rebuild
-  kNotFound,    ///< neither does the database
+  kNotLoaded,   ///< Redis does not hold the coupon, is loading it, or has another epoch: rebuild
+  kNotFound,    ///< the database has no such coupon, or it was never published
 };
 
 struct ReconcileReport {
@@ -53,6 +54,7 @@ struct ReconcileReport {
   std::int64_t suspect = 0;            ///< marks seen
   std::int64_t stock_drift = 0;        ///< stock + in_flight + settled - total: above 0 = phantom units
   std::int64_t inflight_drift = 0;     ///< the field `inflight` minus in_flight
+  bool state_behind = false;           ///< Redis has not heard of the database's last operation (it may be under way)
   std::vector<UserDrift> user_drifts;  ///< the first 1000
   std::int64_t users_checked = 0;
   std::int64_t users_drifting = 0;

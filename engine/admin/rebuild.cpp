@@ -1,0 +1,272 @@
+#include "engine/admin/rebuild.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/admin/tell_redis.h"
+#include "engine/admin/user_keys.h"
+#include "engine/base/log.h"
+#include "engine/postgres/ledger.h"
+
+namespace flashclaim::admin {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kDrainLook = std::chrono::milliseconds(100);
+constexpr int kEpochTriesMax = 64;  ///< a database restored from an older backup is that many rebuilds behind at most
+constexpr int kCouponsPage = 500;
+
+/// One rebuild of one coupon. Every step returns false when the outcome is known and the rest must not run.
+class Rebuild {
+ public:
+  Rebuild(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id, const RebuildOptions& options)
+      : redis_(redis), pg_(pg), options_(options) {
+    report_.coupon_id = coupon_id;
+  }
+  Result<RebuildReport> run();
+
+ private:
+  using Step = Result<bool> (Rebuild::*)();
+
+  Result<bool> known();
+  Result<bool> drain();
+  Result<bool> begin();
+  Result<bool> clear();
+  Result<bool> load_users();
+  Result<bool> load_stock();
+  Result<bool> open();
+
+  Result<std::int64_t> living_entries(std::int64_t entries);
+  bool stop(RebuildOutcome outcome);
+  bool must(bool accepted) { return accepted || stop(RebuildOutcome::kRaced); }
+
+  redis::Client& redis_;
+  postgres::Session& pg_;
+  const RebuildOptions& options_;
+  RebuildReport report_;
+  postgres::CouponState state_;
+};
+
+bool Rebuild::stop(RebuildOutcome outcome) {
+  report_.outcome = outcome;
+  return false;
+}
+
+Result<bool> Rebuild::known() {
+  const auto state = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
+  if (!state) return state.error();
+  if (!state->has_value()) return stop(RebuildOutcome::kNotFound);
+  const bool issued = (*state)->publish_version > 0 && (*state)->status != postgres::CouponStatus::kPurged;
+  return issued || stop(RebuildOutcome::kNeverIssued);
+}
+
+/// Of `entries` in the stream, those that are not dead.
+Result<std::int64_t> Rebuild::living_entries(std::int64_t entries) {
+  const auto dead = dead_entries(redis_, report_.coupon_id);
+  if (!dead) return dead.error();
+  return entries - static_cast<std::int64_t>(dead->size());
+}
+
+/// Freezes, which may be repeated, and waits until mirror and consumer have emptied the stream.
+Result<bool> Rebuild::drain() {
+  const auto deadline = steady_clock::now() + options_.drain;
+  for (;;) {
+    const auto entries = redis::rebuild_freeze(redis_, report_.coupon_id);
+    if (!entries) return entries.error();
+    report_.entries_left = *entries;
+    if (*entries == 0) return true;
+    const auto living = living_entries(*entries);
+    if (!living) return living.error();
+    if (*living <= 0) return stop(RebuildOutcome::kDeadLetters);
+    if (steady_clock::now() >= deadline) return stop(RebuildOutcome::kNotDrained);
+    std::this_thread::sleep_for(kDrainLook);
+  }
+}
+
+/// epoch + 1 in the database: the fence. From here on nothing of an older epoch can settle, so what the database holds
+/// is what is loaded.
+Result<bool> Rebuild::begin() {
+  for (int attempt = 0; attempt < kEpochTriesMax; ++attempt) {
+    const auto begun = from_sql(postgres::begin_rebuild(pg_, report_.coupon_id));
+    if (!begun) return begun.error();
+    if (!postgres::is_success(begun->verdict)) return stop(RebuildOutcome::kNeverIssued);
+    state_ = begun->state;
+    report_.epoch = state_.epoch;
+    const auto reply = redis::rebuild_begin(redis_, report_.coupon_id, state_.epoch);
+    if (!reply) return reply.error();
+    switch (*reply) {
+      case redis::BeginReply::kBegun:
+        return true;
+      case redis::BeginReply::kNotLoading:
+        return stop(RebuildOutcome::kRaced);
+      case redis::BeginReply::kNotDrained:
+        return stop(RebuildOutcome::kNotDrained);
+      case redis::BeginReply::kEpoch:
+        break;  // Redis is ahead of the database: raise it once more
+    }
+  }
+  return stop(RebuildOutcome::kRaced);
+}
+
+Result<bool> Rebuild::clear() {
+  auto scanned = scan_user_keys(redis_, report_.coupon_id);
+  if (!scanned) return scanned.error();
+  const std::vector<std::int64_t>& users = (*scanned)[report_.coupon_id];
+  const redis::CouponKeys names(report_.coupon_id);
+  for (std::size_t from = 0; from < users.size(); from += redis::kUserChunkMax) {
+    std::vector<std::string> keys;
+    for (std::size_t i = from; i < std::min(users.size(), from + redis::kUserChunkMax); ++i) {
+      keys.push_back(names.user(users[i]));
+    }
+    const auto cleared = redis::rebuild_clear_users(redis_, report_.coupon_id, report_.epoch, keys);
+    if (!cleared) return cleared.error();
+    if (!must(*cleared)) return false;
+  }
+  return true;
+}
+
+Result<bool> Rebuild::load_users() {
+  const int chunk = std::clamp(options_.user_chunk, 1, static_cast<int>(redis::kUserChunkMax));
+  for (std::int64_t after = 0;;) {
+    const auto page = from_sql(postgres::user_counts(pg_, report_.coupon_id, after, chunk));
+    if (!page) return page.error();
+    if (page->empty()) return true;
+    std::vector<redis::UserCount> counts;
+    for (const postgres::UserCount& count : *page) counts.push_back({count.user_id, count.count});
+    const auto loaded = redis::rebuild_load_users(redis_, report_.coupon_id, report_.epoch, counts);
+    if (!loaded) return loaded.error();
+    if (!must(*loaded)) return false;
+    after = page->back().user_id;
+    report_.users += static_cast<std::int64_t>(page->size());
+    if (options_.progress) options_.progress(report_.users, 0);
+  }
+}
+
+/// The state is read anew: an operation may have come since `begin`. A cut that no longer fits (claims that were in
+/// flight settled after Redis lost it) is taken back.
+Result<bool> Rebuild::load_stock() {
+  const auto state = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
+  if (!state) return state.error();
+  if (!state->has_value() || (*state)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
+  state_ = **state;
+  if (state_.target_total < state_.issue_num) {
+    postgres::CouponChanges back;
+    back.total = state_.total_num;
+    const auto operated = from_sql(postgres::update_coupon(pg_, report_.coupon_id, back));
+    if (!operated) return operated.error();
+    state_ = operated->state;
+  }
+  report_.stock = state_.target_total - state_.issue_num;
+  const auto loaded = redis::rebuild_load_stock(redis_, report_.coupon_id, report_.epoch, report_.stock);
+  if (!loaded) return loaded.error();
+  return must(*loaded);
+}
+
+/// An operation that came while the coupon was loading was answered LOADING: what it wrote is told now.
+Result<bool> Rebuild::open() {
+  const auto opened = redis::rebuild_open(redis_, settings_of(state_));
+  if (!opened) return opened.error();
+  if (!must(*opened == redis::OpenReply::kOpen)) return false;
+  const auto now = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
+  if (!now) return now.error();
+  if (now->has_value() && (*now)->version > state_.version) {
+    const auto told = tell_redis(redis_, pg_, **now);
+    if (!told) return told.error();
+  }
+  return true;
+}
+
+Result<RebuildReport> Rebuild::run() {
+  for (const Step step : {&Rebuild::known, &Rebuild::drain, &Rebuild::begin, &Rebuild::clear, &Rebuild::load_users,
+                          &Rebuild::load_stock, &Rebuild::open}) {
+    const auto go_on = (this->*step)();
+    if (!go_on) return go_on.error();
+    if (!*go_on) break;
+  }
+  log(report_.outcome == RebuildOutcome::kOpen ? LogLevel::kInfo : LogLevel::kWarn, "admin", "rebuild",
+      {{"coupon", report_.coupon_id},
+       {"outcome", word(report_.outcome)},
+       {"epoch", report_.epoch},
+       {"stock", report_.stock},
+       {"users", report_.users},
+       {"entries_left", report_.entries_left}});
+  return report_;
+}
+
+/// Redis holds the coupon as the database knows it: present, open, the same epoch, not rolled back.
+Result<bool> is_loaded(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
+  const auto highest = from_sql(postgres::highest_entry(pg, state.id, state.epoch));
+  if (!highest) return highest.error();
+  redis::CouponView view;
+  const auto seen = redis::coupon_view(redis, state.id, 0, view);
+  if (!seen) return seen.error();
+  if (*seen != redis::ViewState::kFound) return false;
+  const auto snapshot = redis::reconcile_snapshot(redis, state.id);
+  if (!snapshot) return snapshot.error();
+  if (!snapshot->has_value() || (*snapshot)->epoch != state.epoch) return false;
+  return !highest->has_value() || **highest <= (*snapshot)->last;
+}
+
+}  // namespace
+
+Result<RebuildReport> rebuild_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
+                                     const RebuildOptions& options) {
+  return Rebuild(redis, pg, coupon_id, options).run();
+}
+
+Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postgres::Session& pg) {
+  std::vector<std::int64_t> lost;
+  for (std::int64_t after = 0;;) {
+    const auto page = from_sql(postgres::list_coupons(pg, after, kCouponsPage));
+    if (!page) return page.error();
+    if (page->empty()) return lost;
+    for (const postgres::CouponState& state : *page) {
+      if (state.publish_version == 0) continue;
+      const auto loaded = is_loaded(redis, pg, state);
+      if (!loaded) return loaded.error();
+      if (!*loaded) lost.push_back(state.id);
+    }
+    after = page->back().id;
+  }
+}
+
+Result<bool> mark_ready_if_complete(redis::Client& redis, postgres::Session& pg) {
+  const auto lost = coupons_to_rebuild(redis, pg);
+  if (!lost) return lost.error();
+  if (!lost->empty()) return false;
+  const auto marked = redis::mark_ready(redis);
+  if (!marked) return marked.error();
+  return true;
+}
+
+Result<bool> mark_ready_if_new(redis::Client& redis, postgres::Session& pg) {
+  const auto published = from_sql(postgres::ever_published(pg));
+  if (!published) return published.error();
+  if (*published) return false;
+  const auto marked = redis::mark_ready(redis);
+  if (!marked) return marked.error();
+  return true;
+}
+
+const char* word(RebuildOutcome outcome) {
+  switch (outcome) {
+    case RebuildOutcome::kOpen:
+      return "open";
+    case RebuildOutcome::kNotFound:
+      return "not_found";
+    case RebuildOutcome::kNeverIssued:
+      return "never_issued";
+    case RebuildOutcome::kDeadLetters:
+      return "dead_letters";
+    case RebuildOutcome::kNotDrained:
+      return "not_drained";
+    case RebuildOutcome::kRaced:
+      return "raced";
+  }
+  return "?";
+}
+
+}  // namespace flashclaim::admin

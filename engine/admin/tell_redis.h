@@ -1,0 +1,32 @@
+// Tells Redis the state that the database holds: the second half of every operation on a coupon.
+#pragma once
+
+#include "engine/base/result.h"
+#include "engine/postgres/coupons.h"
+#include "engine/postgres/session.h"
+#include "engine/redis/client.h"
+#include "engine/redis/functions.h"
+
+namespace flashclaim::admin {
+
+/// The room boundary: a SqlResult's error as everybody's error.
+template <class T>
+Result<T> from_sql(postgres::SqlResult<T> result) {
+  if (!result) return result.error().as_error();
+  return std::move(result).value();
+}
+
+redis::CouponSettings settings_of(const postgres::CouponState& state);
+
+struct Told {
+  redis::ApplyReply reply = redis::ApplyReply::kApplied;
+  bool cut_taken_back = false;  ///< the cut in `state` did not fit what is left: the database holds the old total again
+  postgres::CouponState state;  ///< what the database holds now
+};
+
+/// apply_state with the absolute values of `state`; creates the coupon in Redis only where nothing can have been
+/// claimed (CouponState::may_create). Where Redis says that a cut does not fit, the cut is taken back in the database
+/// under a new version and that is told instead, so that no half-made cut ever stands in the way of another operation.
+Result<Told> tell_redis(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state);
+
+}  // namespace flashclaim::admin
