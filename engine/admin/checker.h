@@ -8,15 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/admin/reconcile.h"
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
 
-namespace flashclaim::redis {
-class Client;
-}
-namespace flashclaim::postgres {
-class Session;
-}
 namespace flashclaim::amqp {
 class Connection;
 }
@@ -44,6 +39,7 @@ struct CheckOptions {
   /// Redis' data was destroyed on purpose: acknowledged claims that are nowhere are counted as `lost`, not violations
   /// (and INV-5, which reasons from their number, is not judged).
   bool lost_allowed = false;
+  Progress progress;  ///< coupons judged; may be empty
 };
 
 struct Violation {

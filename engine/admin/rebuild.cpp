@@ -63,11 +63,18 @@ Result<bool> Rebuild::known() {
   return issued || stop(RebuildOutcome::kNeverIssued);
 }
 
-/// Of `entries` in the stream, those that are not dead.
+/// Of `entries` in the stream, those that are not dead. A mark without its entry does not count.
 Result<std::int64_t> Rebuild::living_entries(std::int64_t entries) {
   const auto dead = dead_entries(redis_, report_.coupon_id);
   if (!dead) return dead.error();
-  return entries - static_cast<std::int64_t>(dead->size());
+  const redis::CouponKeys names(report_.coupon_id);
+  for (const EntryId& id : *dead) {
+    const std::string text = id.text();
+    const auto found = redis::ok(redis_.command({"XRANGE", names.claims, text, text}));
+    if (!found) return found.error();
+    entries -= static_cast<std::int64_t>(found->size());
+  }
+  return entries;
 }
 
 /// Freezes, which may be repeated, and waits until mirror and consumer have emptied the stream.
