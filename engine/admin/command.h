@@ -140,7 +140,4 @@ std::string help();
 std::string help(std::string_view noun);
 std::string help(const Verb& verb);
 
-/// The script that `eval "$(flashctl completion bash)"` needs.
-std::string bash_completion();
-
 }  // namespace flashclaim::admin

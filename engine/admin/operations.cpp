@@ -47,7 +47,7 @@ Operated refusal(const postgres::Operated& operated, std::string_view what, std:
 }
 
 /// What is said when the database is done and Redis answered `told`.
-Operated outcome_of(const Told& told, bool changed, std::string_view what) {
+Operated outcome_of(const Telling& told, bool changed, std::string_view what) {
   const std::int64_t id = told.state.id;
   switch (told.reply) {
     case redis::ApplyReply::kApplied:

@@ -19,20 +19,20 @@ redis::CouponSettings settings_of(const postgres::CouponState& state) {
   return settings;
 }
 
-Result<Told> tell_redis(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
-  Told told;
-  told.state = state;
+Result<Telling> tell_redis(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
+  Telling telling;
+  telling.state = state;
   for (;;) {
-    const auto reply = redis::apply_state(redis, settings_of(told.state), told.state.may_create());
+    const auto reply = redis::apply_state(redis, settings_of(telling.state), telling.state.may_create());
     if (!reply) return reply.error();
-    told.reply = *reply;
-    if (told.reply != redis::ApplyReply::kShort || told.cut_taken_back) return told;
+    telling.reply = *reply;
+    if (telling.reply != redis::ApplyReply::kShort || telling.cut_taken_back) return telling;
     postgres::CouponChanges back;
-    back.total = told.state.total_num;
-    auto operated = from_sql(postgres::update_coupon(pg, told.state.id, back));
+    back.total = telling.state.total_num;
+    auto operated = from_sql(postgres::update_coupon(pg, telling.state.id, back));
     if (!operated) return operated.error();
-    told.state = operated->state;
-    told.cut_taken_back = true;
+    telling.state = operated->state;
+    telling.cut_taken_back = true;
   }
 }
 

@@ -18,7 +18,7 @@ Result<T> from_sql(postgres::SqlResult<T> result) {
 
 redis::CouponSettings settings_of(const postgres::CouponState& state);
 
-struct Told {
+struct Telling {
   redis::ApplyReply reply = redis::ApplyReply::kApplied;
   bool cut_taken_back = false;  ///< the cut in `state` did not fit what is left: the database holds the old total again
   postgres::CouponState state;  ///< what the database holds now
@@ -26,7 +26,8 @@ struct Told {
 
 /// apply_state with the absolute values of `state`; creates the coupon in Redis only where nothing can have been
 /// claimed (CouponState::may_create). Where Redis says that a cut does not fit, the cut is taken back in the database
-/// under a new version and that is told instead, so that no half-made cut ever stands in the way of another operation.
-Result<Told> tell_redis(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state);
+/// under a new version and that is telling instead, so that no half-made cut ever stands in the way of another
+/// operation.
+Result<Telling> tell_redis(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state);
 
 }  // namespace flashclaim::admin

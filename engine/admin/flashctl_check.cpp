@@ -1,0 +1,121 @@
+// flashctl check: the invariants, judged now.
+#include <spdlog/fmt/fmt.h>
+
+#include <fstream>
+
+#include "engine/admin/checker.h"
+#include "engine/admin/command.h"
+#include "engine/admin/tell_redis.h"
+#include "engine/amqp/connection.h"
+#include "engine/base/ids.h"
+
+namespace flashclaim::admin {
+namespace {
+
+constexpr int kListPage = 500;
+
+/// `claimId,userId` a line; an empty answer text means that all was read.
+std::string read_acknowledged(const std::string& file, std::vector<Acknowledged>& list) {
+  std::ifstream in(file);
+  if (!in) return "cannot read " + file;
+  std::string line;
+  for (std::int64_t number = 1; std::getline(in, line); ++number) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.empty() || line == "claim_id,user_id") continue;
+    const auto comma = line.find(',');
+    const auto claim = parse_claim_id(line.substr(0, comma));
+    const auto user = comma == line.npos ? std::nullopt : parse_id(line.substr(comma + 1));
+    if (!claim || !user) return fmt::format("{}:{} is not <claimId>,<userId>", file, number);
+    list.push_back({*claim, *user});
+  }
+  return in.bad() ? "cannot read " + file : "";
+}
+
+Result<std::vector<std::int64_t>> all_coupons(postgres::Session& pg) {
+  std::vector<std::int64_t> ids;
+  for (std::int64_t after = 0;;) {
+    const auto page = from_sql(postgres::list_coupons(pg, after, kListPage));
+    if (!page) return page.error();
+    if (page->empty()) return ids;
+    for (const postgres::CouponState& state : *page) ids.push_back(state.id);
+    after = page->back().id;
+  }
+}
+
+Answer check_answer(const CheckReport& report) {
+  Document document;
+  document.add("coupons", Cell::number(report.coupons))
+      .add("settled", Cell::number(report.settled))
+      .add("refused", Cell::number(report.refused))
+      .add("inFlight", Cell::number(report.in_flight))
+      .add("dead", Cell::number(report.dead))
+      .add("left", Cell::number(report.left))
+      .add("acknowledged", Cell::number(report.acknowledged))
+      .add("pending", Cell::number(report.pending))
+      .add("lost", Cell::number(report.lost))
+      .add("untold", Cell::number(report.untold));
+  Table table{{"invariant", "couponId", "count", "what"}, {}};
+  for (const Violation& violation : report.violations) {
+    table.rows.push_back({Cell::text(fmt::format("INV-{}", violation.invariant)),
+                          violation.coupon_id == 0 ? Cell::none() : Cell::id(violation.coupon_id),
+                          Cell::number(violation.count), Cell::text(violation.text)});
+  }
+  document.add("violations", std::move(table));
+  if (report.holds()) return done("every invariant holds", document);
+  return {Exit::kViolated, fmt::format("{} violations", report.violations.size()), document};
+}
+
+Answer check_verb(Context& context, const Arguments& arguments) {
+  std::vector<std::int64_t> ids;
+  CheckOptions options;
+  options.at_rest = !arguments.has("selling");
+  options.lost_allowed = arguments.has("lost-allowed");
+  if (!arguments.words.empty()) {
+    const IdArgument id = id_argument(arguments);
+    if (id.wrong) return *id.wrong;
+    ids.push_back(id.id);
+  }
+  if (const auto file = arguments.text("acknowledged")) {
+    const std::string wrong = read_acknowledged(*file, options.acknowledged);
+    if (!wrong.empty()) return usage(wrong);
+  }
+  const auto redis = context.redis();
+  if (!redis) return context.failed(redis.error());
+  const auto pg = context.pg();
+  if (!pg) return context.failed(pg.error());
+  if (!ids.empty()) {
+    const auto state = from_sql(postgres::coupon_state(**pg, ids.front()));
+    if (!state) return context.failed(state.error());
+    if (!state->has_value()) return not_found(fmt::format("there is no coupon {}", ids.front()));
+  }
+  amqp::Connection* amqp = nullptr;
+  if (options.at_rest) {
+    const auto connection = context.amqp();
+    if (!connection) return context.failed(connection.error());
+    amqp = *connection;
+  }
+  if (ids.empty()) {
+    auto all = all_coupons(**pg);
+    if (!all) return context.failed(all.error());
+    ids = std::move(*all);
+  }
+  options.progress = Context::progress("coupons checked");
+  const auto report = check(**redis, **pg, amqp, ids, options);
+  return report ? check_answer(*report) : context.failed(report.error());
+}
+
+}  // namespace
+
+std::vector<Verb> check_verbs() {
+  return {{"check",
+           "",
+           "[id]",
+           "judge the invariants INV-1 to INV-5; at rest unless --selling",
+           false,
+           {{"selling", "", "claims are being made or settled: only what holds at any time"},
+            {"acknowledged", "FILE", "lines claimId,userId that clients were told (202)"},
+            {"lost-allowed", "", "Redis' data was destroyed: count what is nowhere, do not call it a violation"}},
+           check_verb}};
+}
+
+}  // namespace flashclaim::admin

@@ -1,0 +1,124 @@
+// flashctl dlq: dead letters, listed, replayed, rejected.
+#include <spdlog/fmt/fmt.h>
+
+#include "engine/admin/command.h"
+#include "engine/admin/dlq.h"
+#include "engine/amqp/connection.h"
+#include "engine/base/ids.h"
+
+namespace flashclaim::admin {
+namespace {
+
+struct Filter {
+  DlqFilter filter;
+  std::optional<Answer> wrong;
+};
+Filter filter_of(const Arguments& arguments) {
+  Filter parsed;
+  if (const auto text = arguments.text("coupon")) {
+    parsed.filter.coupon_id = parse_id(*text);
+    if (!parsed.filter.coupon_id) parsed.wrong = usage("--coupon is a coupon id, not '" + *text + "'");
+  }
+  if (const auto text = arguments.text("entry")) {
+    parsed.filter.entry = parse_entry_id(*text);
+    if (!parsed.filter.entry) parsed.wrong = usage("--entry is an entry id (1795380024805-0), not '" + *text + "'");
+  }
+  return parsed;
+}
+
+/// The three services, or the answer that one is missing.
+struct Services {
+  redis::Client* redis = nullptr;
+  postgres::Session* pg = nullptr;
+  amqp::Connection* amqp = nullptr;
+  std::optional<Answer> wrong;
+};
+Services services_of(Context& context) {
+  Services services;
+  const auto redis = context.redis();
+  if (!redis) return {nullptr, nullptr, nullptr, context.failed(redis.error())};
+  const auto pg = context.pg();
+  if (!pg) return {nullptr, nullptr, nullptr, context.failed(pg.error())};
+  const auto amqp = context.amqp();
+  if (!amqp) return {nullptr, nullptr, nullptr, context.failed(amqp.error())};
+  const auto confirms = (*amqp)->enable_confirms();
+  if (!confirms) return {nullptr, nullptr, nullptr, context.failed(confirms.error())};
+  return {*redis, *pg, *amqp, std::nullopt};
+}
+
+Table dead_table(const std::vector<DeadLetter>& list) {
+  Table table{{"couponId", "epoch", "entryId", "claims", "letter", "marked", "inStream", "attempts", "problem"}, {}};
+  for (const DeadLetter& dead : list) {
+    const bool known = dead.coupon_id != 0;
+    table.rows.push_back({known ? Cell::id(dead.coupon_id) : Cell::none(), Cell::number(dead.epoch),
+                          known ? Cell::text(dead.entry.text()) : Cell::none(), Cell::number(dead.claims),
+                          Cell::flag(dead.letter), Cell::flag(dead.marked), Cell::flag(dead.in_stream),
+                          dead.attempts.empty() ? Cell::none() : Cell::text(dead.attempts),
+                          dead.problem.empty() ? Cell::none() : Cell::text(dead.problem)});
+  }
+  return table;
+}
+
+Answer list(Context& context, const Arguments& arguments) {
+  const Filter filter = filter_of(arguments);
+  if (filter.wrong) return *filter.wrong;
+  const Services services = services_of(context);
+  if (services.wrong) return *services.wrong;
+  const auto dead = list_dead(*services.redis, *services.pg, *services.amqp, filter.filter);
+  if (!dead) return context.failed(dead.error());
+  Document document;
+  return done("", document.add("deadLetters", dead_table(*dead)));
+}
+
+Answer answer_of(const DlqReport& report, std::string message) {
+  Document document;
+  document.add("handled", Cell::number(report.handled))
+      .add("claims", Cell::number(report.claims))
+      .add("returned", Cell::number(report.returned))
+      .add("kept", Cell::number(report.kept))
+      .add("dropped", Cell::number(report.dropped))
+      .add("left", Cell::number(report.left));
+  if (report.left == 0) return done(std::move(message), document);
+  return refused(fmt::format("{} letters were left: {}", report.left, report.why_left), document);
+}
+
+Answer act(Context& context, const Arguments& arguments, bool reject) {
+  const Filter filter = filter_of(arguments);
+  if (filter.wrong) return *filter.wrong;
+  if (context.dry_run()) {
+    Answer answer = list(context, arguments);
+    if (answer.exit == Exit::kOk) {
+      answer.message = fmt::format("would {} these (nothing was changed)", reject ? "reject" : "replay");
+    }
+    return answer;
+  }
+  if (reject) {
+    if (auto stop = context.confirm("Reject the dead letters that are meant? Their claims are refused for good.")) {
+      return *stop;
+    }
+  }
+  const Services services = services_of(context);
+  if (services.wrong) return *services.wrong;
+  const auto report =
+      (reject ? reject_dead : replay_dead)(*services.redis, *services.pg, *services.amqp, filter.filter);
+  if (!report) return context.failed(report.error());
+  const std::string message =
+      reject ? fmt::format("rejected {} entries: {} units went back, {} claims had been settled and stay",
+                           report->handled, report->returned, report->kept)
+             : fmt::format("published {} entries again", report->handled);
+  return answer_of(*report, message);
+}
+
+Answer replay(Context& context, const Arguments& arguments) { return act(context, arguments, false); }
+Answer reject(Context& context, const Arguments& arguments) { return act(context, arguments, true); }
+
+}  // namespace
+
+std::vector<Verb> dlq_verbs() {
+  const std::vector<Option> options = {{"coupon", "ID", "only this coupon's"}, {"entry", "ID", "only this entry"}};
+  return {{"dlq", "list", "", "dead letters and the entries that they hold", false, options, list},
+          {"dlq", "replay", "", "give dead letters another chance", true, options, replay},
+          {"dlq", "reject", "", "refuse their claims for good; the units go back (asks)", true, options, reject}};
+}
+
+}  // namespace flashclaim::admin

@@ -1,0 +1,72 @@
+// flashctl mirror: publish entries in flight again.
+#include <spdlog/fmt/fmt.h>
+
+#include "engine/admin/command.h"
+#include "engine/admin/dlq.h"
+#include "engine/admin/tell_redis.h"
+#include "engine/amqp/connection.h"
+#include "engine/base/ids.h"
+#include "engine/redis/client.h"
+#include "engine/redis/keys.h"
+
+namespace flashclaim::admin {
+namespace {
+
+/// The coupon named, or all whose streams are read.
+Result<std::vector<std::int64_t>> issuing(redis::Client& redis) {
+  const auto members = redis::ok(redis.command({"SMEMBERS", redis::kIssuing}));
+  if (!members) return members.error();
+  std::vector<std::int64_t> ids;
+  for (std::size_t i = 0; i < members->size(); ++i) {
+    if (const auto id = parse_id((*members)[i].text())) ids.push_back(*id);
+  }
+  return ids;
+}
+
+Answer replay(Context& context, const Arguments& arguments) {
+  std::vector<std::int64_t> ids;
+  if (!arguments.words.empty()) {
+    const IdArgument id = id_argument(arguments);
+    if (id.wrong) return *id.wrong;
+    ids.push_back(id.id);
+  }
+  const auto redis = context.redis();
+  if (!redis) return context.failed(redis.error());
+  if (ids.empty()) {
+    auto all = issuing(**redis);
+    if (!all) return context.failed(all.error());
+    ids = std::move(*all);
+  }
+  if (context.dry_run()) {
+    std::int64_t entries = 0;
+    for (const std::int64_t id : ids) {
+      const auto length = redis::ok((*redis)->command({"XLEN", redis::CouponKeys(id).claims}));
+      if (!length) return context.failed(length.error());
+      entries += length->integer();
+    }
+    return done(fmt::format("would publish up to {} entries again (nothing was changed)", entries));
+  }
+  const auto amqp = context.amqp();
+  if (!amqp) return context.failed(amqp.error());
+  const auto confirms = (*amqp)->enable_confirms();
+  if (!confirms) return context.failed(confirms.error());
+  std::int64_t entries = 0;
+  const Progress progress = Context::progress("coupons");
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto replayed = replay_entries(**redis, **amqp, ids[i]);
+    if (!replayed) return context.failed(replayed.error());
+    entries += *replayed;
+    if (progress) progress(static_cast<std::int64_t>(i + 1), static_cast<std::int64_t>(ids.size()));
+  }
+  return done(fmt::format("published {} entries of {} coupons again", entries, ids.size()),
+              Document().add("entries", Cell::number(entries)));
+}
+
+}  // namespace
+
+std::vector<Verb> mirror_verbs() {
+  return {
+      {"mirror", "replay", "[id]", "publish every unfinished entry again; duplicates settle once", true, {}, replay}};
+}
+
+}  // namespace flashclaim::admin

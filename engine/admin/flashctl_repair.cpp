@@ -1,0 +1,261 @@
+// flashctl reconcile and rebuild: Redis against the database.
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "engine/admin/command.h"
+#include "engine/admin/rebuild.h"
+#include "engine/admin/reconcile.h"
+#include "engine/admin/tell_redis.h"
+#include "engine/base/ids.h"
+#include "engine/redis/library.h"
+
+namespace flashclaim::admin {
+namespace {
+
+constexpr int kListPage = 500;
+
+/// The coupon named on the command line, or every published one.
+Result<std::vector<std::int64_t>> published(postgres::Session& pg) {
+  std::vector<std::int64_t> ids;
+  for (std::int64_t after = 0;;) {
+    const auto page = from_sql(postgres::list_coupons(pg, after, kListPage));
+    if (!page) return page.error();
+    if (page->empty()) return ids;
+    for (const postgres::CouponState& state : *page) {
+      if (state.publish_version > 0) ids.push_back(state.id);
+    }
+    after = page->back().id;
+  }
+}
+
+Table reconcile_table(const std::vector<ReconcileReport>& reports) {
+  Table table{{"couponId", "outcome", "total", "stock", "inFlight", "settled", "stockDrift", "inflightDrift",
+               "usersChecked", "usersDrifting", "suspect", "stateBehind"},
+              {}};
+  for (const ReconcileReport& report : reports) {
+    table.rows.push_back({Cell::id(report.coupon_id), Cell::text(word(report.outcome)), Cell::number(report.total),
+                          Cell::number(report.stock), Cell::number(report.in_flight), Cell::number(report.settled),
+                          Cell::number(report.stock_drift), Cell::number(report.inflight_drift),
+                          Cell::number(report.users_checked), Cell::number(report.users_drifting),
+                          Cell::number(report.suspect), Cell::flag(report.state_behind)});
+  }
+  return table;
+}
+
+Table drift_table(const std::vector<ReconcileReport>& reports) {
+  Table table{{"couponId", "userId", "counted", "expected"}, {}};
+  for (const ReconcileReport& report : reports) {
+    for (const UserDrift& drift : report.user_drifts) {
+      table.rows.push_back({Cell::id(report.coupon_id), Cell::id(drift.user_id), Cell::number(drift.counted),
+                            Cell::number(drift.expected)});
+    }
+  }
+  return table;
+}
+
+Answer reconcile_answer(const std::vector<ReconcileReport>& reports, bool one, bool fix) {
+  ReconcileOutcome worst = ReconcileOutcome::kExact;
+  std::int64_t fixed = 0;
+  for (const ReconcileReport& report : reports) {
+    worst = std::max(worst, report.outcome);
+    fixed += report.outcome == ReconcileOutcome::kFixed ? 1 : 0;
+  }
+  Document document;
+  document.add("coupons", reconcile_table(reports));
+  if (Table drifts = drift_table(reports); !drifts.rows.empty()) document.add("userDrifts", std::move(drifts));
+  switch (worst) {
+    case ReconcileOutcome::kExact:
+      return done("Redis and the database agree", document);
+    case ReconcileOutcome::kFixed:
+      return done(fmt::format("mended {} coupons", fixed), document);
+    case ReconcileOutcome::kDrift:
+      return {Exit::kViolated, "Redis and the database differ: --fix mends it, also while the sale runs", document};
+    case ReconcileOutcome::kMoved:
+      return {Exit::kViolated, fmt::format("{}other fixers came between: run it again", fix ? "" : "in part, "),
+              document};
+    case ReconcileOutcome::kRolledBack:
+      return {Exit::kViolated, "Redis rolled back behind what the database holds: flashctl rebuild", document};
+    case ReconcileOutcome::kNotLoaded:
+      return {Exit::kRefused, "Redis does not hold every published coupon: flashctl rebuild", document};
+    case ReconcileOutcome::kNotFound:
+      break;
+  }
+  if (one) return not_found("there is no such published coupon");
+  return done("", document);  // purged since the list was read
+}
+
+Answer reconcile_verb(Context& context, const Arguments& arguments) {
+  const bool fix = arguments.has("fix") && !context.dry_run();
+  std::vector<std::int64_t> ids;
+  if (!arguments.words.empty()) {
+    const IdArgument id = id_argument(arguments);
+    if (id.wrong) return *id.wrong;
+    ids.push_back(id.id);
+  }
+  const bool one = !ids.empty();
+  if (fix) {
+    const std::string what = one ? "coupon " + arguments.words[0] : "every coupon";
+    if (auto stop = context.confirm("Mend stock and user counts of " + what + " in Redis?")) return *stop;
+  }
+  const auto pg = context.pg();
+  if (!pg) return context.failed(pg.error());
+  const auto redis = context.redis();
+  if (!redis) return context.failed(redis.error());
+  if (!one) {
+    auto all = published(**pg);
+    if (!all) return context.failed(all.error());
+    ids = std::move(*all);
+  }
+  ReconcileOptions options;
+  options.fix = fix;
+  options.users = !arguments.has("stock-only");
+  std::vector<ReconcileReport> reports;
+  for (const std::int64_t id : ids) {
+    options.progress = Context::progress(fmt::format("coupon {}: users", id));
+    const auto report = reconcile(**redis, **pg, id, options);
+    if (!report) return context.failed(report.error());
+    if (one || report->outcome != ReconcileOutcome::kNotFound) reports.push_back(*report);
+  }
+  return reconcile_answer(reports, one, fix);
+}
+
+/// A Redis that lost its files lost its functions too.
+Result<void> ensure_library(redis::Client& redis) {
+  const auto loaded = redis::loaded_library(redis);
+  if (!loaded) return loaded.error();
+  if (loaded->has_value()) return {};
+  const auto outcome = redis::load_library(redis, kLuaLibrary);
+  if (!outcome) return outcome.error();
+  return {};
+}
+
+std::string way_out(const RebuildReport& report) {
+  switch (report.outcome) {
+    case RebuildOutcome::kOpen:
+      return "";
+    case RebuildOutcome::kNotFound:
+      return fmt::format("there is no coupon {}", report.coupon_id);
+    case RebuildOutcome::kNeverIssued:
+      return fmt::format("coupon {} was never published, or is purged", report.coupon_id);
+    case RebuildOutcome::kDeadLetters:
+      return fmt::format(
+          "coupon {} has dead letters, which hold units: flashctl dlq replay or dlq reject, then rebuild "
+          "again (it answers NOT_READY until then)",
+          report.coupon_id);
+    case RebuildOutcome::kNotDrained:
+      return fmt::format(
+          "coupon {} still has {} entries in flight: see that mirror and consumer run, then rebuild again "
+          "(it answers NOT_READY until then)",
+          report.coupon_id, report.entries_left);
+    case RebuildOutcome::kRaced:
+      return fmt::format("another rebuild of coupon {} came between: see flashctl coupon show {}", report.coupon_id,
+                         report.coupon_id);
+  }
+  return "";
+}
+
+Answer rebuild_answer(const std::vector<RebuildReport>& reports, bool ready) {
+  Table table{{"couponId", "outcome", "epoch", "stock", "users", "entriesLeft"}, {}};
+  Exit exit = Exit::kOk;
+  std::string message;
+  for (const RebuildReport& report : reports) {
+    table.rows.push_back({Cell::id(report.coupon_id), Cell::text(word(report.outcome)), Cell::number(report.epoch),
+                          Cell::number(report.stock), Cell::number(report.users), Cell::number(report.entries_left)});
+    if (report.outcome == RebuildOutcome::kOpen || exit != Exit::kOk) continue;
+    exit = report.outcome == RebuildOutcome::kNotFound ? Exit::kNotFound : Exit::kRefused;
+    message = way_out(report);
+  }
+  Document document;
+  document.add("coupons", std::move(table)).add("ready", Cell::flag(ready));
+  if (exit == Exit::kOk) {
+    message = reports.empty() ? "Redis holds every published coupon: nothing to rebuild"
+                              : fmt::format("rebuilt {} coupons{}", reports.size(),
+                                            ready ? "" : "; others are still missing: flashctl rebuild");
+  }
+  return {exit, message, document};
+}
+
+/// `rebuild --if-new`: only the marker, and only for a database that never published anything.
+Answer rebuild_if_new(Context& context) {
+  const auto pg = context.pg();
+  if (!pg) return context.failed(pg.error());
+  const auto redis = context.redis();
+  if (!redis) return context.failed(redis.error());
+  if (context.dry_run())
+    return done("would mark Redis as loaded if no coupon was ever published (nothing was changed)");
+  const auto marked = mark_ready_if_new(**redis, **pg);
+  if (!marked) return context.failed(marked.error());
+  return done(*marked ? "a new database: Redis is marked as loaded" : "not a new database: nothing was done",
+              Document().add("changed", Cell::flag(*marked)));
+}
+
+Answer rebuild_verb(Context& context, const Arguments& arguments) {
+  const bool one = !arguments.words.empty();
+  if (arguments.has("if-new")) return one ? usage("--if-new is about no single coupon") : rebuild_if_new(context);
+  IdArgument id;
+  if (one) id = id_argument(arguments);
+  if (id.wrong) return *id.wrong;
+  RebuildOptions options;
+  if (const auto text = arguments.text("drain")) {
+    const auto seconds = parse_number(*text, 86'400);
+    if (!seconds) return usage("--drain is a number of seconds up to 86400, not '" + *text + "'");
+    options.drain = std::chrono::seconds(*seconds);
+  }
+  const auto pg = context.pg();
+  if (!pg) return context.failed(pg.error());
+  const auto redis = context.redis();
+  if (!redis) return context.failed(redis.error());
+  std::vector<std::int64_t> ids = {id.id};
+  if (!context.dry_run()) {
+    const auto library = ensure_library(**redis);
+    if (!library) return context.failed(library.error());
+  }
+  if (!one) {
+    auto lost = coupons_to_rebuild(**redis, **pg);
+    if (!lost) return context.failed(lost.error());
+    ids = std::move(*lost);
+  }
+  if (context.dry_run()) {
+    return done(one ? fmt::format("would freeze and rebuild coupon {} (nothing was changed)", id.id)
+                    : fmt::format("would rebuild {} coupons (nothing was changed)", ids.size()));
+  }
+  const std::string question = one ? fmt::format("Freeze and rebuild coupon {}?", id.id)
+                                   : fmt::format("Rebuild the {} coupons that Redis lost?", ids.size());
+  if (one || !ids.empty()) {
+    if (auto stop = context.confirm(question + " Their claims answer NOT_READY until it is done.")) return *stop;
+  }
+  std::vector<RebuildReport> reports;
+  for (const std::int64_t coupon : ids) {
+    options.progress = Context::progress(fmt::format("coupon {}: user counts loaded", coupon));
+    const auto report = rebuild_coupon(**redis, **pg, coupon, options);
+    if (!report) return context.failed(report.error());
+    reports.push_back(*report);
+  }
+  const auto ready = mark_ready_if_complete(**redis, **pg);
+  return ready ? rebuild_answer(reports, *ready) : context.failed(ready.error());
+}
+
+}  // namespace
+
+std::vector<Verb> repair_verbs() {
+  return {
+      {"reconcile",
+       "",
+       "[id]",
+       "the exact difference between Redis and the database, while the sale runs",
+       true,
+       {{"fix", "", "mend it (asks)"}, {"stock-only", "", "not the counts of single users"}},
+       reconcile_verb},
+      {"rebuild",
+       "",
+       "[id]",
+       "load what a Redis that lost its data lacks, or one coupon anew (asks)",
+       true,
+       {{"drain", "SECONDS", "wait this long for claims in flight (default 60)"},
+        {"if-new", "", "first start: only mark Redis as loaded, if no coupon was ever published"}},
+       rebuild_verb},
+  };
+}
+
+}  // namespace flashclaim::admin

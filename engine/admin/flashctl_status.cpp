@@ -1,0 +1,188 @@
+// flashctl status: the three services and the coupons at a glance.
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "engine/admin/command.h"
+#include "engine/admin/tell_redis.h"
+#include "engine/admin/user_keys.h"
+#include "engine/amqp/connection.h"
+#include "engine/amqp/topology.h"
+#include "engine/base/ids.h"
+#include "engine/postgres/migrate.h"
+#include "engine/redis/library.h"
+
+namespace flashclaim::admin {
+namespace {
+
+constexpr int kListPage = 500;
+constexpr std::size_t kCouponsShown = 20;
+
+std::string setting(redis::Client& redis, std::string_view name) {
+  const auto reply = redis::ok(redis.command({"CONFIG", "GET", name}));
+  return reply && reply->size() == 2 ? std::string((*reply)[1].text()) : "?";
+}
+
+Result<std::string> redis_detail(redis::Client& redis) {
+  const auto loaded = redis::loaded_library(redis);
+  if (!loaded) return loaded.error();
+  const auto ready = redis::ok(redis.command({"EXISTS", redis::kReady}));
+  if (!ready) return ready.error();
+  std::string text =
+      loaded->has_value() ? fmt::format("library version {}", (*loaded)->version) : "no library: lua load";
+  text += ready->integer() == 1 ? ", loaded" : ", NOT READY: rebuild";
+  return text + fmt::format(", appendonly {}, appendfsync {}, {}", setting(redis, "appendonly"),
+                            setting(redis, "appendfsync"), setting(redis, "maxmemory-policy"));
+}
+
+Result<std::string> pg_detail(postgres::Session& pg) {
+  const auto current = from_sql(postgres::schema_current(pg));
+  if (!current) return current.error();
+  return std::string(*current ? "schema current" : "schema not current: db status");
+}
+
+Result<std::string> amqp_detail(amqp::Connection& amqp) {
+  const auto work = amqp.queue_state(amqp::kQueue);
+  if (!work) return work.error();
+  std::int64_t retries = 0;
+  for (const std::int64_t delay : amqp::kRetryDelaysMs) {
+    const auto depth = amqp.queue_depth(amqp::retry_queue(delay));
+    if (!depth) return depth.error();
+    retries += *depth;
+  }
+  const auto dead = amqp.queue_depth(amqp::kDeadLetterQueue);
+  if (!dead) return dead.error();
+  return fmt::format("{} waiting, {} in retry, {} dead letters, {} consumers", work->messages, retries, *dead,
+                     work->consumers);
+}
+
+/// One line of the services' table; remembers the first that cannot be reached.
+void add_service(Table& table, std::string_view name, const Result<std::string>& detail, std::string& unreachable) {
+  table.rows.push_back(
+      {Cell::text(name), Cell::text(detail ? "ok" : "failing"), Cell::text(detail ? *detail : detail.error().message)});
+  if (!detail && unreachable.empty()) unreachable = fmt::format("{}: {}", name, detail.error().message);
+}
+
+template <class Service, class Detail>
+Result<std::string> ask(const Result<Service*>& service, Detail detail) {
+  if (!service) return service.error();
+  return detail(**service);
+}
+
+struct CouponLine {
+  postgres::CouponState state;
+  std::int64_t left = 0;
+  std::int64_t in_flight = 0;
+  std::int64_t dead = 0;
+  std::int64_t suspect = 0;
+  bool loaded = false;
+};
+
+Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Session& pg) {
+  std::vector<CouponLine> lines;
+  for (std::int64_t after = 0;;) {
+    const auto page = from_sql(postgres::list_coupons(pg, after, kListPage));
+    if (!page) return page.error();
+    if (page->empty()) break;
+    for (const postgres::CouponState& state : *page) {
+      if (state.publish_version == 0) continue;
+      CouponLine line{state};
+      const auto snapshot = redis::reconcile_snapshot(redis, state.id);
+      if (!snapshot && !redis.connected()) return snapshot.error();
+      if (snapshot && snapshot->has_value()) {
+        line.loaded = true;
+        line.left = std::max<std::int64_t>(0, (*snapshot)->stock);
+        for (const auto& entry : (*snapshot)->entries) line.in_flight += entry.claims;
+        line.suspect = (*snapshot)->suspect;
+        const auto dead = dead_entries(redis, state.id);
+        if (!dead) return dead.error();
+        line.dead = static_cast<std::int64_t>(dead->size());
+      }
+      lines.push_back(std::move(line));
+    }
+    after = page->back().id;
+  }
+  return lines;
+}
+
+/// Totals over all, and the liveliest coupons one by one. `difference` is read store by store, so while claims are made
+/// it is a hint; reconcile is exact.
+void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
+  std::int64_t settled = 0;
+  std::int64_t in_flight = 0;
+  std::int64_t dead = 0;
+  std::int64_t suspects = 0;
+  std::int64_t missing = 0;
+  for (const CouponLine& line : lines) {
+    settled += line.state.issue_num;
+    in_flight += line.in_flight;
+    dead += line.dead;
+    suspects += line.suspect > 0 ? 1 : 0;
+    missing += line.loaded ? 0 : 1;
+  }
+  document.add("coupons", Cell::number(static_cast<std::int64_t>(lines.size())))
+      .add("settledClaims", Cell::number(settled))
+      .add("inFlightClaims", Cell::number(in_flight))
+      .add("deadEntries", Cell::number(dead))
+      .add("suspectCoupons", Cell::number(suspects))
+      .add("notInRedis", Cell::number(missing));
+  std::stable_sort(lines.begin(), lines.end(), [](const CouponLine& a, const CouponLine& b) {
+    const auto lively = [](const CouponLine& line) {
+      return std::tuple(line.suspect > 0 || line.dead > 0 || !line.loaded, line.in_flight,
+                        line.state.status == postgres::CouponStatus::kIssuing);
+    };
+    return lively(a) > lively(b);
+  });
+  if (!all && lines.size() > kCouponsShown) lines.resize(kCouponsShown);
+  Table table{{"couponId", "status", "total", "settled", "left", "inFlight", "difference", "deadEntries", "suspect"},
+              {}};
+  for (const CouponLine& line : lines) {
+    const std::int64_t difference = line.left + line.in_flight + line.state.issue_num - line.state.target_total;
+    table.rows.push_back(
+        {Cell::id(line.state.id), Cell::text(line.loaded ? postgres::word(line.state.status) : "NOT LOADED"),
+         Cell::number(line.state.target_total), Cell::number(line.state.issue_num), Cell::number(line.left),
+         Cell::number(line.in_flight), line.loaded ? Cell::number(difference) : Cell::none(), Cell::number(line.dead),
+         Cell::number(line.suspect)});
+  }
+  document.add("liveliest", std::move(table));
+}
+
+Answer status(Context& context, const Arguments& arguments) {
+  const auto redis = context.redis();
+  const auto pg = context.pg();
+  const auto amqp = context.amqp();
+  std::string unreachable;
+  Table services{{"service", "state", "detail"}, {}};
+  add_service(services, "redis", ask(redis, redis_detail), unreachable);
+  add_service(services, "rabbitmq", ask(amqp, amqp_detail), unreachable);
+  add_service(services, "postgresql", ask(pg, pg_detail), unreachable);
+  Document document;
+  document.add("services", std::move(services));
+  if (redis && pg) {
+    auto lines = coupon_lines(**redis, **pg);
+    if (lines) {
+      add_coupons(document, std::move(lines).value(), arguments.has("all"));
+    } else if (unreachable.empty()) {
+      unreachable = lines.error().message;
+    }
+  }
+  if (unreachable.empty()) return done("", document);
+  Answer answer{Exit::kUnreachable, unreachable, document};
+  const bool reached = redis && pg && amqp;
+  if (reached) answer.exit = context.failed(failure("")).exit;
+  return answer;
+}
+
+}  // namespace
+
+std::vector<Verb> status_verbs() {
+  return {{"status",
+           "",
+           "",
+           "the services and the coupons at a glance",
+           false,
+           {{"all", "", "every coupon, not only the 20 liveliest"}},
+           status}};
+}
+
+}  // namespace flashclaim::admin
