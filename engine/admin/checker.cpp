@@ -70,19 +70,16 @@ Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Con
   CheckReport report;
   const auto reported = by_coupon(options, report);
   check_coverage(reported, coupon_ids, report);
-  UsersByCoupon counted;
-  if (options.at_rest) {
-    auto scanned = scan_user_keys(redis, coupon_ids.size() == 1 ? coupon_ids.front() : 0);
-    if (!scanned) return scanned.error();
-    counted = std::move(*scanned);
-  }
+  const std::int64_t only = coupon_ids.size() == 1 ? coupon_ids.front() : 0;
+  const auto counted = options.at_rest ? scan_user_keys(redis, only) : Result(UsersByCoupon());
+  if (!counted) return counted.error();
   const Reported nothing;
   const std::vector<std::int64_t> nobody;
   for (const std::int64_t id : coupon_ids) {
     const auto told = reported.find(id);
-    const auto keys = counted.find(id);
+    const auto keys = counted->find(id);
     CouponCheck one(redis, pg, id, options, told == reported.end() ? nothing : told->second,
-                    keys == counted.end() ? nobody : keys->second, report);
+                    keys == counted->end() ? nobody : keys->second, report);
     const auto judged = one.run();
     if (!judged) return judged.error();
     ++report.coupons;
