@@ -4,8 +4,9 @@
 -- it everything is read and judged and may be refused; below it nothing can fail.
 --
 -- Numbers are doubles here: counts and times are checked to stay below 10^15 and are exact; ids are never converted.
--- `..` keeps 14 digits of a number: use `decimal`. File-scope locals live between calls: constants only. While a library
--- loads, Redis gives it nothing but `redis`: string, table, math and pcall exist only inside functions.
+-- `..` keeps 14 digits of a number: use `decimal`, also for arguments of commands (Redis prints numbers slowly).
+-- File-scope locals live between calls: constants only. While a library loads, Redis gives it nothing but `redis`: string,
+-- table, math and pcall exist only inside functions.
 
 local CLAIMS_MAX = 256 -- claims in one call of `claim`
 local USERS_MAX = 1000 -- users in one call of the repairs: with unpack, well below Lua's limit of about 8000
@@ -14,8 +15,8 @@ local MAX_ID = '9223372036854775807'
 local NUMBER_DIGITS = 15
 local TIME_MIN_MS = 1e11 -- below it a time was given in seconds
 local TIME_MAX_MS = 1e14 -- above it in microseconds
-local RESULT_TTL_S = 3600
-local IDEMPOTENCY_TTL_S = 86400
+local RESULT_TTL_S = '3600'
+local IDEMPOTENCY_TTL_S = '86400'
 local SCAN_COUNT = 1000 -- stream entries per XRANGE of a scan
 local MIRROR_GROUP = 'mirror'
 

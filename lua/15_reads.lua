@@ -123,6 +123,9 @@ end
 
 -- The values of string keys; false where missing. MGET takes a key of another type for a missing one, so those are counted.
 local function read_strings(what, keys)
+  if #keys == 1 then
+    return { read(what, 'GET', keys[1]) }
+  end
   local values = redis.call('MGET', unpack(keys))
   local missing = {}
   for i = 1, #keys do
@@ -153,12 +156,12 @@ local function read_user_counts(coupon_key, users)
   return counts, keys
 end
 
--- `settings` of need_settings as HSET takes them.
+-- `settings` of need_settings as HSET takes them. What claim reads comes first: a small hash is searched from its front.
 local function settings_fields(settings)
-  return 'status', settings.status, 'name', settings.name, 'epoch', decimal(settings.epoch), 'version',
-    decimal(settings.version), 'totalNum', decimal(settings.total), 'userLimit', decimal(settings.user_limit),
-    'issueBeginTime', decimal(settings.begin_ms), 'issueEndTime', decimal(settings.end_ms), 'maxInflight',
-    decimal(settings.max_inflight)
+  return 'status', settings.status, 'epoch', decimal(settings.epoch), 'issueBeginTime', decimal(settings.begin_ms),
+    'issueEndTime', decimal(settings.end_ms), 'userLimit', decimal(settings.user_limit), 'maxInflight',
+    decimal(settings.max_inflight), 'totalNum', decimal(settings.total), 'version', decimal(settings.version), 'name',
+    settings.name
 end
 
 -- The new user counts as one MSET and one DEL; `keys`, `counts` run in parallel. A count of 0 is no key. Below `-- writes`.

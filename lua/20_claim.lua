@@ -58,10 +58,10 @@ local function read_gate(keys)
   return nil, { epoch = values[2], limit = limit, left = stock, room = max_inflight - inflight }
 end
 
--- One MGET for all that the judgement reads of single claims: counts[user] (unless the gate is closed) and
--- replays[name] = 'REPLAYED=…'.
+-- One read for all that the judgement needs of single claims: counts[user] (unless the gate is closed) and, when there are
+-- names, replays[name] = 'REPLAYED=…'.
 local function read_claimants(coupon_key, users, names, closed)
-  local asked, owners, counts, replays, m = {}, {}, {}, {}, 0
+  local asked, owners, counts, replays, m = {}, {}, {}, names and {}, 0
   if not closed then
     local prefix = user_key(coupon_key, '')
     for i = 1, #users do
@@ -75,9 +75,11 @@ local function read_claimants(coupon_key, users, names, closed)
     end
   end
   local users_end = m
-  for _, name in pairs(names or {}) do
-    m = m + 1
-    asked[m] = name
+  if names then
+    for _, name in pairs(names) do
+      m = m + 1
+      asked[m] = name
+    end
   end
   if m == 0 then
     return counts, replays
@@ -103,7 +105,7 @@ end
 -- The verdicts in order. Counts are raised as claims are accepted, so the same user twice is judged in order; the same key
 -- twice replays the index that the first was given (`echoes`: its text waits for the entry's id).
 local function judge(users, names, closed, gate, counts, replays)
-  local words, winners, stored, echoes, accepted = {}, {}, {}, {}, 0
+  local words, winners, stored, echoes, accepted = {}, {}, names and {}, names and {}, 0
   local limit, left, room
   if gate then
     limit, left, room = gate.limit, gate.left, gate.room
@@ -136,6 +138,32 @@ local function judge(users, names, closed, gate, counts, replays)
     end
   end
   return words, winners, stored, echoes
+end
+
+-- The counts of the winners, each user once. Below `-- writes`.
+local function write_raised_counts(prefix, winners, counts)
+  local pairs_to_set, m = {}, 0
+  for i = 1, #winners do
+    local user = winners[i]
+    local count = counts[user]
+    if count then
+      pairs_to_set[m + 1] = prefix .. user
+      pairs_to_set[m + 2] = decimal(count)
+      m = m + 2
+      counts[user] = nil
+    end
+  end
+  redis.call('MSET', unpack(pairs_to_set))
+end
+
+-- What each key was given; the repeats in this batch learn it too. Below `-- writes`.
+local function write_replays(claim_prefix, stored, echoes, words)
+  for name, index in pairs(stored) do
+    redis.call('SET', name, claim_prefix .. '-' .. decimal(index), 'EX', IDEMPOTENCY_TTL_S)
+  end
+  for _, i in ipairs(echoes) do
+    words[i] = 'REPLAYED=' .. claim_prefix .. '-' .. decimal(words[i])
+  end
 end
 
 -- claim
@@ -172,25 +200,11 @@ local function claim(keys, args)
     return { '', table.concat(judge(users, names, 'NOT_READY', nil, counts, replays), ' ') }
   end
   local claim_prefix = gate.epoch .. '-' .. id
-  local prefix = user_key(coupon_key, '')
-  local pairs_to_set, seen, m = {}, {}, 0
-  for i = 1, accepted do
-    local user = winners[i]
-    if not seen[user] then
-      seen[user] = true
-      pairs_to_set[m + 1] = prefix .. user
-      pairs_to_set[m + 2] = decimal(counts[user])
-      m = m + 2
-    end
-  end
-  redis.call('MSET', unpack(pairs_to_set))
-  redis.call('DECRBY', keys[2], accepted)
-  redis.call('HINCRBY', coupon_key, 'inflight', accepted)
-  for name, index in pairs(stored) do
-    redis.call('SET', name, claim_prefix .. '-' .. decimal(index), 'EX', IDEMPOTENCY_TTL_S)
-  end
-  for _, i in ipairs(echoes) do
-    words[i] = 'REPLAYED=' .. claim_prefix .. '-' .. decimal(words[i])
+  write_raised_counts(user_key(coupon_key, ''), winners, counts)
+  redis.call('DECRBY', keys[2], decimal(accepted))
+  redis.call('HINCRBY', coupon_key, 'inflight', decimal(accepted))
+  if names then
+    write_replays(claim_prefix, stored, echoes, words)
   end
   return { claim_prefix, table.concat(words, ' ') }
 end

@@ -32,7 +32,7 @@ local function absent_entry(keys, coupon, epoch, entry_id, fresh)
 
   -- writes
   if suspicious then
-    redis.call('HINCRBY', keys[1], 'suspect', 1)
+    redis.call('HINCRBY', keys[1], 'suspect', '1')
   end
   return word
 end
@@ -111,15 +111,15 @@ local function finish(keys, args)
   redis.call('XDEL', keys[3], entry_id)
   if returned > 0 then
     if stock then
-      redis.call('INCRBY', keys[2], returned)
+      redis.call('INCRBY', keys[2], decimal(returned))
     end
     write_user_counts(user_keys, counts)
   end
   if coupon.inflight then
-    redis.call('HINCRBY', keys[1], 'inflight', -n)
+    redis.call('HINCRBY', keys[1], 'inflight', decimal(-n))
   end
   if suspicious then
-    redis.call('HINCRBY', keys[1], 'suspect', 1)
+    redis.call('HINCRBY', keys[1], 'suspect', '1')
   end
   redis.call('SET', keys[5], args[1] .. ' ' .. list .. ' ' .. table.concat(outcomes, ','), 'EX', RESULT_TTL_S)
   return 'FINISHED'

@@ -64,9 +64,10 @@ local function apply_state(keys, args)
   end
   if not coupon then
     ensure_group(keys[3])
-    redis.call('HSET', keys[1], 'inflight', '0', 'fixSeq', '0')
+    redis.call('HSET', keys[1], 'inflight', '0', 'fixSeq', '0', settings_fields(settings))
+  else
+    redis.call('HSET', keys[1], settings_fields(settings))
   end
-  redis.call('HSET', keys[1], settings_fields(settings))
   if delta ~= 0 or not coupon then
     redis.call('INCRBY', keys[2], decimal(delta))
   end

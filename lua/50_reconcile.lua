@@ -64,7 +64,7 @@ local function reconcile_fix(keys, args)
   -- writes
   redis.call('INCRBY', keys[2], decimal(stock_delta))
   redis.call('HINCRBY', keys[1], 'inflight', decimal(inflight_delta))
-  redis.call('HINCRBY', keys[1], 'fixSeq', 1)
+  redis.call('HINCRBY', keys[1], 'fixSeq', '1')
   if coupon.suspect == suspect then
     redis.call('HDEL', keys[1], 'suspect')
   end
@@ -152,6 +152,6 @@ local function user_counts_fix(keys, args)
 
   -- writes
   write_user_counts(user_keys, counts)
-  redis.call('HINCRBY', keys[1], 'fixSeq', 1)
+  redis.call('HINCRBY', keys[1], 'fixSeq', '1')
   return 'FIXED'
 end

@@ -64,7 +64,7 @@ local function mark_suspect(keys, args)
   end
 
   -- writes
-  redis.call('HINCRBY', keys[1], 'suspect', 1)
+  redis.call('HINCRBY', keys[1], 'suspect', '1')
   return 'MARKED'
 end
 

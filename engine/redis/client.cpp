@@ -25,12 +25,18 @@ std::vector<std::string_view> views(const std::vector<std::string>& argv) { retu
 ReplyKind ReplyView::kind() const {
   if (raw_ == nullptr) return ReplyKind::kNil;
   switch (raw_->type) {
-    case REDIS_REPLY_STRING: return ReplyKind::kString;
-    case REDIS_REPLY_STATUS: return ReplyKind::kStatus;
-    case REDIS_REPLY_INTEGER: return ReplyKind::kInteger;
-    case REDIS_REPLY_ARRAY: return ReplyKind::kArray;
-    case REDIS_REPLY_ERROR: return ReplyKind::kError;
-    default: return ReplyKind::kNil;
+    case REDIS_REPLY_STRING:
+      return ReplyKind::kString;
+    case REDIS_REPLY_STATUS:
+      return ReplyKind::kStatus;
+    case REDIS_REPLY_INTEGER:
+      return ReplyKind::kInteger;
+    case REDIS_REPLY_ARRAY:
+      return ReplyKind::kArray;
+    case REDIS_REPLY_ERROR:
+      return ReplyKind::kError;
+    default:
+      return ReplyKind::kNil;
   }
 }
 
@@ -38,10 +44,12 @@ std::string_view ReplyView::text() const {
   switch (kind()) {
     case ReplyKind::kString:
     case ReplyKind::kStatus:
-    case ReplyKind::kError: return {raw_->str, raw_->len};
+    case ReplyKind::kError:
+      return {raw_->str, raw_->len};
     case ReplyKind::kNil:
     case ReplyKind::kInteger:
-    case ReplyKind::kArray: break;
+    case ReplyKind::kArray:
+      break;
   }
   return {};
 }

@@ -1,4 +1,5 @@
-// The blocking Redis client of admin, mirror and consumer: owning replies, pipelining, an honest "unknown" on a lost answer.
+// The blocking Redis client of admin, mirror and consumer: owning replies, pipelining, an honest "unknown" on a lost
+// answer.
 #pragma once
 
 #include <chrono>

@@ -41,7 +41,8 @@ std::optional<Verdict> parse_verdict(std::string_view word);
 
 inline constexpr std::size_t kClaimBatchMax = 256;
 
-/// One claim of a batch: the user and, unless empty, the Idempotency-Key: 1..64 of [A-Za-z0-9_-] (see idempotency_key_fits).
+/// One claim of a batch: the user and, unless empty, the Idempotency-Key: 1..64 of [A-Za-z0-9_-] (see
+/// idempotency_key_fits).
 struct ClaimRequest {
   std::int64_t user_id = 0;
   std::string_view idempotency_key;
@@ -53,10 +54,11 @@ struct ClaimVerdict {
   ClaimId claim;  ///< of kAccepted (new) and kReplayed (the one accepted before); else meaningless
 };
 
-/// The FCALL of 1..kClaimBatchMax claims of one coupon, for the async connection; parse its reply with parse_claim_reply.
+/// The FCALL of 1..kClaimBatchMax claims of one coupon, for the async connection; parse its reply with
+/// parse_claim_reply.
 std::vector<std::string> claim_command(const CouponKeys& keys, std::span<const ClaimRequest> claims);
-/// Fills `verdicts` (cleared first), one for each of the `asked` claims in order. An error reply or a malformed one is a
-/// failure: error replies of this function mean that nothing was accepted.
+/// Fills `verdicts` (cleared first), one for each of the `asked` claims in order. An error reply or a malformed one is
+/// a failure: error replies of this function mean that nothing was accepted.
 Result<void> parse_claim_reply(ReplyView reply, std::int64_t coupon_id, std::size_t asked,
                                std::vector<ClaimVerdict>& verdicts);
 /// Blocking form of the two. Never repeat it after kUnknown without an Idempotency-Key.
@@ -178,8 +180,8 @@ Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t 
 
 enum class FixReply { kFixed, kMoved };
 std::string_view word(FixReply reply);
-/// Adds the deltas if epoch and fix_seq are still those of the snapshot, else kMoved and nothing changed. After kUnknown
-/// take a new snapshot: fix_seq tells whether it was carried out.
+/// Adds the deltas if epoch and fix_seq are still those of the snapshot, else kMoved and nothing changed. After
+/// kUnknown take a new snapshot: fix_seq tells whether it was carried out.
 Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Snapshot& seen, std::int64_t stock_delta,
                                std::int64_t inflight_delta);
 

@@ -58,11 +58,11 @@ Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t 
 Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Snapshot& seen, std::int64_t stock_delta,
                                std::int64_t inflight_delta) {
   const CouponKeys keys(coupon_id);
-  return word_reply(client.command(fcall("reconcile_fix", {keys.coupon, keys.stock},
-                                         {std::to_string(seen.epoch), std::to_string(seen.fix_seq),
-                                          std::to_string(seen.suspect), std::to_string(stock_delta),
-                                          std::to_string(inflight_delta)})),
-                    "reconcile_fix", kFixReplies);
+  return word_reply(
+      client.command(fcall("reconcile_fix", {keys.coupon, keys.stock},
+                           {std::to_string(seen.epoch), std::to_string(seen.fix_seq), std::to_string(seen.suspect),
+                            std::to_string(stock_delta), std::to_string(inflight_delta)})),
+      "reconcile_fix", kFixReplies);
 }
 
 Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id,
@@ -142,9 +142,8 @@ Result<bool> rebuild_load_users(Client& client, std::int64_t coupon_id, std::int
     arguments.push_back(std::to_string(user));
     arguments.push_back(std::to_string(count));
   }
-  return word_reply(
-      client.command(fcall("rebuild_load_users", {CouponKeys(coupon_id).coupon}, std::move(arguments))),
-      "rebuild_load_users", kLoadedWords);
+  return word_reply(client.command(fcall("rebuild_load_users", {CouponKeys(coupon_id).coupon}, std::move(arguments))),
+                    "rebuild_load_users", kLoadedWords);
 }
 
 Result<OpenReply> rebuild_open(Client& client, const CouponSettings& settings) {

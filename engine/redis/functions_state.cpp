@@ -40,10 +40,14 @@ std::string_view word(ApplyReply reply) { return word_of(reply, kApplyReplies); 
 std::string_view word(PurgeReply reply) { return word_of(reply, kPurgeReplies); }
 
 std::vector<std::string> settings_arguments(const CouponSettings& settings) {
-  return {std::to_string(settings.epoch),      std::to_string(settings.version),
-          settings.status,                     settings.name,
-          std::to_string(settings.total),      std::to_string(settings.user_limit),
-          std::to_string(settings.begin_ms),   std::to_string(settings.end_ms),
+  return {std::to_string(settings.epoch),
+          std::to_string(settings.version),
+          settings.status,
+          settings.name,
+          std::to_string(settings.total),
+          std::to_string(settings.user_limit),
+          std::to_string(settings.begin_ms),
+          std::to_string(settings.end_ms),
           std::to_string(settings.max_inflight)};
 }
 
@@ -88,8 +92,8 @@ Result<ViewState> coupon_view(Client& client, std::int64_t coupon_id, std::int64
 }
 
 Result<void> mark_ready(Client& client) {
-  return without_value(word_reply(client.command(fcall("mark_ready", {std::string(kReady)})), "mark_ready",
-                                  kMarkedReady));
+  return without_value(
+      word_reply(client.command(fcall("mark_ready", {std::string(kReady)})), "mark_ready", kMarkedReady));
 }
 
 Result<bool> mark_dead(Client& client, std::int64_t coupon_id, EntryId entry) {

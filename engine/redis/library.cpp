@@ -38,10 +38,14 @@ std::string_view quoted(std::string_view code, std::string_view before) {
 
 std::string_view word(LoadOutcome outcome) {
   switch (outcome) {
-    case LoadOutcome::kLoaded: return "loaded";
-    case LoadOutcome::kReplaced: return "replaced";
-    case LoadOutcome::kUnchanged: return "unchanged";
-    case LoadOutcome::kNewer: return "newer";
+    case LoadOutcome::kLoaded:
+      return "loaded";
+    case LoadOutcome::kReplaced:
+      return "replaced";
+    case LoadOutcome::kUnchanged:
+      return "unchanged";
+    case LoadOutcome::kNewer:
+      return "newer";
   }
   return {};
 }

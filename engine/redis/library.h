@@ -27,8 +27,8 @@ enum class LoadOutcome {
 };
 std::string_view word(LoadOutcome outcome);
 
-/// FUNCTION LOAD REPLACE: atomic on the server, a text that does not load leaves the old one. Repeatable. Never replaces a
-/// newer version unless `downgrade` (flashctl lua rollback).
+/// FUNCTION LOAD REPLACE: atomic on the server, a text that does not load leaves the old one. Repeatable. Never
+/// replaces a newer version unless `downgrade` (flashctl lua rollback).
 Result<LoadOutcome> load_library(Client& client, const LuaLibrary& library, bool downgrade = false);
 
 /// The text of the loaded library as the server has it; nullopt when it has none.
