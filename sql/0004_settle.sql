@@ -12,65 +12,61 @@ RETURNS SETOF integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   ORDER BY s.stripe
 $$;
 
--- Judges the batch as the database stands; writes nothing. Parallel arrays by position: the outcome, whether it is new,
--- and the ordinal of a claim that is to be inserted.
--- Every table is probed by LATERAL ... LIMIT 1: one index probe per claim, whatever the statistics say. Copies of a claim
--- travel as rows of their own and look to their lead, so that nothing has to be joined.
+-- Judges the batch as the database stands; writes nothing. Arrays by position: the outcome, whether it is new, and the
+-- ordinal of a claim that is to be inserted; and how many of the new ones are to be inserted and to be refused.
+-- Claims are probed by LATERAL ... LIMIT 1: one index probe each, whatever the statistics say. Copies of a claim travel as
+-- rows of their own and look to their lead; windows of the same order share one sort.
 CREATE FUNCTION judge_claims(p_coupon bigint[], p_epoch integer[], p_ms bigint[], p_seq bigint[], p_index integer[],
-                             p_user bigint[], p_mode text,
-                             OUT outcomes text[], OUT freshes boolean[], OUT ordinals integer[])
+                             p_user bigint[], p_mode text, OUT outcomes text[], OUT freshes boolean[],
+                             OUT ordinals integer[], OUT settled bigint, OUT refused bigint)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   WITH input AS ( -- lead: the position of the first copy of the same claim id
-    SELECT *, first_value(n) OVER (PARTITION BY coupon, epoch, ms, seq, idx ORDER BY n) AS lead
+    SELECT *, first_value(n) OVER (PARTITION BY coupon, ms, seq, idx, epoch ORDER BY n) AS lead
     FROM unnest(p_coupon, p_epoch, p_ms, p_seq, p_index, p_user) WITH ORDINALITY AS c(coupon, epoch, ms, seq, idx, usr, n)
-  ), known AS ( -- the outcome that the claim already has
-    SELECT i.*, settled.user_id AS settled_user, refused.user_id AS refused_user, refused.reason,
-           i.n = i.lead AND settled.user_id IS NULL AND refused.user_id IS NULL AS open
+  ), line AS MATERIALIZED (
+    SELECT id, status, epoch AS coupon_epoch, user_limit, total_num - issue_num AS remaining
+    FROM coupon WHERE id = ANY (p_coupon)
+  ), facing AS ( -- what is known of the claim; an open one meets the coupon and what its user holds
+    SELECT i.*, line.*, done.user_id AS known_user, done.outcome AS known_outcome, own.held, own.top,
+           i.n = i.lead AND done.user_id IS NULL AS open,
+           i.n = i.lead AND done.user_id IS NULL AND i.epoch IS NOT DISTINCT FROM line.coupon_epoch AS current
     FROM input i
+    LEFT JOIN line ON line.id = i.coupon
     LEFT JOIN LATERAL (
-      SELECT u.user_id FROM user_coupon u
+      SELECT u.user_id, 'replayed' AS outcome FROM user_coupon u
       WHERE (u.coupon_id, u.epoch, u.entry_ms, u.entry_seq, u.entry_index) = (i.coupon, i.epoch, i.ms, i.seq, i.idx)
-      LIMIT 1) settled ON true
-    LEFT JOIN LATERAL (
+      UNION ALL
       SELECT r.user_id, r.reason FROM claim_rejection r
       WHERE (r.coupon_id, r.epoch, r.entry_ms, r.entry_seq, r.entry_index) = (i.coupon, i.epoch, i.ms, i.seq, i.idx)
-      LIMIT 1) refused ON true
-  ), facing AS ( -- an open one meets the coupon's state and what its user holds
-    SELECT k.*, c.status, c.user_limit, c.total_num - c.issue_num AS remaining,
-           k.open AND c.epoch IS NOT DISTINCT FROM k.epoch AS current, own.held, own.top
-    FROM known k
-    LEFT JOIN LATERAL (SELECT * FROM coupon WHERE id = k.coupon AND k.open LIMIT 1) c ON true
+      LIMIT 1) done ON true
     CROSS JOIN LATERAL (
       SELECT count(*) AS held, coalesce(max(u.ordinal), 0) AS top
-      FROM user_coupon u WHERE u.coupon_id = k.coupon AND u.user_id = k.usr AND k.open) own
+      FROM user_coupon u WHERE u.coupon_id = i.coupon AND u.user_id = i.usr) own
   ), counted AS ( -- would be the user's nth
     SELECT *, held + row_number() OVER (PARTITION BY coupon, usr, current ORDER BY ms, seq, idx) AS nth FROM facing
-  ), placed AS ( -- its place in the coupon's line of those that epoch and limit admit
+  ), placed AS ( -- in the coupon's line: how many up to here are admitted by epoch and limit
     SELECT *, current AND nth <= user_limit AS admissible,
            count(*) FILTER (WHERE current AND nth <= user_limit)
-             OVER (PARTITION BY coupon ORDER BY ms, seq, idx ROWS UNBOUNDED PRECEDING) AS place
+             OVER (PARTITION BY coupon ORDER BY ms, seq, idx, epoch, n ROWS UNBOUNDED PRECEDING) AS place
     FROM counted
   ), judged AS (
     SELECT *, CASE
         WHEN p_mode = 'reject' THEN 'rejected'
         WHEN status IS NULL OR status = 'purged' THEN 'unknown_coupon'
         WHEN NOT current THEN 'stale_epoch'
-        WHEN admissible THEN CASE WHEN place <= remaining THEN 'settled' ELSE 'out_of_stock' END
-        -- Over the limit only when all that the limit admits were in stock: INV-5.
-        WHEN held + count(*) FILTER (WHERE admissible AND place <= remaining) OVER (PARTITION BY coupon, usr) >= user_limit
-        THEN 'over_limit'
-        ELSE 'out_of_stock' END AS verdict
+        WHEN admissible AND place <= remaining THEN 'settled'
+        WHEN admissible OR place >= remaining THEN 'out_of_stock'
+        ELSE 'over_limit' END AS verdict
     FROM placed
   ), led AS (
     SELECT *, first_value(verdict) OVER copies AS lead_verdict, first_value(usr) OVER copies AS lead_user
-    FROM judged WINDOW copies AS (PARTITION BY lead ORDER BY n)
+    FROM judged WINDOW copies AS (PARTITION BY coupon, ms, seq, idx, epoch ORDER BY n)
   ), answer AS (
-    SELECT n,
-      CASE
-        WHEN usr <> coalesce(settled_user, refused_user, lead_user) THEN 'id_conflict'
-        WHEN settled_user IS NOT NULL OR (n <> lead AND reason IS NULL AND lead_verdict = 'settled') THEN 'replayed'
-        ELSE coalesce(reason, lead_verdict) END AS outcome,
+    SELECT n, CASE
+        WHEN usr <> coalesce(known_user, lead_user) THEN 'id_conflict'
+        WHEN n <> lead AND known_user IS NULL AND lead_verdict = 'settled' THEN 'replayed'
+        ELSE coalesce(known_outcome, lead_verdict) END AS outcome,
       -- Of a purged coupon nothing is recorded: what its claims became is forgotten for good.
       open AND status IS DISTINCT FROM 'purged' AS fresh,
       CASE
@@ -80,10 +76,11 @@ BEGIN
               WHERE NOT EXISTS (SELECT FROM user_coupon u
                                 WHERE u.coupon_id = led.coupon AND u.user_id = led.usr AND u.ordinal = free)
               ORDER BY free OFFSET nth - held - 1 LIMIT 1) END AS ordinal
-    FROM led
+    FROM led ORDER BY n
   )
-  SELECT array_agg(a.outcome ORDER BY a.n), array_agg(a.fresh ORDER BY a.n), array_agg(a.ordinal::integer ORDER BY a.n)
-  INTO outcomes, freshes, ordinals FROM answer a;
+  SELECT array_agg(a.outcome), array_agg(a.fresh), array_agg(a.ordinal::integer), count(a.ordinal),
+         count(*) FILTER (WHERE a.fresh AND a.ordinal IS NULL)
+  INTO outcomes, freshes, ordinals, settled, refused FROM answer a;
 END $$;
 
 -- ARGUMENTS six arrays of one length: claim i is (coupon, epoch, entry ms, entry seq, index, user) at position i; any
@@ -96,8 +93,8 @@ END $$;
 --           id or a number outside its range. Nothing is changed then.
 -- COST      about ten statements, whatever the size of the batch.
 --
--- One call is one autocommit statement. It judges epoch, user limit and stock of the claims in (entry, index) order;
--- window and status were judged when Redis accepted the claim.
+-- One call is one autocommit statement. It judges epoch, stock and user limit, in that order, claim after claim in (entry,
+-- index) order; window and status were judged when Redis accepted the claim.
 CREATE FUNCTION settle_claims(p_coupon bigint[], p_epoch integer[], p_ms bigint[], p_seq bigint[], p_index integer[],
                               p_user bigint[], p_mode text DEFAULT 'settle')
 RETURNS TABLE (n integer, outcome text, fresh boolean)
@@ -105,7 +102,7 @@ LANGUAGE plpgsql VOLATILE
 -- One generic plan of index probes, made on the first call of a session: tables that were empty when it was made must not
 -- leave a sequential scan behind.
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_mergejoin = off
-SET jit = off
+SET enable_nestloop = off SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -131,9 +128,7 @@ BEGIN
   LOOP
     SELECT * INTO v_judged FROM judge_claims(p_coupon, p_epoch, p_ms, p_seq, p_index, p_user, p_mode);
     -- A refusal is final: it is judged under the locks of the coupon rows. The way of a batch that fits needs no such lock.
-    IF NOT v_locked AND p_mode = 'settle' AND EXISTS (
-         SELECT FROM unnest(v_judged.outcomes, v_judged.freshes) AS j(outcome, fresh) WHERE j.fresh AND j.outcome <> 'settled')
-    THEN
+    IF v_judged.refused > 0 AND NOT v_locked AND p_mode = 'settle' THEN
       PERFORM FROM coupon WHERE id = ANY (p_coupon) ORDER BY id FOR NO KEY UPDATE;
       v_locked := true;
       CONTINUE;
@@ -141,22 +136,24 @@ BEGIN
 
     BEGIN
       INSERT INTO user_coupon (coupon_id, user_id, entry_ms, entry_seq, claimed_at, settled_at, epoch, entry_index, ordinal)
-      SELECT coupon, usr, ms, seq, to_timestamp(ms / 1000.0), statement_timestamp(), epoch, idx, ordinal
-      FROM unnest(p_coupon, p_epoch, p_ms, p_seq, p_index, p_user, v_judged.outcomes, v_judged.freshes, v_judged.ordinals)
-           AS c(coupon, epoch, ms, seq, idx, usr, outcome, fresh, ordinal)
-      WHERE fresh AND outcome = 'settled';
+      SELECT coupon, usr, ms, seq, to_timestamp(ms / 1000.0::float8), statement_timestamp(), epoch, idx, ordinal
+      FROM unnest(p_coupon, p_epoch, p_ms, p_seq, p_index, p_user, v_judged.ordinals)
+           AS c(coupon, epoch, ms, seq, idx, usr, ordinal)
+      WHERE ordinal IS NOT NULL;
 
-      INSERT INTO claim_rejection (coupon_id, user_id, entry_ms, entry_seq, rejected_at, epoch, entry_index, reason)
-      SELECT coupon, usr, ms, seq, statement_timestamp(), epoch, idx, outcome
-      FROM unnest(p_coupon, p_epoch, p_ms, p_seq, p_index, p_user, v_judged.outcomes, v_judged.freshes)
-           AS c(coupon, epoch, ms, seq, idx, usr, outcome, fresh)
-      WHERE fresh AND outcome <> 'settled';
+      IF v_judged.refused > 0 THEN
+        INSERT INTO claim_rejection (coupon_id, user_id, entry_ms, entry_seq, rejected_at, epoch, entry_index, reason)
+        SELECT coupon, usr, ms, seq, statement_timestamp(), epoch, idx, outcome
+        FROM unnest(p_coupon, p_epoch, p_ms, p_seq, p_index, p_user, v_judged.outcomes, v_judged.freshes)
+             AS c(coupon, epoch, ms, seq, idx, usr, outcome, fresh)
+        WHERE fresh AND outcome <> 'settled';
+      END IF;
 
       -- Invariant: the coupon rows are the last locks, in id order, held from here to the commit only.
       FOR v_line IN
         SELECT coupon, epoch, count(*) AS claims
-        FROM unnest(p_coupon, p_epoch, v_judged.outcomes, v_judged.freshes) AS c(coupon, epoch, outcome, fresh)
-        WHERE fresh AND outcome = 'settled' GROUP BY coupon, epoch ORDER BY coupon
+        FROM unnest(p_coupon, p_epoch, v_judged.ordinals) AS c(coupon, epoch, ordinal) WHERE ordinal IS NOT NULL
+        GROUP BY coupon, epoch ORDER BY coupon
       LOOP
         UPDATE coupon SET issue_num = issue_num + v_line.claims
         WHERE id = v_line.coupon AND epoch = v_line.epoch AND issue_num + v_line.claims <= total_num AND status <> 'purged';
@@ -166,6 +163,7 @@ BEGIN
       END LOOP;
       EXIT;
     EXCEPTION WHEN SQLSTATE 'FC001' THEN -- savepoint back, and once more with the coupons locked
+      IF v_locked THEN RAISE; END IF;
       PERFORM FROM coupon WHERE id = ANY (p_coupon) ORDER BY id FOR NO KEY UPDATE;
       v_locked := true;
     END;
