@@ -1,0 +1,132 @@
+// See carrier.h.
+#include "engine/mirror/carrier.h"
+
+#include "engine/amqp/topology.h"
+#include "engine/base/digest.h"
+#include "engine/base/log.h"
+
+namespace flashclaim::mirror {
+namespace {
+
+constexpr auto kConfirmPatience = std::chrono::seconds(30);
+constexpr int kEventsMax = 4096;  // of one pump
+
+}  // namespace
+
+Carrier::Carrier(std::string amqp_url, std::string name, std::size_t window_max)
+    : amqp_url_(std::move(amqp_url)), name_(std::move(name)), window_max_(window_max) {}
+
+void Carrier::connect_if_due() {
+  if (connection_ || !reconnect_.due()) return;
+  if (auto connected = connect(); !connected) {
+    connection_.reset();
+    int wait_ms = reconnect_.fail();
+    log(LogLevel::kWarn, "mirror", "broker_unreachable", {{"error", connected.error().message}, {"retry_ms", wait_ms}});
+    return;
+  }
+  reconnect_.succeed();
+  log(LogLevel::kInfo, "mirror", "broker_connected", {});
+}
+
+Result<void> Carrier::connect() {
+  constexpr int kDeadlineMs = 3000;
+  auto opened = amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_, .deadline_ms = kDeadlineMs});
+  if (!opened) return opened.error();
+  connection_ = std::move(*opened);
+  if (auto declared = declare(); !declared) return declared;
+  patient_since_ = Clock::now();
+  return connection_->enable_confirms();
+}
+
+Result<void> Carrier::declare() {
+  if (!connection_->queue_state(amqp::kQueue) && connection_->open()) queue_was_lost_ = true;
+  return amqp::declare_topology(*connection_);
+}
+
+std::size_t Carrier::room() const {
+  if (!connection_ || connection_->blocked() || !refusal_.due()) return 0;
+  return window_max_ - std::min(window_max_, window_.size());
+}
+
+void Carrier::publish(const EntryMessage& message, Purpose purpose) {
+  Carried carried{message.coupon_id, message.entry, purpose, false};
+  if (!connection_) {
+    undelivered_.push_back(carried);
+    return;
+  }
+  const std::string body = encode(message);
+  const std::string id = message.message_id();
+  auto sequence = connection_->publish({.exchange = amqp::kExchange,
+                                        .routing_key = amqp::kRoutingKey,
+                                        .body = body,
+                                        .message_id = id,
+                                        .headers = {{std::string(amqp::kChecksumHeader), checksum(body)}}});
+  if (!sequence) {
+    undelivered_.push_back(carried);
+    lose(sequence.error().message);
+    return;
+  }
+  ++counters_.published;
+  window_.add(*sequence, carried.coupon_id, carried.entry, purpose);
+}
+
+void Carrier::pump(int timeout_ms, std::vector<Carried>& outcomes) {
+  for (int i = 0; connection_ && i < kEventsMax; ++i) {
+    auto event = connection_->poll(i == 0 ? timeout_ms : 0);
+    if (!event) {
+      lose(event.error().message);
+      break;
+    }
+    if (!*event) break;
+    handle(**event, outcomes);
+  }
+  check_patience();
+  outcomes.insert(outcomes.end(), undelivered_.begin(), undelivered_.end());
+  undelivered_.clear();
+}
+
+void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
+  if (const auto* confirmed = std::get_if<amqp::Confirmed>(&event)) {
+    auto before = outcomes.size();
+    window_.answer(*confirmed, outcomes);
+    std::size_t taken = 0;
+    for (auto i = before; i < outcomes.size(); ++i) taken += outcomes[i].taken ? 1 : 0;
+    counters_.confirmed += taken;
+    if (taken > 0 && refusal_.due()) refusal_.succeed();
+    if (!confirmed->ack) {
+      counters_.nacked += outcomes.size() - before;
+      refuse("publish_refused", "the broker answered nack");
+    }
+  } else if (const auto* returned = std::get_if<amqp::Returned>(&event)) {
+    ++counters_.returned;
+    window_.mark_returned(returned->message_id);
+    if (!refusal_.due()) return;  // one repair for a whole window that comes back
+    refuse("publish_unroutable", returned->reply);
+    if (auto declared = declare(); !declared && connection_) lose(declared.error().message);
+  } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
+    patient_since_ = Clock::now();
+    log(LogLevel::kWarn, "mirror", blocked->blocked ? "broker_blocked" : "broker_unblocked", {});
+  }
+}
+
+void Carrier::refuse(std::string_view event, const std::string& reason) {
+  if (!refusal_.due()) return;
+  int wait_ms = refusal_.fail();
+  log(LogLevel::kWarn, "mirror", event, {{"reason", reason}, {"retry_ms", wait_ms}});
+}
+
+void Carrier::check_patience() {
+  if (!connection_ || window_.size() == 0 || connection_->blocked()) return;
+  if (Clock::now() - std::max(window_.oldest(), patient_since_) > kConfirmPatience)
+    lose("a publish was not answered for 30 s");
+}
+
+void Carrier::lose(const std::string& reason) {
+  if (!connection_) return;
+  connection_.reset();
+  window_.clear(undelivered_);
+  int wait_ms = reconnect_.fail();
+  log(LogLevel::kWarn, "mirror", "broker_lost", {{"error", reason}, {"retry_ms", wait_ms}});
+}
+
+}  // namespace flashclaim::mirror

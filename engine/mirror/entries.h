@@ -1,0 +1,24 @@
+// Redis' replies about streams, taken apart; private to this room.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "engine/mirror/outbox.h"
+
+namespace flashclaim::mirror {
+
+/// The coupon id between the braces of a stream's key.
+std::optional<std::int64_t> coupon_of_key(std::string_view key);
+
+/// Appends the entries of `[[id, [field, value, …]], …]`; a nil in place of the fields means that the entry is gone.
+void append_entries(redis::ReplyView list, std::int64_t coupon_id, std::vector<Seen>& out);
+
+/// Fills in the depth from one group of XINFO GROUPS, if it is the mirror's.
+void read_group_info(redis::ReplyView group, Depth& depth);
+
+/// Error codes that say nothing about the keys: the server loads, is a replica, is out of memory, is shutting down …
+bool is_about_the_server(std::string_view error_code);
+
+}  // namespace flashclaim::mirror

@@ -1,0 +1,108 @@
+// The mirror's loop: what it holds in memory between two turns; private to this room.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "engine/mirror/backoff.h"
+#include "engine/mirror/carrier.h"
+#include "engine/mirror/mirror.h"
+#include "engine/mirror/outbox.h"
+#include "engine/mirror/republisher.h"
+#include "engine/mirror/streams.h"
+#include "engine/redis/client.h"
+
+namespace flashclaim::mirror {
+
+struct EntryKey {
+  std::int64_t coupon_id;
+  EntryId entry;
+  bool operator==(const EntryKey&) const = default;
+};
+struct EntryKeyHash {
+  std::size_t operator()(const EntryKey& key) const {
+    auto mix = static_cast<std::uint64_t>(key.coupon_id) * 0x9E3779B97F4A7C15u;
+    mix = (mix ^ static_cast<std::uint64_t>(key.entry.ms)) * 0x9E3779B97F4A7C15u;
+    return (mix ^ static_cast<std::uint64_t>(key.entry.seq)) * 0x9E3779B97F4A7C15u;
+  }
+};
+
+/// Memory holds only what is under way; everything else is in Redis. Whatever goes wrong with an entry, it is let go
+/// here and found again among this consumer's pending entries: `recovering_` says which coupons to look at, and from
+/// where.
+class Mirror::Impl {
+ public:
+  explicit Impl(Options options);
+  void run();
+  void stop();
+  [[nodiscard]] MirrorStats stats() const;
+
+ private:
+  /// A connection to Redis and what reads through it.
+  struct Redis {
+    Redis(redis::Client connected, const std::string& name) : client(std::move(connected)), outbox(client, name) {}
+    redis::Client client;
+    Outbox outbox;
+  };
+
+  // Lifecycle (mirror.cpp).
+  void connect_redis_if_due();
+  Result<void> greet_redis();
+  Result<void> judge_replication_id();
+  Result<void> mark_all_suspect();
+  void redis_failed(std::string_view during, const Error& error);
+  void wait(int ms);
+  void drain();
+  void show();
+
+  // One turn (turn.cpp).
+  void turn();
+  Result<void> refresh_coupons_if_due();
+  Result<void> acknowledge();
+  Result<std::size_t> recover(std::size_t room);
+  Result<std::size_t> read_streams(std::size_t room);
+  void take(Reading reading);
+  void take_entry(Seen seen);
+  void publish_ready();
+  void settle(const std::vector<Carried>& outcomes);
+  [[nodiscard]] bool at_rest() const;
+
+  // Now and then (upkeep.cpp).
+  Result<void> upkeep_if_due();
+  Result<void> look_at(const std::vector<std::int64_t>& coupons);
+  Result<void> look_after(const Depth& depth, std::int64_t now_ms);
+  Result<void> take_over_idle(std::int64_t coupon);
+  Result<void> republish();
+  void note_damage(const Seen& seen);
+
+  const Options options_;
+  std::unique_ptr<Redis> redis_;
+  Carrier carrier_;
+  Republisher republisher_;
+  StreamSet streams_;
+  Backoff redis_backoff_{50, 2000};
+
+  std::deque<EntryMessage> ready_;                      // read, not published yet
+  std::unordered_set<EntryKey, EntryKeyHash> in_hand_;  // ready, unconfirmed or not yet acknowledged
+  Acknowledgements confirmed_;                          // to be acknowledged in Redis
+  std::map<std::int64_t, EntryId> recovering_;          // coupon -> position among our own pending entries
+  std::unordered_set<EntryKey, EntryKeyHash> damaged_;  // already reported
+  std::unordered_map<std::int64_t, Depth> depths_;      // as of the last look
+  std::deque<std::int64_t> to_look_at_;
+  Clock::time_point coupons_at_{}, upkeep_at_{}, look_round_at_{}, cold_at_{};
+
+  MirrorStats now_;  // this thread's
+  mutable std::mutex shared_mutex_;
+  MirrorStats shared_;  // what stats() shows
+  std::mutex stop_mutex_;
+  std::condition_variable stop_signal_;
+  std::atomic<bool> stopping_ = false;
+};
+
+}  // namespace flashclaim::mirror

@@ -1,0 +1,143 @@
+// The life of the mirror's thread: connecting, turning, stopping. See mirror.h and impl.h.
+#include "engine/mirror/mirror.h"
+
+#include "engine/base/log.h"
+#include "engine/mirror/impl.h"
+#include "engine/redis/functions.h"
+
+namespace flashclaim::mirror {
+namespace {
+
+/// The replication id that was last seen by any mirror; another one means that this Redis may lack what the old one
+/// promised.
+constexpr std::string_view kReplicationKey = "coupon:replication";
+
+constexpr std::chrono::milliseconds kRedisTimeout{5000};
+
+}  // namespace
+
+Mirror::Mirror(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Mirror::~Mirror() = default;
+void Mirror::run() { impl_->run(); }
+void Mirror::stop() { impl_->stop(); }
+MirrorStats Mirror::stats() const { return impl_->stats(); }
+
+Mirror::Impl::Impl(Options options)
+    : options_(std::move(options)),
+      carrier_(options_.amqp_url, options_.name, options_.window),
+      republisher_({{options_.republish_after_ms, options_.republish_every_max_ms},
+                    options_.republish_per_second,
+                    options_.name}) {}
+
+MirrorStats Mirror::Impl::stats() const {
+  std::lock_guard lock(shared_mutex_);
+  return shared_;
+}
+
+void Mirror::Impl::stop() {
+  stopping_ = true;
+  std::lock_guard lock(stop_mutex_);
+  stop_signal_.notify_all();
+}
+
+void Mirror::Impl::wait(int ms) {
+  std::unique_lock lock(stop_mutex_);
+  stop_signal_.wait_for(lock, std::chrono::milliseconds(ms), [this] { return stopping_.load(); });
+}
+
+void Mirror::Impl::run() {
+  log(LogLevel::kInfo, "mirror", "started", {{"name", options_.name}, {"window", options_.window}});
+  while (!stopping_) {
+    connect_redis_if_due();
+    carrier_.connect_if_due();
+    if (redis_ && carrier_.take_queue_was_lost()) {
+      log(LogLevel::kWarn, "mirror", "queue_was_missing", {{"effect", "all unfinished entries are published again"}});
+      republisher_.want_everything(streams_.all());
+      look_round_at_ = {};
+    }
+    turn();
+    show();
+  }
+  drain();
+  show();
+  log(LogLevel::kInfo, "mirror", "stopped",
+      {{"name", options_.name}, {"mirrored", now_.mirrored}, {"left_pending", in_hand_.size()}});
+}
+
+void Mirror::Impl::show() {
+  const auto& counters = carrier_.counters();
+  now_.published = counters.published;
+  now_.confirmed = counters.confirmed;
+  now_.returned = counters.returned;
+  now_.nacked = counters.nacked;
+  now_.unconfirmed = carrier_.unconfirmed();
+  now_.coupons = streams_.size();
+  now_.redis_connected = redis_ != nullptr;
+  now_.amqp_connected = carrier_.connected();
+  now_.amqp_blocked = carrier_.blocked();
+  std::lock_guard lock(shared_mutex_);
+  shared_ = now_;
+}
+
+void Mirror::Impl::connect_redis_if_due() {
+  if (redis_ || !redis_backoff_.due()) return;
+  auto client = redis::Client::connect(options_.redis_url, kRedisTimeout);
+  if (!client) return redis_failed("connect", client.error());
+  redis_ = std::make_unique<Redis>(std::move(*client), options_.name);
+  if (auto greeted = greet_redis(); !greeted) return redis_failed("connect", greeted.error());
+  redis_backoff_.succeed();
+  log(LogLevel::kInfo, "mirror", "redis_connected", {{"replication_id", now_.replication_id}});
+}
+
+/// What must be known before the first read: the coupons, and whether this is still the Redis it was.
+Result<void> Mirror::Impl::greet_redis() {
+  coupons_at_ = {};
+  if (auto refreshed = refresh_coupons_if_due(); !refreshed) return refreshed;
+  // Answers were lost with the old connection, entries with them: they are among our own pending ones.
+  for (auto coupon : streams_.all()) recovering_[coupon] = {};
+  return judge_replication_id();
+}
+
+Result<void> Mirror::Impl::judge_replication_id() {
+  auto id = redis_->outbox.replication_id();
+  if (!id) return id.error();
+  auto known = redis::ok(redis_->client.command({"GET", kReplicationKey}));
+  if (!known) return known.error();
+  now_.replication_id = *id;
+  if (known->text() == *id) return {};
+  if (!known->is_nil()) {
+    log(LogLevel::kWarn, "mirror", "replication_id_changed", {{"before", known->text()}, {"now", *id}});
+    if (auto marked = mark_all_suspect(); !marked) return marked;
+  }
+  auto set = redis::ok(redis_->client.command({"SET", kReplicationKey, *id}));
+  return set ? Result<void>() : set.error();
+}
+
+Result<void> Mirror::Impl::mark_all_suspect() {
+  for (auto coupon : streams_.all()) {
+    auto marked = redis::mark_suspect(redis_->client, coupon);
+    if (!marked && !redis_->client.connected()) return marked.error();
+    if (!marked) log(LogLevel::kWarn, "mirror", "mark_failed", {{"coupon", coupon}, {"error", marked.error().message}});
+  }
+  return {};
+}
+
+void Mirror::Impl::redis_failed(std::string_view during, const Error& error) {
+  redis_.reset();
+  int wait_ms = redis_backoff_.fail();
+  log(LogLevel::kWarn, "mirror", "redis_lost", {{"during", during}, {"error", error.message}, {"retry_ms", wait_ms}});
+}
+
+void Mirror::Impl::drain() {
+  auto deadline = Clock::now() + std::chrono::milliseconds(options_.stop_deadline_ms);
+  std::vector<Carried> outcomes;
+  while (carrier_.unconfirmed() > 0 && Clock::now() < deadline) {
+    outcomes.clear();
+    carrier_.pump(20, outcomes);
+    settle(outcomes);
+  }
+  if (redis_ && !confirmed_.empty())
+    if (auto done = acknowledge(); !done) redis_failed("stop", done.error());
+}
+
+}  // namespace flashclaim::mirror

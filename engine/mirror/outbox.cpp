@@ -1,0 +1,204 @@
+// Reading and acknowledging; see outbox.h.
+#include "engine/mirror/outbox.h"
+
+#include "engine/mirror/entries.h"
+#include "engine/redis/keys.h"
+
+namespace flashclaim::mirror {
+
+Result<std::vector<std::int64_t>> Outbox::issuing() {
+  auto reply = redis::ok(client_.command({"SMEMBERS", redis::kIssuing}));
+  if (!reply) return reply.error();
+  std::vector<std::int64_t> coupons;
+  coupons.reserve(reply->size());
+  for (std::size_t i = 0; i < reply->size(); ++i)
+    if (auto coupon = parse_id((*reply)[i].text())) coupons.push_back(*coupon);
+  return coupons;
+}
+
+Result<std::int64_t> Outbox::now_ms() {
+  auto reply = redis::ok(client_.command({"TIME"}));
+  if (!reply) return reply.error();
+  auto seconds = parse_number((*reply)[0].text(), INT64_MAX / 1000 - 1);
+  auto micros = parse_number((*reply)[1].text(), 999999);
+  if (!seconds || !micros) return failure("TIME: unexpected reply");
+  return *seconds * 1000 + *micros / 1000;
+}
+
+Result<std::string> Outbox::replication_id() {
+  auto reply = redis::ok(client_.command({"INFO", "replication"}));
+  if (!reply) return reply.error();
+  constexpr std::string_view kLabel = "master_replid:";
+  auto text = reply->text();
+  auto at = text.find(kLabel);
+  if (at == std::string_view::npos) return failure("INFO replication: no master_replid");
+  text.remove_prefix(at + kLabel.size());
+  return std::string(text.substr(0, text.find('\r')));
+}
+
+Result<Reading> Outbox::read_new(std::span<const std::int64_t> coupons, std::size_t count, int block_ms) {
+  std::vector<Position> positions;
+  positions.reserve(coupons.size());
+  for (auto coupon : coupons) positions.push_back({coupon, {}});
+  return read_group(positions, count, block_ms, true);
+}
+
+Result<Reading> Outbox::read_own(std::span<const Position> positions, std::size_t count) {
+  return read_group(positions, count, 0, false);
+}
+
+Result<redis::Reply> Outbox::ask_group(std::span<const Position> positions, std::size_t count, int block_ms,
+                                       bool fresh) {
+  std::vector<std::string> argv = {"XREADGROUP", "GROUP", std::string(redis::kMirrorGroup),
+                                   consumer_,    "COUNT", std::to_string(count)};
+  if (block_ms > 0) {
+    argv.emplace_back("BLOCK");
+    argv.push_back(std::to_string(block_ms));
+  }
+  argv.emplace_back("STREAMS");
+  for (const Position& position : positions) argv.push_back(redis::CouponKeys(position.coupon_id).claims);
+  for (const Position& position : positions) argv.push_back(fresh ? ">" : position.after.text());
+  return client_.command(argv);
+}
+
+Result<Reading> Outbox::read_group(std::span<const Position> positions, std::size_t count, int block_ms, bool fresh) {
+  Reading reading;
+  if (positions.empty()) return reading;
+  auto reply = ask_group(positions, count, block_ms, fresh);
+  if (reply && reply->error_code() == "NOGROUP") {
+    if (auto made = make_groups(positions, reading); !made) return made.error();
+    reply = ask_group(positions, count, 0, fresh);
+  }
+  if (!reply) return reply.error();
+  if (reply->is_error()) {
+    if (is_about_the_server(reply->error_code())) return failure(std::string(reply->text()));
+    // One damaged key fails the whole command: each stream by itself, then.
+    if (positions.size() > 1) {
+      auto singly = read_singly(positions, count, fresh);
+      if (singly) singly->healed = std::move(reading.healed);
+      return singly;
+    }
+    reading.unreadable.push_back(positions[0].coupon_id);
+    return reading;
+  }
+  for (std::size_t i = 0; i < reply->size(); ++i)
+    if (auto coupon = coupon_of_key((*reply)[i][0].text())) append_entries((*reply)[i][1], *coupon, reading.entries);
+  return reading;
+}
+
+Result<Reading> Outbox::read_singly(std::span<const Position> positions, std::size_t count, bool fresh) {
+  Reading all;
+  for (const Position& position : positions) {
+    auto one = read_group({&position, 1}, count, 0, fresh);
+    if (!one) return one;
+    std::move(one->entries.begin(), one->entries.end(), std::back_inserter(all.entries));
+    all.unreadable.insert(all.unreadable.end(), one->unreadable.begin(), one->unreadable.end());
+  }
+  return all;
+}
+
+Result<void> Outbox::make_groups(std::span<const Position> positions, Reading& into) {
+  for (const Position& position : positions)
+    client_.append(
+        {"XGROUP", "CREATE", redis::CouponKeys(position.coupon_id).claims, redis::kMirrorGroup, "0", "MKSTREAM"});
+  Result<void> outcome;
+  for (const Position& position : positions) {
+    auto reply = client_.read();
+    if (!reply) {
+      outcome = reply.error();
+    } else if (is_about_the_server(reply->error_code())) {
+      outcome = failure(std::string(reply->text()));
+    } else if (!reply->is_error()) {
+      into.healed.push_back(position.coupon_id);
+    }  // BUSYGROUP: it was there; anything else shows again, and is judged, when it is read
+  }
+  return outcome;
+}
+
+Result<Reading> Outbox::take_over(Position from, int idle_ms, std::size_t count, EntryId& next) {
+  Reading reading;
+  next = {};
+  auto reply = client_.command({"XAUTOCLAIM", redis::CouponKeys(from.coupon_id).claims, redis::kMirrorGroup, consumer_,
+                                std::to_string(idle_ms), from.after.text(), "COUNT", std::to_string(count)});
+  if (!reply) return reply.error();
+  if (reply->is_error()) return reading;  // NOGROUP or a damaged key: the next read finds and treats it
+  if (auto cursor = parse_entry_id((*reply)[0].text())) next = *cursor;
+  append_entries((*reply)[1], from.coupon_id, reading.entries);
+  return reading;
+}
+
+Result<Reading> Outbox::range(std::int64_t coupon_id, EntryId first, EntryId last, std::size_t count) {
+  Reading reading;
+  auto reply = client_.command(
+      {"XRANGE", redis::CouponKeys(coupon_id).claims, first.text(), last.text(), "COUNT", std::to_string(count)});
+  if (!reply) return reply.error();
+  if (reply->is_error()) {
+    reading.unreadable.push_back(coupon_id);
+  } else {
+    append_entries(reply->view(), coupon_id, reading.entries);
+  }
+  return reading;
+}
+
+Result<std::uint64_t> Outbox::acknowledge(const Acknowledgements& entries) {
+  constexpr std::size_t kIdsMax = 1024;  // of one command
+  std::size_t commands = 0;
+  for (const auto& [coupon, ids] : entries) {
+    const redis::CouponKeys keys(coupon);
+    for (std::size_t at = 0; at < ids.size(); at += kIdsMax, ++commands) {
+      std::vector<std::string> argv = {"XACK", keys.claims, std::string(redis::kMirrorGroup)};
+      for (std::size_t i = at; i < std::min(at + kIdsMax, ids.size()); ++i) argv.push_back(ids[i].text());
+      client_.append(argv);
+    }
+  }
+  std::uint64_t removed = 0;
+  Result<void> outcome;
+  for (; commands > 0; --commands) {
+    auto reply = client_.read();
+    if (!reply) {
+      outcome = reply.error();
+    } else if (reply->is_error() && is_about_the_server(reply->error_code())) {
+      outcome = failure(std::string(reply->text()));
+    } else {
+      removed += static_cast<std::uint64_t>(reply->integer());
+    }
+  }
+  if (!outcome) return outcome.error();
+  return removed;
+}
+
+Result<Depth> Outbox::read_depth(std::int64_t coupon_id) {
+  Depth depth;
+  depth.coupon_id = coupon_id;
+  auto length = client_.read();
+  auto groups = client_.read();
+  auto oldest = client_.read();
+  if (!length || !groups || !oldest) return !length ? length.error() : !groups ? groups.error() : oldest.error();
+  depth.length = length->integer();
+  depth.oldest = parse_entry_id((*oldest)[0][0].text());
+  for (std::size_t i = 0; i < groups->size(); ++i) read_group_info((*groups)[i], depth);
+  return depth;
+}
+
+Result<std::vector<Depth>> Outbox::depths(std::span<const std::int64_t> coupons) {
+  for (auto coupon : coupons) {
+    const redis::CouponKeys keys(coupon);
+    client_.append({"XLEN", keys.claims});
+    client_.append({"XINFO", "GROUPS", keys.claims});
+    client_.append({"XRANGE", keys.claims, "-", "+", "COUNT", "1"});
+  }
+  std::vector<Depth> out;
+  Result<void> outcome;
+  for (auto coupon : coupons) {
+    auto depth = read_depth(coupon);
+    if (depth) {
+      out.push_back(*depth);
+    } else {
+      outcome = depth.error();
+    }
+  }
+  if (!outcome) return outcome.error();
+  return out;
+}
+
+}  // namespace flashclaim::mirror

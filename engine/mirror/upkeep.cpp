@@ -1,0 +1,97 @@
+// What the mirror does now and then for every coupon: its depth, what others left behind, what grew old. See impl.h.
+#include <algorithm>
+
+#include "engine/base/log.h"
+#include "engine/mirror/impl.h"
+#include "engine/redis/functions.h"
+
+namespace flashclaim::mirror {
+namespace {
+
+constexpr int kUpkeepEveryMs = 50;
+constexpr std::size_t kLooksMax = 64;      // coupons of one go
+constexpr std::size_t kTakeOverMax = 100;  // entries of one XAUTOCLAIM
+constexpr std::size_t kDamagedMax = 100000;
+
+}  // namespace
+
+Result<void> Mirror::Impl::upkeep_if_due() {
+  auto now = Clock::now();
+  if (now < upkeep_at_) return {};
+  upkeep_at_ = now + std::chrono::milliseconds(kUpkeepEveryMs);
+  if (to_look_at_.empty()) {
+    if (now < look_round_at_) return {};
+    auto round_ms = std::clamp(options_.republish_after_ms / 4, 100, 5000);
+    look_round_at_ = now + std::chrono::milliseconds(round_ms);
+    to_look_at_.assign(streams_.all().begin(), streams_.all().end());
+    std::erase_if(depths_, [this](const auto& item) { return !streams_.contains(item.first); });
+  }
+  std::vector<std::int64_t> coupons;
+  for (; !to_look_at_.empty() && coupons.size() < kLooksMax; to_look_at_.pop_front())
+    if (streams_.contains(to_look_at_.front())) coupons.push_back(to_look_at_.front());
+  return look_at(coupons);
+}
+
+Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
+  if (!coupons.empty()) {
+    auto now_ms = redis_->outbox.now_ms();
+    if (!now_ms) return now_ms.error();
+    auto depths = redis_->outbox.depths(coupons);
+    if (!depths) return depths.error();
+    for (const Depth& depth : *depths)
+      if (auto done = look_after(depth, *now_ms); !done) return done;
+  }
+  now_.backlog = now_.unfinished = 0;
+  for (const auto& [coupon, depth] : depths_) {
+    now_.backlog += depth.pending + depth.unread;
+    now_.unfinished += depth.length;
+  }
+  return {};
+}
+
+Result<void> Mirror::Impl::look_after(const Depth& depth, std::int64_t now_ms) {
+  depths_[depth.coupon_id] = depth;
+  if (depth.length == 0) {
+    auto retired = redis::retire_coupon(redis_->client, depth.coupon_id);
+    if (!retired && !redis_->client.connected()) return retired.error();
+    if (retired && *retired) log(LogLevel::kInfo, "mirror", "coupon_retired", {{"coupon", depth.coupon_id}});
+  }
+  if (carrier_.room() == 0) return {};
+  if (depth.pending > 0)
+    if (auto done = take_over_idle(depth.coupon_id); !done) return done;
+  return republisher_.consider(redis_->client, depth, now_ms);
+}
+
+Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {
+  Position from{coupon, {}};
+  do {
+    EntryId next;
+    auto reading = redis_->outbox.take_over(from, options_.idle_claim_ms, kTakeOverMax, next);
+    if (!reading) return reading.error();
+    for (const Seen& seen : reading->entries)
+      if (seen.message && !in_hand_.contains({coupon, seen.entry})) ++now_.taken_over;
+    take(std::move(*reading));
+    from.after = next;
+  } while (from.after != EntryId{} && ready_.size() < options_.window);
+  return {};
+}
+
+Result<void> Mirror::Impl::republish() {
+  auto room = carrier_.room();
+  return republisher_.step(redis_->client, redis_->outbox, room, [this](Seen& seen) {
+    if (!seen.damage.empty()) note_damage(seen);
+    if (!seen.message || in_hand_.contains({seen.coupon_id, seen.entry})) return false;
+    carrier_.publish(*seen.message, Purpose::kOld);
+    return true;
+  });
+}
+
+void Mirror::Impl::note_damage(const Seen& seen) {
+  if (damaged_.size() >= kDamagedMax) damaged_.clear();
+  if (!damaged_.insert({seen.coupon_id, seen.entry}).second) return;
+  ++now_.damaged;
+  log(LogLevel::kError, "mirror", "entry_damaged",
+      {{"coupon", seen.coupon_id}, {"entry", seen.entry.text()}, {"reason", seen.damage}, {"effect", "stays pending"}});
+}
+
+}  // namespace flashclaim::mirror
