@@ -1,0 +1,146 @@
+// See mirror_bench.h.
+#include "tests/integration/mirror_bench.h"
+
+#include <stdexcept>
+
+#include "engine/amqp/topology.h"
+#include "engine/base/digest.h"
+#include "engine/redis/keys.h"
+#include "engine/redis/library.h"
+
+namespace flashclaim::mirror {
+namespace {
+
+redis::Client must_connect(const std::string& url) {
+  auto client = redis::Client::connect(url, redis::Milliseconds(30000));
+  if (!client) throw std::runtime_error(client.error().message);
+  return std::move(*client);
+}
+
+std::string key_of(std::int64_t coupon) { return redis::CouponKeys(coupon).claims; }
+
+}  // namespace
+
+RunningMirror::RunningMirror(Options options) : mirror_(std::move(options)), thread_([this] { mirror_.run(); }) {}
+RunningMirror::~RunningMirror() { stop(); }
+void RunningMirror::stop() {
+  mirror_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+Streams::Streams(const std::string& redis_url) : client_(must_connect(redis_url)) {}
+
+void Streams::reconnect() {
+  auto connected = client_.reconnect();
+  if (!connected) throw std::runtime_error(connected.error().message);
+}
+
+redis::Reply Streams::run(const std::vector<std::string>& argv) {
+  auto reply = redis::ok(client_.command(argv));
+  if (!reply) throw std::runtime_error(argv[0] + ": " + reply.error().message);
+  return std::move(*reply);
+}
+
+void Streams::add_coupons(std::int64_t first, std::int64_t last) {
+  for (auto coupon = first; coupon <= last; ++coupon) {
+    client_.append({"XGROUP", "CREATE", key_of(coupon), "mirror", "0", "MKSTREAM"});
+    client_.append({"SADD", "coupon:issuing", std::to_string(coupon)});
+  }
+  for (auto replies = 2 * (last - first + 1); replies > 0; --replies)
+    if (auto reply = redis::ok(client_.read()); !reply) throw std::runtime_error(reply.error().message);
+}
+
+EntryName Streams::add_entry(std::int64_t coupon, const std::string& users) {
+  return add_raw(coupon, {"e", "1", "u", users, "h", checksum("1 " + users)});
+}
+
+EntryName Streams::add_raw(std::int64_t coupon, const std::vector<std::string>& fields) {
+  std::vector<std::string> argv = {"XADD", key_of(coupon), "*"};
+  argv.insert(argv.end(), fields.begin(), fields.end());
+  auto entry = parse_entry_id(run(argv).text());
+  if (!entry) throw std::runtime_error("XADD gave no id");
+  return {coupon, *entry};
+}
+
+std::vector<EntryName> Streams::add_entries(std::int64_t coupon, int count) {
+  // Pipelined: Redis syncs its file once for many.
+  for (int i = 1; i <= count; ++i) {
+    const std::string user = std::to_string(i);
+    client_.append({"XADD", key_of(coupon), "*", "e", "1", "u", user, "h", checksum("1 " + user)});
+  }
+  std::vector<EntryName> names;
+  for (int i = 1; i <= count; ++i) {
+    auto reply = redis::ok(client_.read());
+    if (!reply) throw std::runtime_error(reply.error().message);
+    names.emplace_back(coupon, parse_entry_id(reply->text()).value());
+  }
+  return names;
+}
+
+std::int64_t Streams::length(std::int64_t coupon) { return run({"XLEN", key_of(coupon)}).integer(); }
+std::int64_t Streams::pending(std::int64_t coupon) { return run({"XPENDING", key_of(coupon), "mirror"})[0].integer(); }
+
+void load_library(const std::string& redis_url) {
+  auto client = must_connect(redis_url);
+  auto loaded = redis::load_library(client, kLuaLibrary);
+  if (!loaded) throw std::runtime_error(loaded.error().message);
+}
+
+std::unique_ptr<amqp::Connection> connect_to(const std::string& amqp_url) {
+  auto connection = amqp::Connection::open(amqp_url, {.name = "test", .deadline_ms = 60000});
+  if (!connection) throw std::runtime_error(connection.error().message);
+  return std::move(*connection);
+}
+
+bool drain_until(amqp::Connection& connection, const std::set<EntryName>& expected, Arrived& arrived) {
+  auto missing = [&] {
+    std::size_t count = 0;
+    for (const EntryName& name : expected) count += arrived.contains(name) ? 0 : 1;
+    return count;
+  };
+  return harness::wait_until([&] {
+    std::uint64_t last = 0;
+    while (true) {
+      auto delivery = connection.get(amqp::kQueue);
+      if (!delivery) throw std::runtime_error(delivery.error().message);
+      if (!delivery->has_value()) return (last == 0 || connection.ack(last, true)) && missing() == 0;
+      auto message = decode((*delivery)->body, (*delivery)->header(amqp::kChecksumHeader));
+      if (!message) throw std::runtime_error(message.error().message);
+      if (message->message_id() != (*delivery)->message_id)
+        throw std::runtime_error("the message id is not that of the body");
+      ++arrived[{message->coupon_id, message->entry}];
+      last = (*delivery)->delivery_tag;
+    }
+  });
+}
+
+void MirrorTest::SetUp() {
+  auto& server = harness::PrivateRedis::shared();
+  server.flush();
+  redis_url_ = server.url();
+  load_library(redis_url_);
+  amqp_url_ = harness::PrivateRabbit::shared().fresh_vhost();
+  ASSERT_TRUE(amqp::declare_topology(*connect_to(amqp_url_)));
+  streams_ = std::make_unique<Streams>(redis_url_);
+}
+
+Options MirrorTest::options(const std::string& name) const {
+  Options options;
+  options.redis_url = redis_url_;
+  options.amqp_url = amqp_url_;
+  options.name = name;
+  return options;
+}
+
+std::unique_ptr<amqp::Connection> MirrorTest::connect() const { return connect_to(amqp_url_); }
+
+bool MirrorTest::arrives(const std::set<EntryName>& expected, Arrived& arrived) {
+  return drain_until(*connect(), expected, arrived);
+}
+
+bool MirrorTest::arrives(const std::vector<EntryName>& expected) {
+  Arrived arrived;
+  return arrives({expected.begin(), expected.end()}, arrived);
+}
+
+}  // namespace flashclaim::mirror
