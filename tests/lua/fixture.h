@@ -20,6 +20,7 @@ inline constexpr std::int64_t kHourMs = 3'600'000;
 class LuaTest : public ::testing::Test {
  protected:
   using Words = std::vector<std::string>;
+  using Commands = std::vector<Words>;
 
   /// An empty Redis with the library.
   void SetUp() override;
@@ -28,6 +29,8 @@ class LuaTest : public ::testing::Test {
   std::string call(const std::string& function, const Words& keys, const Words& args);
   /// Any command, in the same form.
   std::string command(const Words& argv);
+  /// Many commands in one round trip.
+  Words pipeline(const Commands& commands);
   /// Every key with its serialized value and whether it expires: equal pictures mean that nothing changed.
   std::map<std::string, std::string> picture();
 
