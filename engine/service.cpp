@@ -186,18 +186,14 @@ Service::~Service() {
   State& state = *state_;
   state.admin.reset();
   state.workers.clear();
-  if (state.mirror) {
-    state.mirror->stop();
-    state.mirror_thread.join();
-  }
+  if (state.mirror) state.mirror->stop();
+  if (state.mirror_thread.joinable()) state.mirror_thread.join();
 }
 
 void Service::run() {
   state_->loop.run();
   state_->workers.clear();
-  if (state_->mirror_thread.joinable()) {
-    state_->mirror_thread.join();
-  }
+  if (state_->mirror_thread.joinable()) state_->mirror_thread.join();
   state_->set_phase(Phase::kStopped);
 }
 
