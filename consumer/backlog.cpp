@@ -1,0 +1,54 @@
+// Passive declarations: the one way to ask for a depth without RabbitMQ's management plugin.
+#include "consumer/backlog.h"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "consumer/backoff.h"
+#include "engine/amqp/topology.h"
+
+namespace flashclaim::consumer {
+namespace {
+
+constexpr int kLookEveryMs = 1000;
+
+std::vector<std::string> all_queues() {
+  std::vector<std::string> queues = {std::string(amqp::kQueue), std::string(amqp::kDeadLetterQueue)};
+  for (const std::int64_t delay_ms : amqp::kRetryDelaysMs) queues.push_back(amqp::retry_queue(delay_ms));
+  return queues;
+}
+
+}  // namespace
+
+Backlog::Backlog(const Options& options, Metrics& metrics, const Stop& stop)
+    : options_(options), metrics_(metrics), stop_(stop) {}
+
+void Backlog::run() {
+  Backoff backoff(options_.backoff_first_ms, options_.backoff_max_ms);
+  while (!stop_.told()) {
+    const bool looked = look().has_value();
+    if (looked) backoff.reset();
+    stop_.wait_for(std::chrono::milliseconds(looked ? kLookEveryMs : backoff.next_ms()));
+  }
+}
+
+// The workers log that the broker is away; here it only makes the numbers old.
+Result<void> Backlog::look() {
+  if (!connection_ || !connection_->open()) {
+    amqp::Options wanted;
+    wanted.name = options_.name + "-backlog";
+    auto opened = amqp::Connection::open(options_.amqp_url, wanted);
+    if (!opened) return opened.error();
+    connection_ = std::move(opened).value();
+  }
+  if (auto polled = connection_->poll(0); !polled) return polled.error();  // heartbeats
+  for (const std::string& queue : all_queues()) {
+    auto depth = connection_->queue_depth(queue);
+    if (!depth) return depth.error();
+    metrics_.queue_depth(queue, *depth);
+  }
+  return {};
+}
+
+}  // namespace flashclaim::consumer

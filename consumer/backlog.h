@@ -1,0 +1,30 @@
+// How many messages wait in each queue, for /metrics.
+#pragma once
+
+#include <memory>
+
+#include "consumer/metrics.h"
+#include "consumer/options.h"
+#include "consumer/stop.h"
+#include "engine/amqp/connection.h"
+
+namespace flashclaim::consumer {
+
+/// One thread, with a connection of its own, so that a slow look delays no delivery.
+class Backlog {
+ public:
+  /// The references must outlive it.
+  Backlog(const Options& options, Metrics& metrics, const Stop& stop);
+  /// The thread's whole life, until a stop is told: every second or so, the depth of every queue.
+  void run();
+
+ private:
+  Result<void> look();
+
+  const Options& options_;
+  Metrics& metrics_;
+  const Stop& stop_;
+  std::unique_ptr<amqp::Connection> connection_;
+};
+
+}  // namespace flashclaim::consumer

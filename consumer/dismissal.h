@@ -1,0 +1,26 @@
+// What is done with a message that is itself at fault: which queue takes it, with which attempt number.
+#pragma once
+
+#include <string>
+
+#include "consumer/batch.h"
+#include "engine/amqp/connection.h"
+
+namespace flashclaim::consumer {
+
+/// Headers that a dismissed message carries besides its checksum and attempts, for whoever reads the DLQ.
+inline constexpr std::string_view kFaultHeader = "x-fault";
+inline constexpr std::string_view kFaultDetailHeader = "x-fault-detail";
+
+struct Dismissal {
+  std::string queue;
+  bool dead = false;  ///< the queue is the DLQ: its entry must be marked dead first
+  int attempts = 0;   ///< failed ones, this one included
+  amqp::Headers headers;
+};
+
+/// Attempts are counted in a header of ours: the broker's own delivery count rises for everything that a killed
+/// consumer had prefetched. A header that is no number counts as none: it is replaced, so nothing loops.
+Dismissal plan_dismissal(const Item& item);
+
+}  // namespace flashclaim::consumer

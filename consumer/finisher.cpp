@@ -1,0 +1,123 @@
+// Pipelined finishes, and the judgement of each answer: the service is away, the message is at fault, or it is done.
+#include "consumer/finisher.h"
+
+#include <chrono>
+#include <map>
+#include <vector>
+
+#include "engine/base/log.h"
+#include "engine/redis/functions.h"
+#include "engine/redis/keys.h"
+
+namespace flashclaim::consumer {
+namespace {
+
+redis::FinishCall finish_call(const Item& item) {
+  redis::FinishCall call;
+  call.coupon_id = item.message->coupon_id;
+  call.epoch = item.message->epoch;
+  call.entry = item.message->entry;
+  call.claims = item.claims();
+  call.fresh = item.fresh;
+  call.refused = item.refused;
+  return call;
+}
+
+// DAMAGED and ARGUMENT are about this coupon and this call. Every other error reply (LOADING, BUSY, READONLY, OOM,
+// MISCONF, NOAUTH, a missing library ...) is about the server.
+bool about_the_message(const Error& error) {
+  return redis::is_damaged(error) || error.message.rfind("ARGUMENT", 0) == 0;
+}
+
+}  // namespace
+
+Finisher::Finisher(std::string redis_url, int timeout_ms, Metrics& metrics)
+    : redis_url_(std::move(redis_url)), timeout_(timeout_ms), metrics_(metrics) {}
+
+MaybeHold Finisher::connect() {
+  if (client_ && client_->connected()) return std::nullopt;
+  auto connected = redis::Client::connect(redis_url_, timeout_);
+  if (!connected) return Hold{"redis", connected.error().message};
+  client_ = std::move(connected).value();
+  return std::nullopt;
+}
+
+MaybeHold Finisher::finish(Batch& batch) {
+  bool any = false;
+  for (const Item& item : batch) any = any || item.stage == Stage::kSettled;
+  if (!any) return std::nullopt;
+  if (auto held = connect()) return held;
+  const auto start = std::chrono::steady_clock::now();
+  for (const Item& item : batch)
+    if (item.stage == Stage::kSettled) redis::append_finish(*client_, finish_call(item));
+  MaybeHold held = take_answers(batch);
+  if (!held) metrics_.finish_took(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return held;
+}
+
+// Every finish that was sent has its answer read before anything else is asked on this connection.
+MaybeHold Finisher::take_answers(Batch& batch) {
+  MaybeHold held;
+  std::vector<Item*> mismatched;
+  std::map<redis::FinishReply, std::int64_t> counts;
+  for (Item& item : batch) {
+    if (item.stage != Stage::kSettled) continue;
+    auto reply = redis::read_finish(*client_);
+    if (!reply) {
+      if (client_->connected() && about_the_message(reply.error())) {
+        item.fail(Fault::kDamagedKey, reply.error().message);
+      } else if (!held) {
+        held = Hold{"redis", reply.error().message};
+      }
+      continue;
+    }
+    ++counts[*reply];
+    if (*reply == redis::FinishReply::kMismatch) {
+      mismatched.push_back(&item);
+      continue;
+    }
+    if (*reply == redis::FinishReply::kBeyond)
+      log(LogLevel::kWarn, "consumer", "entry_beyond_redis", {{"message_id", item.message->message_id()}});
+    item.stage = Stage::kDone;
+  }
+  for (const auto& [reply, entries] : counts) metrics_.finished(redis::word(reply), entries);
+  for (Item* item : mismatched)
+    if (auto waiting = judge_mismatch(*item); waiting && !held) held = waiting;
+  return held;
+}
+
+// The database has the last word on these claims already; the question is only whether their entry still waits.
+MaybeHold Finisher::judge_mismatch(Item& item) {
+  if (auto held = connect()) return held;
+  const mirror::EntryMessage& message = *item.message;
+  const redis::CouponKeys keys(message.coupon_id);
+  const std::string entry = message.entry.text();
+  client_->append({"HGET", keys.coupon, "epoch"});
+  client_->append({"XRANGE", keys.claims, entry, entry});
+  auto epoch = redis::ok(client_->read());
+  auto found = redis::ok(client_->read());
+  if (!epoch || !found) return Hold{"redis", epoch ? found.error().message : epoch.error().message};
+  const std::string now = std::string(epoch->text());
+  if (now == std::to_string(message.epoch) && found->size() > 0) {
+    item.fail(Fault::kMismatch, "its entry in Redis holds other claims");
+    return std::nullopt;
+  }
+  log(LogLevel::kInfo, "consumer", "stale_entry",
+      {{"message_id", message.message_id()}, {"epoch", now}, {"entry_found", found->size() > 0}});
+  item.stage = Stage::kDone;
+  return std::nullopt;
+}
+
+MaybeHold Finisher::mark_dead(const Item& item) {
+  const auto name = entry_name(item);
+  if (!name) return std::nullopt;
+  if (auto held = connect()) return held;
+  auto marked = redis::mark_dead(*client_, name->coupon_id, name->entry);
+  if (marked) return std::nullopt;
+  if (!client_->connected() || !about_the_message(marked.error())) return Hold{"redis", marked.error().message};
+  log(LogLevel::kError, "consumer", "mark_dead_refused",
+      {{"message_id", item.delivery.message_id}, {"error", marked.error().message}});
+  return std::nullopt;
+}
+
+}  // namespace flashclaim::consumer

@@ -1,0 +1,57 @@
+// The mender: watches Redis against the database, mends suspected coupons, freezes one whose Redis rolled back.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "consumer/backoff.h"
+#include "consumer/health.h"
+#include "consumer/metrics.h"
+#include "consumer/options.h"
+#include "consumer/stop.h"
+#include "engine/admin/reconcile.h"
+#include "engine/postgres/session.h"
+#include "engine/redis/client.h"
+
+namespace flashclaim::consumer {
+
+/// One thread, with connections of its own. Any number may run, in any processes: a fix is a compare-and-set.
+class Mender {
+ public:
+  /// The references must outlive it.
+  Mender(const Options& options, Metrics& metrics, Health& health, const Stop& stop);
+
+  /// The thread's whole life, until a stop is told. About every mend_every_ms: every coupon in `coupon:issuing` that is
+  /// marked suspect is reconciled with a fix; some of the others are compared, in turn, for the drift in /metrics.
+  void run();
+
+  /// One round of run(). An error says which service was away; the next round connects again.
+  Result<void> round();
+
+ private:
+  Result<void> connect();
+  Result<void> look_at_services();
+  Result<std::vector<std::int64_t>> issuing();
+  Result<std::vector<std::int64_t>> suspects(const std::vector<std::int64_t>& coupons);
+  Result<void> mend(std::int64_t coupon_id);
+  Result<void> compare_in_turn(const std::vector<std::int64_t>& coupons);
+  Result<void> judge(const admin::ReconcileReport& report, bool mending);
+  Result<void> freeze(const admin::ReconcileReport& report);
+  void forget_all_but(const std::vector<std::int64_t>& coupons);
+
+  const Options& options_;
+  Metrics& metrics_;
+  Health& health_;
+  const Stop& stop_;
+  Backoff backoff_;
+  std::optional<redis::Client> redis_;
+  std::unique_ptr<postgres::Session> pg_;
+  std::int64_t compared_ = 0;                              ///< the coupon compared last: the turn goes on after it
+  std::map<std::int64_t, admin::ReconcileOutcome> known_;  ///< logged already, by coupon
+};
+
+}  // namespace flashclaim::consumer

@@ -1,0 +1,188 @@
+// The loop of a worker: gather, settle, finish, dismiss, acknowledge; and the waiting when a service is away.
+#include "consumer/worker.h"
+
+#include <cassert>
+#include <chrono>
+
+#include "consumer/dismissal.h"
+#include "engine/amqp/topology.h"
+#include "engine/base/log.h"
+
+namespace flashclaim::consumer {
+namespace {
+
+constexpr int kIdleMs = 1000;  // how long an empty queue is waited for at a time; a stop ends it early
+
+// Counts a held batch while it lives, and logs the first hold and the release, not every try between.
+class Held {
+ public:
+  Held(Metrics& metrics, Health& health, const std::string& worker)
+      : metrics_(metrics), health_(health), worker_(worker) {}
+  ~Held() {
+    if (tries_ == 0) return;
+    metrics_.released();
+    --health_.held;
+    log(LogLevel::kInfo, "consumer", "batch_released", {{"worker", worker_}, {"tries", tries_}});
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+  void again(const Hold& hold, std::size_t messages) {
+    if (tries_++ == 0) {
+      metrics_.held(hold.service);
+      ++health_.held;
+    }
+    if (hold.reason == reason_) return;
+    reason_ = hold.reason;
+    log(hold.person_needed ? LogLevel::kError : LogLevel::kWarn, "consumer", "batch_held",
+        {{"worker", worker_}, {"service", hold.service}, {"reason", hold.reason}, {"messages", messages}});
+  }
+
+ private:
+  Metrics& metrics_;
+  Health& health_;
+  const std::string& worker_;
+  std::string reason_;
+  int tries_ = 0;
+};
+
+}  // namespace
+
+Worker::Worker(const Options& options, int number, Metrics& metrics, Health& health, const Stop& stop)
+    : options_(options),
+      name_(options.name + "-" + std::to_string(number)),
+      metrics_(metrics),
+      health_(health),
+      stop_(stop),
+      feed_(options, name_, stop),
+      outbox_(options.amqp_url, name_ + "-outbox"),
+      settler_(options.pg_url, name_, metrics),
+      finisher_(options.redis_url, options.redis_timeout_ms, metrics),
+      reconnect_(options.backoff_first_ms, options.backoff_max_ms) {}
+
+void Worker::run() {
+  while (!stop_.told()) {
+    if (!feed_.connected() && !connect()) continue;
+    if (!next_)
+      if (auto waited = feed_.wait_for_delivery(kIdleMs); !waited) {
+        lost(waited.error(), 0);
+        continue;
+      }
+    Batch batch = gather();
+    if (!batch.empty()) process(std::move(batch));
+  }
+  if (feed_.connected()) --health_.subscribed;
+  feed_.close();
+  log(LogLevel::kInfo, "consumer", "worker_stopped", {{"worker", name_}});
+}
+
+bool Worker::connect() {
+  next_.reset();
+  if (auto connected = feed_.connect(); !connected) {
+    log(LogLevel::kWarn, "consumer", "broker_away", {{"worker", name_}, {"error", connected.error().message}});
+    stop_.wait_for(std::chrono::milliseconds(reconnect_.next_ms()));
+    return false;
+  }
+  ++health_.subscribed;
+  reconnect_.reset();
+  log(LogLevel::kInfo, "consumer", "subscribed", {{"worker", name_}, {"queue", amqp::kQueue}});
+  return true;
+}
+
+// What is at hand, up to claims_max: nothing is waited for, so an idle queue adds no delay and a full one fills
+// batches.
+Batch Worker::gather() {
+  Batch batch;
+  int claims = 0;
+  while (next_ || !feed_.empty()) {
+    if (!next_) next_ = make_item(feed_.take());
+    if (!batch.empty() && claims + next_->claims() > options_.claims_max) break;
+    claims += next_->claims();
+    batch.push_back(std::move(*next_));
+    next_.reset();
+  }
+  if (!batch.empty()) metrics_.batch(static_cast<std::int64_t>(batch.size()), claims);
+  return batch;
+}
+
+// Until every message of the batch is acknowledged, or the connection that could acknowledge them is lost.
+void Worker::process(Batch batch) {
+  Backoff backoff(options_.backoff_first_ms, options_.backoff_max_ms);
+  Held held(metrics_, health_, name_);
+  while (true) {
+    const MaybeHold hold = advance(batch);
+    if (auto acknowledged = acknowledge(batch); !acknowledged) return lost(acknowledged.error(), batch.size());
+    if (!hold) {
+      assert(batch.empty());
+      return outbox_.close();
+    }
+    held.again(*hold, batch.size());
+    if (stop_.told()) {
+      log(LogLevel::kWarn, "consumer", "batch_left", {{"worker", name_}, {"messages", batch.size()}});
+      return;
+    }
+    if (auto pumped = feed_.pump_for(backoff.next_ms()); !pumped) return lost(pumped.error(), batch.size());
+  }
+}
+
+// One try at every step. What one service holds up does not keep the others from what they can do.
+MaybeHold Worker::advance(Batch& batch) {
+  MaybeHold settling = settler_.settle(batch);
+  MaybeHold finishing = finisher_.finish(batch);
+  MaybeHold dismissing = dismiss(batch);
+  if (settling) return settling;
+  return finishing ? finishing : dismissing;
+}
+
+MaybeHold Worker::dismiss(Batch& batch) {
+  for (Item& item : batch)
+    if (item.stage == Stage::kFaulty)
+      if (auto held = dismiss(item)) return held;
+  return std::nullopt;
+}
+
+MaybeHold Worker::dismiss(Item& item) {
+  const Dismissal plan = plan_dismissal(item);
+  // Before the publish: a letter whose entry is not marked would be mirrored again and again.
+  if (plan.dead)
+    if (auto held = finisher_.mark_dead(item)) return held;
+  amqp::Publication publication;
+  publication.routing_key = plan.queue;
+  publication.body = item.delivery.body;
+  publication.message_id = item.delivery.message_id;
+  publication.headers = plan.headers;
+  if (auto published = outbox_.publish(publication); !published) return Hold{"rabbitmq", published.error().message};
+  item.stage = Stage::kDone;
+  if (plan.dead) {
+    metrics_.dead_lettered(word(item.fault));
+  } else {
+    metrics_.retried(word(item.fault));
+  }
+  log(plan.dead ? LogLevel::kError : LogLevel::kWarn, "consumer", plan.dead ? "dead_lettered" : "retried",
+      {{"message_id", item.delivery.message_id},
+       {"fault", word(item.fault)},
+       {"detail", item.fault_detail},
+       {"attempts", plan.attempts},
+       {"queue", plan.queue}});
+  return std::nullopt;
+}
+
+// The done prefix of the batch in one frame. Everything before the batch was acknowledged earlier, so `multiple` covers
+// no message of anybody else's.
+Result<void> Worker::acknowledge(Batch& batch) {
+  const std::uint64_t tag = done_through(batch);
+  if (tag == 0) return {};
+  if (auto acknowledged = feed_.ack_through(tag); !acknowledged) return acknowledged;
+  std::erase_if(batch, [tag](const Item& item) { return item.delivery.delivery_tag <= tag; });
+  return {};
+}
+
+void Worker::lost(const Error& error, std::size_t messages) {
+  --health_.subscribed;
+  next_.reset();
+  metrics_.dropped_deliveries(static_cast<std::int64_t>(messages));
+  log(LogLevel::kWarn, "consumer", "broker_lost",
+      {{"worker", name_}, {"error", error.message}, {"messages_dropped", messages}});
+}
+
+}  // namespace flashclaim::consumer

@@ -1,0 +1,57 @@
+// A worker: one thread that takes messages from the queue, settles them in batches, and acknowledges them.
+#pragma once
+
+#include <string>
+
+#include "consumer/backoff.h"
+#include "consumer/batch.h"
+#include "consumer/feed.h"
+#include "consumer/finisher.h"
+#include "consumer/health.h"
+#include "consumer/hold.h"
+#include "consumer/metrics.h"
+#include "consumer/options.h"
+#include "consumer/outbox.h"
+#include "consumer/settler.h"
+#include "consumer/stop.h"
+
+namespace flashclaim::consumer {
+
+/// Owns its connections; shares nothing with other workers. Never gives up on a service that is away: the batch is held
+/// and tried again. A lost AMQP connection drops the batch, as all of it will be delivered again.
+///
+/// Invariant: a message is acknowledged only after the database has the outcome of all of its claims and its entry is
+/// finished, or after the broker has confirmed it in a retry queue or the DLQ.
+class Worker {
+ public:
+  /// The references must outlive it. `number` counts from 1.
+  Worker(const Options& options, int number, Metrics& metrics, Health& health, const Stop& stop);
+
+  /// The thread's whole life: until a stop is told and the current batch is done. A batch that is held then is left to
+  /// the broker, which delivers it to the next consumer.
+  void run();
+
+ private:
+  bool connect();
+  Batch gather();
+  void process(Batch batch);
+  MaybeHold advance(Batch& batch);
+  MaybeHold dismiss(Batch& batch);
+  MaybeHold dismiss(Item& item);
+  Result<void> acknowledge(Batch& batch);
+  void lost(const Error& error, std::size_t messages);
+
+  const Options& options_;
+  std::string name_;
+  Metrics& metrics_;
+  Health& health_;
+  const Stop& stop_;
+  Feed feed_;
+  Outbox outbox_;
+  Settler settler_;
+  Finisher finisher_;
+  Backoff reconnect_;
+  std::optional<Item> next_;  // taken from the feed, but too large for the batch before it
+};
+
+}  // namespace flashclaim::consumer
