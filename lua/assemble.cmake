@@ -1,5 +1,5 @@
 # Assembles the Lua library from lua/*.lua (in name order) and stamps it with lua/VERSION and the hash of its text.
-# Result: build/flashclaim.lua, and the same text embedded in the library fc_lua_asset.
+# Result: build/flashclaim.lua, and the same text embedded in the library fc_assets.
 file(GLOB lua_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/lua/*.lua)
 list(SORT lua_sources)
 file(STRINGS ${CMAKE_SOURCE_DIR}/lua/VERSION lua_version LIMIT_COUNT 1)
