@@ -120,7 +120,9 @@ load_contents() {
     flashctl rebuild --if-new --yes
   } >>"$run/log/up.log"
 }
-coupon_field() { flashctl coupon show 1 --output json | tr -d ' \n' | sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"; }
+coupon_field() { # the first member of that name: the coupon's own, before its history
+  flashctl coupon show 1 --output json | tr -d '\n' | grep -o "\"$1\": *\"\{0,1\}[^\",}]*" | sed -n '1s/^[^:]*: *"\{0,1\}//p'
+}
 # The demo coupon is made once. Later its window is only extended (its stock and claims are never touched), and an operator's
 # pause or end is respected.
 demo_coupon() {
@@ -137,7 +139,7 @@ demo_coupon() {
     issuing)
       if [ "$(coupon_field endsAtMs)" -lt $((($(date +%s) + 3600) * 1000)) ]; then
         say 'the demo coupon (id 1) was about to close or has closed: its end is moved to 24 hours from now'
-        flashctl coupon update 1 --end +24h --yes >>"$run/log/up.log"
+        flashctl coupon update 1 --end "$(date -u -d '+24 hours' +%Y-%m-%dT%H:%M:%SZ)" --yes >>"$run/log/up.log"
       fi ;;
     *) say "the demo coupon (id 1) is $status: left as it is" ;;
   esac

@@ -1,0 +1,241 @@
+// The whole path for tests: starts the stores' contents and the programs, and judges what is left.
+#include "tests/integration/whole_path.h"
+
+#include <chrono>
+
+#include "engine/admin/rebuild.h"
+#include "engine/amqp/topology.h"
+#include "engine/base/assets.h"
+#include "engine/base/log.h"
+#include "engine/redis/library.h"
+#include "tests/harness/folder.h"
+
+namespace flashclaim {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string violations(const admin::CheckReport& report) {
+  std::string text;
+  for (const auto& violation : report.violations) {
+    text += fmt::format("INV-{} coupon {} x{}: {}\n", violation.invariant, violation.coupon_id, violation.count,
+                        violation.text);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string json_field(const std::string& json, const std::string& name) {
+  const auto key = json.find("\"" + name + "\":");
+  if (key == std::string::npos) {
+    return "";
+  }
+  auto begin = key + name.size() + 3;
+  const bool text = json[begin] == '"';
+  begin += text ? 1 : 0;
+  return json.substr(begin, json.find_first_of(text ? "\"" : ",}", begin) - begin);
+}
+
+std::vector<bench::ClaimOrder> mixed_orders(std::int64_t coupon, int requests, int users) {
+  std::vector<bench::ClaimOrder> orders;
+  std::uint32_t state = 12345;
+  for (int i = 0; i < requests; ++i) {
+    state = state * 1664525 + 1013904223;
+    orders.push_back({coupon, 1 + static_cast<std::int64_t>((state >> 8) % static_cast<std::uint32_t>(users))});
+  }
+  return orders;
+}
+
+void WholePath::SetUp() {
+  redis_server().flush();
+  environment_ = {{"REDIS_URL", redis_server().url()},
+                  {"AMQP_URL", rabbit_server().fresh_vhost()},
+                  {"PG_URL", postgres_server().migrated_database()}};
+  ASSERT_TRUE(redis::load_library(redis(), kLuaLibrary));
+  ASSERT_TRUE(admin::mark_ready_if_new(redis(), pg()));
+  ASSERT_TRUE(amqp::declare_topology(amqp()));
+}
+
+void WholePath::TearDown() {
+  if (HasFailure()) {
+    for (const auto* program : {engine_.get(), consumer_.get()}) {
+      if (program != nullptr) {
+        std::printf("--- its log ends:\n%s\n", program->output().substr(0, 20000).c_str());
+      }
+    }
+  }
+  engine_.reset();
+  consumer_.reset();
+  redis_server().start();
+  rabbit_server().start();
+  postgres_server().start();
+}
+
+std::unique_ptr<harness::Process> WholePath::start(const std::string& program, std::vector<std::string> flags,
+                                                   int admin_port) {
+  flags.push_back("--admin-listen=127.0.0.1:" + std::to_string(admin_port));
+  auto process = std::make_unique<harness::Process>(program, flags, environment_);
+  const bool up = wait_until([&] {
+    try {
+      return !process->running() || harness::raw_request(admin_port, "GET", "/healthz").status == 200;
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  });
+  EXPECT_TRUE(up && process->running()) << program << " did not start: " << process->output();
+  return process;
+}
+
+std::unique_ptr<harness::Process> WholePath::engine(const std::vector<std::string>& flags) {
+  http_port_ = harness::free_ports(2);
+  admin_port_ = http_port_ + 1;
+  return engine_again(flags);
+}
+
+std::unique_ptr<harness::Process> WholePath::engine_again(const std::vector<std::string>& flags) {
+  std::vector<std::string> all{"--listen=127.0.0.1:" + std::to_string(http_port_), "--threads=2"};
+  all.insert(all.end(), flags.begin(), flags.end());
+  return start("flashclaim-engine", all, admin_port_);
+}
+
+std::unique_ptr<harness::Process> WholePath::consumer(const std::vector<std::string>& flags) {
+  consumer_admin_port_ = harness::free_ports(1);
+  std::vector<std::string> all{"--workers=2"};
+  all.insert(all.end(), flags.begin(), flags.end());
+  return start("flashclaim-consumer", all, consumer_admin_port_);
+}
+
+void WholePath::start_programs() {
+  engine_ = engine();
+  consumer_ = consumer();
+}
+
+std::int64_t WholePath::open_coupon(std::int64_t total, std::int64_t user_limit) {
+  admin::NewCoupon coupon;
+  coupon.id = 1 + postgres::highest_coupon_id(pg()).value();
+  coupon.name = "a coupon for tests";
+  coupon.total = total;
+  coupon.user_limit = user_limit;
+  coupon.begin_ms = now_ms() - 60'000;
+  coupon.end_ms = now_ms() + 3'600'000;
+  const auto created = admin::create_coupon(pg(), coupon);
+  EXPECT_TRUE(created && created->ok());
+  const auto published = admin::publish_coupon(redis(), pg(), coupon.id);
+  EXPECT_TRUE(published && published->ok()) << (published ? published->message : published.error().message);
+  coupons_.push_back(coupon.id);
+  return coupon.id;
+}
+
+harness::RawAnswer WholePath::claim(std::int64_t coupon, std::int64_t user, const std::string& key) const {
+  std::string headers = "X-User-Id: " + std::to_string(user) + "\r\n";
+  if (!key.empty()) {
+    headers += "Idempotency-Key: " + key + "\r\n";
+  }
+  return harness::raw_request(http_port_, "POST", "/coupons/" + std::to_string(coupon) + "/receive", headers);
+}
+
+harness::RawAnswer WholePath::get(const std::string& path) const {
+  return harness::raw_request(http_port_, "GET", path);
+}
+
+bench::ClaimRunReport WholePath::fire(const std::vector<bench::ClaimOrder>& orders, int connections) const {
+  bench::ClaimRunOptions options;
+  options.address = {"127.0.0.1", http_port_};
+  options.host = options.address.text();
+  options.connections = connections;
+  options.deadline_ms = 60'000;
+  options.give_up_after_ms = 300'000;
+  return bench::run_claims(orders, options);
+}
+
+void WholePath::await_rest() {
+  EXPECT_TRUE(wait_until(
+      [&] {
+        for (const auto id : coupons_) {
+          const redis::CouponKeys keys(id);
+          if (redis_number({"XLEN", keys.claims}) != redis_number({"SCARD", keys.dead})) {
+            return false;
+          }
+        }
+        return amqp().queue_depth(amqp::kQueue).value() == 0;
+      },
+      300s))
+      << "the claims in flight did not come to rest";
+}
+
+admin::CheckReport WholePath::expect_invariants(admin::CheckOptions options) {
+  const auto report = admin::check(redis(), pg(), &amqp(), coupons_, options);
+  if (!report) {
+    ADD_FAILURE() << "the checker could not look: " << report.error().message;
+    return {};
+  }
+  EXPECT_TRUE(report->holds()) << violations(*report);
+  return *report;
+}
+
+admin::CheckReport WholePath::expect_invariants(const bench::ClaimRunReport& run) {
+  EXPECT_EQ(run.stopped, "");
+  EXPECT_EQ(run.tally.unexpected, 0) << run.tally.unexpected_example;
+  admin::CheckOptions options;
+  options.acknowledged = run.acknowledged;
+  options.told = run.told;
+  return expect_invariants(options);
+}
+
+redis::Client& WholePath::redis() {
+  if (redis_ == nullptr || !redis_->connected()) {
+    redis_ = std::make_unique<redis::Client>(
+        redis::Client::connect(environment_.at("REDIS_URL"), std::chrono::seconds(60)).value());
+  }
+  return *redis_;
+}
+
+postgres::Session& WholePath::pg() {
+  if (pg_ == nullptr || !pg_->open() || !pg_->ping()) {
+    pg_ = postgres::Session::connect(environment_.at("PG_URL"), "test").value();
+  }
+  return *pg_;
+}
+
+amqp::Connection& WholePath::amqp() {
+  if (amqp_ == nullptr || !amqp_->poll(0) || !amqp_->open()) {
+    amqp_ = amqp::Connection::open(environment_.at("AMQP_URL"), {.name = "test"}).value();
+  }
+  return *amqp_;
+}
+
+std::string WholePath::redis_text(std::initializer_list<std::string_view> command) {
+  auto reply = redis().command(command);
+  if (!reply) {
+    ADD_FAILURE() << "Redis: " << reply.error().message;
+    return "";
+  }
+  return std::string(reply->text());
+}
+
+std::int64_t WholePath::redis_number(std::initializer_list<std::string_view> command) {
+  auto reply = redis().command(command);
+  if (!reply) {
+    ADD_FAILURE() << "Redis: " << reply.error().message;
+    return -1;
+  }
+  return reply->kind() == redis::ReplyKind::kInteger ? reply->integer()
+                                                     : std::atoll(std::string(reply->text()).c_str());
+}
+
+postgres::CouponCounts WholePath::counts(std::int64_t coupon) {
+  const auto found = postgres::coupon_counts(pg(), coupon);
+  if (!found || !*found) {
+    ADD_FAILURE() << "the database cannot count coupon " << coupon;
+    return {};
+  }
+  return **found;
+}
+
+}  // namespace flashclaim

@@ -1,0 +1,92 @@
+// The whole path for tests: private services, the real engine and consumer processes, and the checker at the end.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/claim_run.h"
+#include "engine/admin/checker.h"
+#include "engine/admin/operations.h"
+#include "engine/amqp/connection.h"
+#include "engine/postgres/coupons.h"
+#include "engine/postgres/ledger.h"
+#include "engine/postgres/session.h"
+#include "engine/redis/client.h"
+#include "engine/redis/keys.h"
+#include "tests/harness/process.h"
+#include "tests/harness/raw_http.h"
+#include "tests/harness/services.h"
+#include "tests/harness/wait.h"
+
+namespace flashclaim {
+
+using harness::wait_until;
+
+/// The value of `"name":"…"` or `"name":123` in a flat JSON object; "" when it is not there.
+std::string json_field(const std::string& json, const std::string& name);
+
+/// What a test of the whole path starts from: an empty, loaded Redis; a vhost with the queues; a migrated database. The
+/// servers are shared by the tests of the process; one that a test broke is started again after it.
+class WholePath : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // The programs; a test starts those that it needs, and may start more than one.
+  std::unique_ptr<harness::Process> engine(const std::vector<std::string>& flags = {});
+  /// On the ports of the engine that was started last.
+  std::unique_ptr<harness::Process> engine_again(const std::vector<std::string>& flags = {});
+  std::unique_ptr<harness::Process> consumer(const std::vector<std::string>& flags = {});
+  /// One of each, until the end of the test.
+  void start_programs();
+
+  // A coupon that is open for an hour, with an id that no other coupon of this database has.
+  std::int64_t open_coupon(std::int64_t total, std::int64_t user_limit);
+
+  // As a client sees it.
+  harness::RawAnswer claim(std::int64_t coupon, std::int64_t user, const std::string& key = "") const;
+  [[nodiscard]] harness::RawAnswer get(const std::string& path) const;
+  /// As fast as it goes; each refusal that passes by itself is tried again.
+  bench::ClaimRunReport fire(const std::vector<bench::ClaimOrder>& orders, int connections = 64) const;
+
+  /// Waits until every stream is empty but for dead entries, and the queue is empty.
+  void await_rest();
+  /// Every invariant at rest, with what clients were told.
+  admin::CheckReport expect_invariants(admin::CheckOptions options = {});
+  admin::CheckReport expect_invariants(const bench::ClaimRunReport& run);
+
+  // As the stores see it. The connections are made again after a fault.
+  redis::Client& redis();
+  postgres::Session& pg();
+  amqp::Connection& amqp();
+  std::string redis_text(std::initializer_list<std::string_view> command);
+  std::int64_t redis_number(std::initializer_list<std::string_view> command);
+  postgres::CouponCounts counts(std::int64_t coupon);
+
+  static harness::PrivateRedis& redis_server() { return harness::PrivateRedis::shared(); }
+  static harness::PrivateRabbit& rabbit_server() { return harness::PrivateRabbit::shared(); }
+  static harness::PrivatePostgres& postgres_server() { return harness::PrivatePostgres::shared(); }
+
+  harness::Environment environment_;
+  int http_port_ = 0;                           ///< of the engine started last
+  int admin_port_ = 0;                          ///< its second listener
+  int consumer_admin_port_ = 0;                 ///< of the consumer started last
+  std::unique_ptr<harness::Process> engine_;    ///< start_programs
+  std::unique_ptr<harness::Process> consumer_;  ///< start_programs
+  std::vector<std::int64_t> coupons_;
+
+ private:
+  std::unique_ptr<harness::Process> start(const std::string& program, std::vector<std::string> flags, int admin_port);
+
+  std::unique_ptr<redis::Client> redis_;
+  std::unique_ptr<postgres::Session> pg_;
+  std::unique_ptr<amqp::Connection> amqp_;
+};
+
+/// The same claim list in every run: `requests` claims over `users` users, in an order that mixes the users.
+std::vector<bench::ClaimOrder> mixed_orders(std::int64_t coupon, int requests, int users);
+
+}  // namespace flashclaim
