@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make lint`: formats, names, rooms, scripts. What the compiler warns of (-Wall -Wextra -Werror) the build holds.
-# shellcheck disable=SC2317 # the checks are called through step
+# shellcheck disable=SC2317,SC2016 # the checks are called through step
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -45,6 +45,14 @@ shape() {
   [ -z "$found" ] || { printf 'files over 450 lines:\n%s\n' "$found"; return 1; }
 }
 
+# The tests that tests/README.md names for the lessons exist.
+lessons() {
+  local unknown
+  unknown=$(comm -23 <(grep -oE '[`][A-Z][A-Za-z0-9]*\.[A-Z][A-Za-z0-9]*[`]' tests/README.md | tr -d '\140' | sort -u) \
+    <(sources 'tests/*.cpp' | xargs -d '\n' sed -nE 's/^TEST(_F|_P)?\(([A-Za-z0-9]+), *([A-Za-z0-9]+)\).*/\2.\3/p' | sort -u))
+  [ -z "$unknown" ] || { printf 'tests/README.md names tests that do not exist:\n%s\n' "$unknown"; return 1; }
+}
+
 # clang-tidy over every source of ours, in parallel; the build folder has the compile commands.
 tidy() {
   SANITIZE='' "$here/build.sh" build fc_assets
@@ -55,6 +63,7 @@ step 'clang-format' format
 step 'shellcheck' shell
 step 'rooms' rooms
 step 'shape' shape
+step 'lessons' lessons
 step 'clang-tidy' tidy
 step 'luacheck' lua
 exit $bad
