@@ -98,8 +98,11 @@ TEST_F(SeedRows, RoutesByTheTopicIntoADurableQueueThatSurvivesTheBroker) {
   EXPECT_NE(message->body.find("\"claimId\":\"" + claim_id + "\""), std::string::npos) << message->body;
   EXPECT_NE(message->body.find("\"userId\":\"7\""), std::string::npos) << message->body;
   ASSERT_TRUE(amqp().nack(message->delivery_tag, true));
-  ASSERT_TRUE(
-      amqp().publish({.exchange = "promotion.topic", .routing_key = "coupon.other", .body = "x", .mandatory = false}));
+  ASSERT_TRUE(amqp().publish({.exchange = "promotion.topic",
+                              .routing_key = "coupon.other",
+                              .body = "x",
+                              .message_id = "x",
+                              .mandatory = false}));
   consumer_ = consumer();
   await_rest();
   EXPECT_EQ(expect_invariants().settled, 1);
@@ -115,7 +118,7 @@ TEST_F(SeedRows, TriesAFaultyMessageThreeTimesThenKeepsItAsADeadLetter) {
   EXPECT_EQ(claim(coupon, 7).status, 202);
   await_rest();
   EXPECT_EQ(counts(coupon).rows, 1) << "a faulty message must not stop its neighbours";
-  EXPECT_TRUE(wait_until([&] { return amqp().queue_depth("promotion.coupon.receive.dlq").value() == 1; }, 300s));
+  EXPECT_TRUE(wait_until([&] { return amqp().queue_depth("promotion.coupon.receive.dlq").value() == 1; }));
   auto dead = amqp().get("promotion.coupon.receive.dlq").value();
   ASSERT_TRUE(dead);
   EXPECT_EQ(dead->body, "no message of ours");
@@ -126,7 +129,6 @@ TEST_F(SeedRows, TriesAFaultyMessageThreeTimesThenKeepsItAsADeadLetter) {
 TEST_F(SeedRows, PausesAndResumesWithClaimsInFlightWithoutSettingTheStockAgain) {
   engine_ = engine();
   const auto coupon = open_coupon(50, 1);
-  bench::ClaimRunReport told;
   const auto before = fire(mixed_orders(coupon, 30, 1'000'000));
   EXPECT_EQ(before.tally.accepted, 30);
   ASSERT_TRUE(admin::pause_coupon(redis(), pg(), coupon)->ok());

@@ -165,7 +165,7 @@ void WholePath::await_rest() {
         }
         return amqp().queue_depth(amqp::kQueue).value() == 0;
       },
-      300s))
+      std::chrono::seconds(300)))
       << "the claims in flight did not come to rest";
 }
 
