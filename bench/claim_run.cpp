@@ -90,6 +90,8 @@ class ClaimRun {
 
   void keep(const ClaimOrder& order, const ClaimAnswer& answer) {
     if (answer.attempt == Attempt::kAccepted) report_.acknowledged.push_back({answer.claim, order.user_id});
+    if (answer.attempt == Attempt::kUnknown || answer.attempt == Attempt::kUnexpected)
+      ++report_.unlearnt[order.coupon_id];
     if (answer.attempt != Attempt::kRefused) return;
     if (*answer.problem == http::Problem::kSoldOut)
       report_.told.push_back({order.coupon_id, order.user_id, admin::Told::Verdict::kSoldOut});

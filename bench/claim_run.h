@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,7 +38,8 @@ struct ClaimRunReport {
   std::int64_t retries = 0;
   std::vector<admin::Acknowledged> acknowledged;
   std::vector<admin::Told> told;
-  Histogram latency_us;  ///< of every answered attempt
+  std::map<std::int64_t, std::int64_t> unlearnt;  ///< by coupon: claims that may have been accepted, nobody knows
+  Histogram latency_us;                           ///< of every answered attempt
   std::int64_t elapsed_us = 0;
   std::string stopped;  ///< why the list was not gone through to its end; empty: it was
 };

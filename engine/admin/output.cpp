@@ -94,6 +94,8 @@ std::string json_table(const Table& table) {
 
 }  // namespace
 
+Cell Cell::decimal(double value, int places) { return {Kind::kBare, fmt::format("{:.{}f}", value, places)}; }
+
 std::string Cell::plain() const {
   if (kind_ == Kind::kNone) return "-";
   std::string text;

@@ -16,6 +16,7 @@ class Cell {
   static Cell text(std::string_view value) { return {Kind::kText, std::string(value)}; }
   static Cell id(std::int64_t value) { return {Kind::kText, std::to_string(value)}; }
   static Cell number(std::int64_t value) { return {Kind::kBare, std::to_string(value)}; }
+  static Cell decimal(double value, int places);  ///< finite
   static Cell flag(bool value) { return {Kind::kBare, value ? "true" : "false"}; }
   static Cell none() { return {Kind::kNone, ""}; }
 

@@ -1,0 +1,51 @@
+// See services.h.
+#include "bench/services.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <chrono>
+
+#include "engine/base/url.h"
+#include "engine/http/client.h"
+
+namespace flashclaim::bench {
+namespace {
+constexpr std::string_view kName = "flashbench";
+constexpr auto kRedisTimeout = std::chrono::seconds(10);
+}  // namespace
+
+Result<EngineAddress> engine_from_environment() {
+  auto text = require_env("HTTP_URL");
+  if (!text) return text.error();
+  auto url = parse_url(*text);
+  if (!url) return failure("HTTP_URL: " + url.error().message);
+  auto address = http::resolve(*url);
+  if (!address) return failure("HTTP_URL: " + address.error().message);
+  return EngineAddress{*address, fmt::format("{}:{}", url->host, address->port)};
+}
+
+Result<ServiceUrls> services_from_environment() {
+  ServiceUrls urls;
+  for (auto [name, target] : {std::pair{"REDIS_URL", &urls.redis}, {"AMQP_URL", &urls.amqp}, {"PG_URL", &urls.pg}}) {
+    auto text = require_env(name);
+    if (!text) return text.error();
+    *target = *text;
+  }
+  return urls;
+}
+
+Result<Stores> connect_stores(const ServiceUrls& urls) {
+  auto redis = redis::Client::connect(urls.redis, kRedisTimeout);
+  if (!redis) return redis.error();
+  auto pg = postgres::Session::connect(urls.pg, kName);
+  if (!pg) return pg.error().as_error();
+  return Stores{std::move(*redis), std::move(*pg)};
+}
+
+Result<std::unique_ptr<amqp::Connection>> connect_broker(const ServiceUrls& urls) {
+  amqp::Options options;
+  options.name = kName;
+  return amqp::Connection::open(urls.amqp, options);
+}
+
+}  // namespace flashclaim::bench
