@@ -1,6 +1,7 @@
 // See probe.h.
 #include "engine/probe.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <mutex>
@@ -96,8 +97,8 @@ struct RedisProbe::State {
 
   void note(Check check) {
     std::lock_guard lock(mutex);
-    for (Check& old : known)
-      if (old.name == check.name) old = std::move(check);
+    auto old = std::find_if(known.begin(), known.end(), [&](const Check& c) { return c.name == check.name; });
+    if (old != known.end()) *old = std::move(check);
   }
 
   const LuaLibrary& library;
