@@ -22,10 +22,8 @@ Words with(Words list, const std::string& first, const std::string& last) {
   return list;
 }
 
-}  // namespace
-
-const std::vector<Call>& all_calls() {
-  static const std::vector<Call> calls{
+std::vector<Call> path_calls() {
+  return {
       {"claim",
        World::kOpen,
        {"coupon", "stock", "claims", "ready"},
@@ -51,6 +49,11 @@ const std::vector<Call>& all_calls() {
        "nnwtznmmnf",
        "APPLIED",
        {"coupon", "stock", "issuing"}},
+  };
+}
+
+std::vector<Call> repair_calls() {
+  return {
       {"reconcile_snapshot", World::kOpen, {"coupon", "stock", "claims"}, {}, "", "", {"coupon", "stock", "claims"}},
       {"reconcile_fix",
        World::kOpen,
@@ -103,6 +106,11 @@ const std::vector<Call>& all_calls() {
        "nnwtznmmn",
        "OPEN",
        {"coupon", "stock", "claims", "issuing"}},
+  };
+}
+
+std::vector<Call> mark_and_view_calls() {
+  return {
       {"mark_ready", World::kOpen, {"ready"}, {}, "", "READY", {}},
       {"mark_dead", World::kOpen, {"claims", "dead"}, {"@live"}, "e", "MARKED", {"claims", "dead"}},
       {"unmark_dead", World::kOpen, {"claims", "dead"}, {"@live"}, "e", "UNMARKED", {"dead"}},
@@ -138,8 +146,21 @@ const std::vector<Call>& all_calls() {
        0,
        [](std::size_t n) { return n <= 1; }},
       {"flashclaim_version", World::kOpen, {}, {}, "", "", {}},
+
   };
-  return calls;
+}
+
+}  // namespace
+
+const std::vector<Call>& all_calls() {
+  static const std::vector<Call> kCalls = [] {
+    auto all = path_calls();
+    for (const auto& more : {repair_calls(), mark_and_view_calls()}) {
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    return all;
+  }();
+  return kCalls;
 }
 
 std::vector<std::string> fields_read(const Call& call) {
