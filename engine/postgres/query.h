@@ -20,9 +20,10 @@
 namespace flashclaim::postgres {
 
 struct Session::Impl {
-  explicit Impl(const std::string& conninfo) : connection(conninfo) {}
+  Impl(const std::string& conninfo, std::chrono::milliseconds limit) : connection(conninfo), patience(limit) {}
 
   pqxx::connection connection;
+  std::chrono::milliseconds patience;
   std::set<std::string, std::less<>> prepared;  ///< the names of the statements that this connection knows
 };
 

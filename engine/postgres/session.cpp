@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include "engine/postgres/deadline.h"
 #include "engine/postgres/query.h"
 
 namespace flashclaim::postgres {
@@ -123,9 +124,10 @@ SqlError classify_current_exception(bool sent) {
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
-SqlResult<std::unique_ptr<Session>> Session::connect(const std::string& pg_url, std::string_view name) {
+SqlResult<std::unique_ptr<Session>> Session::connect(const std::string& pg_url, std::string_view name,
+                                                     std::chrono::milliseconds patience) {
   try {
-    auto impl = std::make_unique<Impl>(conninfo(pg_url, name));
+    auto impl = std::make_unique<Impl>(conninfo(pg_url, name), patience);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     impl->connection.inhibit_reactivation(true);  // a silent reconnect would lose what the session knows, and locks
@@ -148,6 +150,7 @@ SqlResult<void> Session::ping() {
 
 pqxx::result execute(Session& session, const Statement& statement, const std::vector<Param>& params) {
   Session::Impl& impl = session.impl();
+  const DeadlineWatch watch(impl.connection.sock(), impl.patience);
   if (!impl.prepared.contains(statement.name)) {
     impl.connection.prepare(statement.name, statement.sql);
     impl.prepared.emplace(statement.name);

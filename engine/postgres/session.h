@@ -1,6 +1,7 @@
-// One connection to PostgreSQL, and the four kinds of error that its statements can end in.
+// One connection to PostgreSQL, and the kinds of error that its statements can end in.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,8 +39,10 @@ using SqlResult = Result<T, SqlError>;
 class Session {
  public:
   /// `pg_url` as in PG_URL; `name` becomes the application_name (and the actor in coupon_event). Blocks for 5 s at
-  /// most. Statement, lock and idle timeouts travel in the start-up packet.
-  static SqlResult<std::unique_ptr<Session>> connect(const std::string& pg_url, std::string_view name);
+  /// most. The server's own timeouts (statement 30 s, lock 10 s) travel in the start-up packet; a server that does not
+  /// answer at all is given up after `patience` (kUnknown, and the session is closed).
+  static SqlResult<std::unique_ptr<Session>> connect(const std::string& pg_url, std::string_view name,
+                                                     std::chrono::milliseconds patience = std::chrono::seconds(35));
 
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
