@@ -9,7 +9,5 @@ quietly() {
   "$@" >"$dir/last.log" 2>&1 || { cat "$dir/last.log" >&2; echo "the build failed: $*" >&2; exit 1; }
 }
 quietly cmake -G Ninja -S "$top" -B "$dir" -DSANITIZE="${SANITIZE:-}" -DTEST_POINTS="${TEST_POINTS:-OFF}"
-if ! ninja -C "$dir" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
-  echo "building in ${dir#"$top"/} ..."
-  ninja -C "$dir" --quiet "$@"
-fi
+echo "building in ${dir#"$top"/} ..."
+if [ -t 1 ]; then ninja -C "$dir" "$@"; else ninja -C "$dir" --quiet "$@"; fi

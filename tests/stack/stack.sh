@@ -12,17 +12,17 @@ fail() { printf 'flashclaim: %s\n' "$*" >&2; exit 1; }
 
 # --- what runs, and on which ports
 choose_ports() {
-  local remembered=''
+  local remembered='' wanted
   [ ! -s "$run/port_base" ] || remembered=$(cat "$run/port_base")
-  base=${FLASHCLAIM_PORT_BASE:-${remembered:-8080}}
-  if ! [[ $base =~ ^[1-9][0-9]{3,4}$ ]] || [ "$base" -lt 1024 ] || [ $((base + 7)) -ge 32768 ]; then
-    fail "FLASHCLAIM_PORT_BASE must be a number from 1024 to 32760: it is '$base'"
+  wanted=${FLASHCLAIM_PORT_BASE:-${remembered:-8080}}
+  if ! [[ $wanted =~ ^[1-9][0-9]{3,4}$ ]] || [ "$wanted" -lt 1024 ] || [ $((wanted + 7)) -ge 32768 ]; then
+    fail "FLASHCLAIM_PORT_BASE must be a number from 1024 to 32760: it is '$wanted'"
   fi
-  if [ -n "$remembered" ] && [ "$remembered" != "$base" ]; then
+  if [ -n "$remembered" ] && [ "$remembered" != "$wanted" ]; then
     use_ports "$remembered"
-    ! anything_runs || fail "the stack of this folder runs on port base $remembered: make down first, then choose $base"
+    ! anything_runs || fail "the stack of this folder runs on port base $remembered: make down first, then choose $wanted"
   fi
-  use_ports "$base"
+  use_ports "$wanted"
 }
 use_ports() {
   base=$1
@@ -157,8 +157,8 @@ start_program() { # name port program argument...
     sleep 0.2
     program_pid "$name" >/dev/null || break
   done
-  tail -n 5 "$run/log/$name.log" >&2 || true
-  fail "flashclaim-$name did not become ready: see .run/log/$name.log, and curl -s http://127.0.0.1:$port/readyz"
+  { tail -n 5 "$run/log/$name.log"; curl -s --max-time 5 "http://127.0.0.1:$port/readyz"; } >&2 || true
+  fail "flashclaim-$name is not ready (see above, and .run/log/$name.log). A Redis that lost its data: flashctl rebuild"
 }
 up() {
   prepare
