@@ -109,6 +109,12 @@ std::string PrivateRabbit::fresh_vhost() {
   return "amqp://guest:guest@127.0.0.1:" + std::to_string(port()) + "/test" + std::to_string(++vhosts_);
 }
 
+void PrivateRabbit::ctl(const std::vector<std::string>& words) {
+  std::vector<std::string> arguments = {"ctl", "rabbitmq", folder(), std::to_string(port())};
+  arguments.insert(arguments.end(), words.begin(), words.end());
+  must(source("tests/stack/service.sh"), arguments);
+}
+
 // --- PostgreSQL
 PrivatePostgres::PrivatePostgres(std::string options) : Service("postgres", 1, std::move(options)) {}
 

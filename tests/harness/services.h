@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace flashclaim::harness {
 
@@ -54,6 +55,8 @@ class PrivateRabbit : public Service {
   [[nodiscard]] std::string url() const;
   /// A new, empty vhost.
   std::string fresh_vhost();
+  /// The broker's own rabbitmqctl: policies, alarms. Takes seconds. Throws when it fails.
+  void ctl(const std::vector<std::string>& words);
 
  private:
   int vhosts_ = 0;

@@ -1,6 +1,7 @@
 // See mirror_bench.h.
 #include "tests/integration/mirror_bench.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "engine/amqp/topology.h"
@@ -93,25 +94,41 @@ std::unique_ptr<amqp::Connection> connect_to(const std::string& amqp_url) {
 }
 
 bool drain_until(amqp::Connection& connection, const std::set<EntryName>& expected, Arrived& arrived) {
-  auto missing = [&] {
-    std::size_t count = 0;
-    for (const EntryName& name : expected) count += arrived.contains(name) ? 0 : 1;
-    return count;
+  constexpr int kPrefetch = 500;
+  constexpr int kQuietMs = 200;
+  static int subscriptions = 0;
+  const std::string tag = "drain-" + std::to_string(++subscriptions);
+  if (auto begun = connection.consume(amqp::kQueue, tag, kPrefetch); !begun)
+    throw std::runtime_error(begun.error().message);
+  std::uint64_t last = 0;
+  std::size_t unacknowledged = 0;
+  auto acknowledge = [&] {
+    if (unacknowledged > 0 && !connection.ack(last, true)) throw std::runtime_error("the test's connection is gone");
+    unacknowledged = 0;
   };
-  return harness::wait_until([&] {
-    std::uint64_t last = 0;
-    while (true) {
-      auto delivery = connection.get(amqp::kQueue);
-      if (!delivery) throw std::runtime_error(delivery.error().message);
-      if (!delivery->has_value()) return (last == 0 || connection.ack(last, true)) && missing() == 0;
-      auto message = decode((*delivery)->body, (*delivery)->header(amqp::kChecksumHeader));
-      if (!message) throw std::runtime_error(message.error().message);
-      if (message->message_id() != (*delivery)->message_id)
-        throw std::runtime_error("the message id is not that of the body");
-      ++arrived[{message->coupon_id, message->entry}];
-      last = (*delivery)->delivery_tag;
-    }
-  });
+  bool complete = harness::wait_until(
+      [&] {
+        auto event = connection.poll(kQuietMs);
+        if (!event) throw std::runtime_error(event.error().message);
+        if (!*event) {
+          acknowledge();
+          return std::all_of(expected.begin(), expected.end(),
+                             [&](const auto& name) { return arrived.contains(name); });
+        }
+        const auto* delivery = std::get_if<amqp::Delivery>(&**event);
+        if (delivery == nullptr) return false;
+        auto message = decode(delivery->body, delivery->header(amqp::kChecksumHeader));
+        if (!message) throw std::runtime_error(message.error().message);
+        if (message->message_id() != delivery->message_id) throw std::runtime_error("the message id is not the body's");
+        ++arrived[{message->coupon_id, message->entry}];
+        last = delivery->delivery_tag;
+        if (++unacknowledged > kPrefetch / 2) acknowledge();
+        return false;
+      },
+      std::chrono::seconds(180), std::chrono::milliseconds(0));
+  acknowledge();
+  if (!connection.cancel(tag)) throw std::runtime_error("the test's connection is gone");
+  return complete;
 }
 
 void MirrorTest::SetUp() {

@@ -83,7 +83,7 @@ TEST_F(MirrorTest, ShowsWhatIsNotMirroredAndWhatIsNotFinished) {
   streams_->add_coupon(1);
   auto names = streams_->add_entries(1, 10);
   auto settings = options();
-  settings.republish_after_ms = 600000;
+  settings.republish_after_ms = 4000;
   RunningMirror mirror(settings);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.backlog == 0 && s.unfinished == 10; }));
   for (int i = 0; i < 4; ++i)
@@ -98,7 +98,7 @@ TEST_F(MirrorTest, AnEndedCouponWithAnEmptyStreamIsReadNoMore) {
   redis::CouponSettings coupon{1, 1, 1, "issuing", "name", 100, 1, 1600000000000, 4000000000000, 1000000};
   ASSERT_EQ(redis::apply_state(*client, coupon, true).value(), redis::ApplyReply::kApplied);
   auto settings = options();
-  settings.republish_after_ms = 60000;
+  settings.republish_after_ms = 2000;
   RunningMirror mirror(settings);
   auto entry = streams_->add_entry(1);
   ASSERT_TRUE(arrives({entry}));

@@ -1,0 +1,161 @@
+// The mirror's neighbours and predecessors die, its keys vanish, its broker refuses: nothing is missing afterwards.
+#include "engine/amqp/topology.h"
+#include "tests/integration/mirror_bench.h"
+
+namespace flashclaim::mirror {
+namespace {
+
+using harness::PrivateRabbit;
+using harness::wait_until;
+
+/// What a mirror that then died had read: pending for `consumer`, perhaps published, never acknowledged.
+void read_as(Streams& streams, const std::string& consumer, int count) {
+  streams.run(
+      {"XREADGROUP", "GROUP", "mirror", consumer, "COUNT", std::to_string(count), "STREAMS", "coupon:claims:{1}", ">"});
+}
+
+TEST_F(MirrorTest, DeathBeforeTheAcknowledgementPublishesAgainAtTheNextStart) {
+  streams_->add_coupon(1);
+  auto names = streams_->add_entries(1, 700);
+  read_as(*streams_, "m1", 700);
+  auto later = streams_->add_entries(1, 10);
+  RunningMirror mirror(options("m1"));
+  names.insert(names.end(), later.begin(), later.end());
+  EXPECT_TRUE(arrives(names));
+  EXPECT_TRUE(wait_until([&] { return streams_->pending(1) == 0; }));
+}
+
+TEST_F(MirrorTest, TakesOverWhatAMirrorThatIsGoneHadRead) {
+  streams_->add_coupon(1);
+  auto names = streams_->add_entries(1, 350);
+  read_as(*streams_, "gone", 350);
+  auto settings = options("m2");
+  settings.idle_claim_ms = 200;
+  RunningMirror mirror(settings);
+  EXPECT_TRUE(arrives(names));
+  EXPECT_TRUE(wait_until([&] { return streams_->pending(1) == 0; }));
+  EXPECT_EQ(mirror.stats().taken_over, 350u);
+}
+
+TEST_F(MirrorTest, LeavesALivingMirrorsEntriesAlone) {
+  streams_->add_coupon(1);
+  streams_->add_entries(1, 5);
+  read_as(*streams_, "busy", 5);
+  auto settings = options("m2");
+  settings.republish_after_ms = 400;  // its rounds come quickly; idle_claim_ms stays at 30 s
+  RunningMirror mirror(settings);
+  auto own = streams_->add_entry(1);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.republished >= 2; }));
+  Arrived arrived;
+  ASSERT_TRUE(arrives({own}, arrived));
+  EXPECT_EQ(arrived.size(), 1u);
+  EXPECT_EQ(streams_->pending(1), 5);
+}
+
+TEST_F(MirrorTest, APendingEntryThatWasFinishedLeavesNoTrace) {
+  streams_->add_coupon(1);
+  auto names = streams_->add_entries(1, 3);
+  read_as(*streams_, "m1", 3);
+  for (const auto& name : names) streams_->run({"XDEL", "coupon:claims:{1}", name.second.text()});
+  RunningMirror mirror(options("m1"));
+  EXPECT_TRUE(wait_until([&] { return streams_->pending(1) == 0; }));
+  EXPECT_EQ(mirror.stats().published, 0u);
+}
+
+TEST_F(MirrorTest, AMissingGroupIsMadeAgainFromTheBeginning) {
+  streams_->add_coupon(1);
+  streams_->add_coupon(2);
+  RunningMirror mirror(options());
+  ASSERT_TRUE(arrives({streams_->add_entry(1)}));
+  streams_->run({"FLUSHALL"});
+  load_library(redis_url_);
+  // Entries that arrive before anybody has made the group again must not be skipped.
+  auto first = streams_->add_entry(1);
+  streams_->run({"SADD", "coupon:issuing", "1"});
+  EXPECT_TRUE(arrives({first, streams_->add_entry(1)}));
+  EXPECT_GE(mirror.stats().healed_groups, 1u);
+}
+
+TEST_F(MirrorTest, OldUnfinishedEntriesAreSentAgainButDeadAndFinishedOnesAreNot) {
+  streams_->add_coupon(1);
+  auto names = streams_->add_entries(1, 4);
+  auto settings = options();
+  settings.republish_after_ms = 1500;
+  RunningMirror mirror(settings);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 4; }));
+  streams_->run({"SADD", "coupon:dead:{1}", names[0].second.text()});
+  streams_->run({"XDEL", "coupon:claims:{1}", names[1].second.text()});
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.republished >= 4; }));
+  Arrived arrived;
+  ASSERT_TRUE(arrives({names.begin(), names.end()}, arrived));
+  EXPECT_EQ(arrived[names[0]], 1);
+  EXPECT_EQ(arrived[names[1]], 1);
+  EXPECT_GE(arrived[names[2]], 2);
+  EXPECT_GE(arrived[names[3]], 2);
+}
+
+TEST_F(MirrorTest, SeveralMirrorsDoNotAllSendTheOldOnes) {
+  streams_->add_coupon(1);
+  auto names = streams_->add_entries(1, 50);
+  std::vector<std::unique_ptr<RunningMirror>> mirrors;
+  for (int i = 0; i < 4; ++i) {
+    auto settings = options("m" + std::to_string(i));
+    settings.republish_after_ms = 2000;
+    settings.republish_every_max_ms = 3600000;
+    mirrors.push_back(std::make_unique<RunningMirror>(settings));
+  }
+  std::uint64_t republished = 0;
+  ASSERT_TRUE(wait_until([&] {
+    republished = 0;
+    for (const auto& mirror : mirrors) republished += mirror->stats().republished;
+    return republished >= 100;  // the ages of 2 s and 4 s
+  }));
+  mirrors.clear();
+  Arrived arrived;
+  ASSERT_TRUE(arrives({names.begin(), names.end()}, arrived));
+  // Four mirrors that all sent would have made 9 copies by then; a lease that runs out in between may cost one more.
+  for (const auto& [name, copies] : arrived) EXPECT_LE(copies, 5) << name.second.text();
+}
+
+TEST_F(MirrorTest, AQueueThatIsDeletedUnderWayLosesNothing) {
+  streams_->add_coupon(1);
+  RunningMirror mirror(options());
+  auto names = streams_->add_entries(1, 500);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 500; }));
+  ASSERT_TRUE(connect()->delete_queue(amqp::kQueue));
+  auto later = streams_->add_entries(1, 500);
+  names.insert(names.end(), later.begin(), later.end());
+  EXPECT_TRUE(arrives(names));
+  auto stats = mirror.stats();
+  EXPECT_GT(stats.returned, 0u);
+  EXPECT_GE(stats.republished, 500u);
+}
+
+TEST_F(MirrorTest, AQueueThatIsMissingAtTheStartIsDeclaredAndRefilled) {
+  streams_->add_coupon(1);
+  auto names = streams_->add_entries(1, 300);
+  {
+    RunningMirror mirror(options());
+    ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 300; }));
+  }
+  ASSERT_TRUE(connect()->delete_queue(amqp::kQueue));
+  RunningMirror mirror(options());
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.republished == 300; }));
+  EXPECT_TRUE(arrives(names));
+}
+
+TEST_F(MirrorTest, AQueueThatRefusesIsTriedAgainUntilItTakes) {
+  auto& rabbit = PrivateRabbit::shared();
+  const auto vhost = amqp_url_.substr(amqp_url_.rfind('/') + 1);
+  rabbit.ctl({"set_policy", "-p", vhost, "full", "^promotion.coupon.receive.queue$", R"({"max-length":20})"});
+  streams_->add_coupon(1);
+  auto names = streams_->add_entries(1, 400);
+  RunningMirror mirror(options());
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.nacked > 0; }));
+  rabbit.ctl({"clear_policy", "-p", vhost, "full"});
+  EXPECT_TRUE(arrives(names));
+  EXPECT_TRUE(wait_until([&] { return streams_->pending(1) == 0; }));
+}
+
+}  // namespace
+}  // namespace flashclaim::mirror

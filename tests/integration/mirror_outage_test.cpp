@@ -1,0 +1,176 @@
+// Redis or RabbitMQ goes away under load and comes back: the mirror keeps everything, and catches up by itself.
+#include <atomic>
+
+#include "engine/amqp/topology.h"
+#include "engine/base/log.h"
+#include "engine/base/url.h"
+#include "tests/integration/mirror_bench.h"
+#include "tests/integration/silent_proxy.h"
+
+namespace flashclaim::mirror {
+namespace {
+
+using harness::PrivateRabbit;
+using harness::PrivateRedis;
+using harness::wait_until;
+
+/// A broker and a Redis of these tests' own, which they may break; both are started once.
+class MirrorOutage : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    rabbit_ = new PrivateRabbit;
+    redis_ = new PrivateRedis;
+  }
+  static void TearDownTestSuite() {
+    delete rabbit_;
+    delete redis_;
+  }
+  void SetUp() override {
+    redis_->flush();
+    load_library(redis_->url());
+    auto broker = connect_to(rabbit_->url());
+    ASSERT_TRUE(amqp::declare_topology(*broker));
+    ASSERT_TRUE(broker->purge_queue(amqp::kQueue));
+    streams_ = std::make_unique<Streams>(redis_->url());
+    streams_->add_coupon(1);
+    options_.redis_url = redis_->url();
+    options_.amqp_url = rabbit_->url();
+  }
+  void add(int count) {
+    for (const auto& name : streams_->add_entries(1, count)) expected_.insert(name);
+  }
+  bool all_arrive() {
+    Arrived arrived;
+    return drain_until(*connect_to(rabbit_->url()), expected_, arrived) &&
+           wait_until([&] { return streams_->pending(1) == 0; });
+  }
+
+  static PrivateRabbit* rabbit_;
+  static PrivateRedis* redis_;
+  Options options_;
+  std::unique_ptr<Streams> streams_;
+  std::set<EntryName> expected_;
+};
+PrivateRabbit* MirrorOutage::rabbit_ = nullptr;
+PrivateRedis* MirrorOutage::redis_ = nullptr;
+
+TEST_F(MirrorOutage, ABrokerThatIsKilledUnderWayGetsEverythingAfterItsReturn) {
+  RunningMirror mirror(options_);
+  add(2000);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.confirmed > 0; }));
+  rabbit_->kill();
+  add(500);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_connected; }));
+  rabbit_->start();
+  EXPECT_TRUE(all_arrive());
+  EXPECT_EQ(streams_->length(1), 2500);
+}
+
+TEST_F(MirrorOutage, ABrokerThatIsStoppedAndStartedGetsEverything) {
+  RunningMirror mirror(options_);
+  add(300);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 300; }));
+  rabbit_->stop();
+  add(300);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_connected; }));
+  mirror.stop();  // and this returns although the broker is away
+  RunningMirror next(options_);
+  rabbit_->start();
+  EXPECT_TRUE(all_arrive());
+}
+
+TEST_F(MirrorOutage, ABrokerThatGoesSilentIsLeftAndFoundAgain) {
+  test::SilentProxy proxy(rabbit_->port());
+  options_.amqp_url = "amqp://guest:guest@127.0.0.1:" + std::to_string(proxy.port()) + "/%2F";
+  RunningMirror mirror(options_);
+  add(200);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 200; }));
+  proxy.silence();
+  add(200);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_connected; }));
+  proxy.speak();
+  EXPECT_TRUE(all_arrive());
+}
+
+TEST_F(MirrorOutage, ConnectionsThatAreCutUnderLoadLoseNothing) {
+  test::SilentProxy proxy(rabbit_->port());
+  options_.amqp_url = "amqp://guest:guest@127.0.0.1:" + std::to_string(proxy.port()) + "/%2F";
+  options_.window = 64;
+  RunningMirror mirror(options_);
+  for (int round = 0; round < 5; ++round) {
+    auto before = mirror.stats().published;
+    add(400);
+    ASSERT_TRUE(mirror.reaches([&](const MirrorStats& s) { return s.published > before; }));
+    proxy.cut();
+  }
+  EXPECT_TRUE(all_arrive());
+}
+
+TEST_F(MirrorOutage, AMemoryAlarmHoldsNobodyUpForEver) {
+  RunningMirror mirror(options_);
+  add(50);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 50; }));
+  rabbit_->ctl({"set_vm_memory_high_watermark", "absolute", "1MB"});
+  // The broker tells a publisher only when it publishes.
+  ASSERT_TRUE(wait_until([&] {
+    add(1);
+    return mirror.stats().amqp_blocked;
+  }));
+  add(3000);
+  EXPECT_LE(mirror.stats().unconfirmed, options_.window);
+  {
+    auto settings = options_;
+    settings.name = "m2";
+    settings.stop_deadline_ms = 200;
+    RunningMirror other(settings);
+    ASSERT_TRUE(other.reaches([](const MirrorStats& s) { return s.redis_connected; }));
+  }  // stopped and joined while the alarm lasts
+  rabbit_->ctl({"set_vm_memory_high_watermark", "absolute", "2GB"});
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_blocked; }));
+  options_.idle_claim_ms = 200;
+  options_.name = "m3";
+  RunningMirror heir(options_);  // for what m2 had read
+  EXPECT_TRUE(all_arrive());
+}
+
+TEST_F(MirrorOutage, ARedisThatIsKilledAndStartedLosesNothingAndIsSuspected) {
+  streams_->run({"HSET", "prs:coupon:{1}", "status", "issuing", "epoch", "1"});
+  RunningMirror mirror(options_);
+  add(1000);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.confirmed > 0 && !s.replication_id.empty(); }));
+  EXPECT_EQ(streams_->run({"HEXISTS", "prs:coupon:{1}", "suspect"}).integer(), 0);
+  redis_->kill();
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.redis_connected; }));
+  redis_->start();
+  streams_->reconnect();
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.redis_connected; }));
+  add(100);
+  EXPECT_TRUE(all_arrive());
+  // Another replication id: what the old one had promised must be looked at.
+  EXPECT_EQ(streams_->run({"HGET", "prs:coupon:{1}", "suspect"}).text(), "1");
+}
+
+TEST_F(MirrorOutage, ARedisThatAnswersNothingForAWhileLosesNothing) {
+  test::SilentProxy proxy(redis_->port());
+  options_.redis_url = "redis://127.0.0.1:" + std::to_string(proxy.port()) + "/0";
+  RunningMirror mirror(options_);
+  add(500);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored > 0; }));
+  proxy.silence();
+  add(500);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.redis_connected; }));
+  proxy.speak();
+  EXPECT_TRUE(all_arrive());
+}
+
+TEST_F(MirrorOutage, WithoutNeighboursItWaitsAndStopsWhenAsked) {
+  options_.redis_url = "redis://127.0.0.1:1/0";
+  options_.amqp_url = "amqp://guest:guest@127.0.0.1:1/%2F";
+  RunningMirror mirror(options_);
+  mirror.stop();
+  EXPECT_FALSE(mirror.stats().redis_connected);
+  EXPECT_FALSE(mirror.stats().amqp_connected);
+}
+
+}  // namespace
+}  // namespace flashclaim::mirror
