@@ -22,6 +22,8 @@ class Backoff {
     step_ms_ = std::min(2 * step_ms_, most_ms_);
     return wait_ms;
   }
+  /// The steps have grown to their cap.
+  [[nodiscard]] bool at_cap() const { return step_ms_ >= most_ms_; }
   void succeed() {
     step_ms_ = first_ms_;
     next_ = {};

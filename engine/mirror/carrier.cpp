@@ -102,7 +102,8 @@ void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
     window_.mark_returned(returned->message_id);
     if (!refusal_.due()) return;  // one repair for a whole window that comes back
     refuse("publish_unroutable", returned->reply);
-    if (auto declared = declare(); !declared && connection_) lose(declared.error().message);
+    if (!connection_) return;
+    if (auto declared = declare(); !declared) lose(declared.error().message);
   } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
     patient_since_ = Clock::now();
     log(LogLevel::kWarn, "mirror", blocked->blocked ? "broker_blocked" : "broker_unblocked", {});
@@ -113,6 +114,9 @@ void Carrier::refuse(std::string_view event, const std::string& reason) {
   if (!refusal_.due()) return;
   int wait_ms = refusal_.fail();
   log(LogLevel::kWarn, "mirror", event, {{"reason", reason}, {"retry_ms", wait_ms}});
+  // RabbitMQ 3.10 keeps "the queue is full" with the channel, and does not tell it when the limit is lifted (observed): a
+  // new channel asks anew.
+  if (refusal_.at_cap()) lose("it goes on refusing: a new connection may see more");
 }
 
 void Carrier::check_patience() {

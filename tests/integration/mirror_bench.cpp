@@ -87,6 +87,15 @@ void load_library(const std::string& redis_url) {
   if (!loaded) throw std::runtime_error(loaded.error().message);
 }
 
+redis::CouponSettings publish_coupon(const std::string& redis_url, std::int64_t coupon) {
+  auto client = must_connect(redis_url);
+  redis::CouponSettings settings{coupon, 1, 1, "issuing", "name", 100, 1, 1600000000000, 4000000000000, 1000000};
+  if (auto ready = redis::mark_ready(client); !ready) throw std::runtime_error(ready.error().message);
+  auto applied = redis::apply_state(client, settings, true);
+  if (!applied || *applied != redis::ApplyReply::kApplied) throw std::runtime_error("the coupon was not published");
+  return settings;
+}
+
 std::unique_ptr<amqp::Connection> connect_to(const std::string& amqp_url) {
   auto connection = amqp::Connection::open(amqp_url, {.name = "test", .deadline_ms = 60000});
   if (!connection) throw std::runtime_error(connection.error().message);

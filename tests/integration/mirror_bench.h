@@ -15,6 +15,7 @@
 #include "engine/mirror/message.h"
 #include "engine/mirror/mirror.h"
 #include "engine/redis/client.h"
+#include "engine/redis/functions.h"
 #include "tests/harness/services.h"
 #include "tests/harness/wait.h"
 
@@ -80,6 +81,8 @@ class MirrorTest : public ::testing::Test {
   std::unique_ptr<Streams> streams_;
 };
 
+/// Publishes a coupon through the library, as flashctl does; returns what Redis was told.
+redis::CouponSettings publish_coupon(const std::string& redis_url, std::int64_t coupon);
 /// Loads the Lua library of this build.
 void load_library(const std::string& redis_url);
 std::unique_ptr<amqp::Connection> connect_to(const std::string& amqp_url);

@@ -1,5 +1,4 @@
 // The mirror in health: every entry reaches the queue, stays in its stream, and is acknowledged there.
-#include "engine/redis/functions.h"
 #include "tests/integration/mirror_bench.h"
 
 namespace flashclaim::mirror {
@@ -92,11 +91,7 @@ TEST_F(MirrorTest, ShowsWhatIsNotMirroredAndWhatIsNotFinished) {
 }
 
 TEST_F(MirrorTest, AnEndedCouponWithAnEmptyStreamIsReadNoMore) {
-  auto client = redis::Client::connect(redis_url_, redis::Milliseconds(5000));
-  ASSERT_TRUE(client);
-  ASSERT_TRUE(redis::mark_ready(*client));
-  redis::CouponSettings coupon{1, 1, 1, "issuing", "name", 100, 1, 1600000000000, 4000000000000, 1000000};
-  ASSERT_EQ(redis::apply_state(*client, coupon, true).value(), redis::ApplyReply::kApplied);
+  auto coupon = publish_coupon(redis_url_, 1);
   auto settings = options();
   settings.republish_after_ms = 2000;
   RunningMirror mirror(settings);
@@ -104,6 +99,8 @@ TEST_F(MirrorTest, AnEndedCouponWithAnEmptyStreamIsReadNoMore) {
   ASSERT_TRUE(arrives({entry}));
   coupon.version = 2;
   coupon.status = "ended";
+  auto client = redis::Client::connect(redis_url_, redis::Milliseconds(30000));
+  ASSERT_TRUE(client);
   ASSERT_EQ(redis::apply_state(*client, coupon, false).value(), redis::ApplyReply::kApplied);
   // While an entry is unfinished it stays; the mirror looks at it all the same.
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.unfinished == 1; }));
