@@ -27,14 +27,14 @@ Answer answer_of(const Operated& operated) {
   switch (operated.effect) {
     case Effect::kDone:
     case Effect::kAlready:
-      document.add("changed", Cell::flag(operated.effect == Effect::kDone));
+      document.add_json("changed", Cell::flag(operated.effect == Effect::kDone));
       return done(operated.message, document);
     case Effect::kNotFound:
       return not_found(operated.message);
     case Effect::kRefused:
       return refused(operated.message);
     case Effect::kUnfinished:
-      return refused(operated.message, document.add("changed", Cell::flag(true)));
+      return refused(operated.message, document.add_json("changed", Cell::flag(true)));
   }
   return refused(operated.message);
 }

@@ -44,8 +44,8 @@ Answer load(Context& context, const Arguments& arguments) {
   const auto same = redis::verify_library(**redis, kLuaLibrary);
   if (!same) return context.failed(same.error());
   Document document;
-  document.add("version", Cell::number(kLuaLibrary.version)).add("hash", Cell::text(kLuaLibrary.hash));
-  if (*same) return done(named(ours()) + " is loaded already", document.add("changed", Cell::flag(false)));
+  document.add_json("version", Cell::number(kLuaLibrary.version)).add_json("hash", Cell::text(kLuaLibrary.hash));
+  if (*same) return done(named(ours()) + " is loaded already", document.add_json("changed", Cell::flag(false)));
   const bool newer = loaded->has_value() && (*loaded)->version > kLuaLibrary.version;
   const bool downgrade = arguments.has("downgrade");
   if (newer && !downgrade) {
@@ -67,7 +67,7 @@ Answer load(Context& context, const Arguments& arguments) {
   const auto outcome = redis::load_library(**redis, kLuaLibrary, downgrade);
   if (!outcome) return context.failed(outcome.error());
   if (*outcome == redis::LoadOutcome::kNewer) return refused("a newer version was loaded by somebody else meanwhile");
-  return done("loaded " + named(ours()), document.add("changed", Cell::flag(true)));
+  return done("loaded " + named(ours()), document.add_json("changed", Cell::flag(true)));
 }
 
 Answer list(Context& context, const Arguments&) {
@@ -135,7 +135,7 @@ Answer rollback(Context& context, const Arguments&) {
   const LuaLibrary library{stamp->version, stamp->hash, **previous};
   const auto same = redis::verify_library(**redis, library);
   if (!same) return context.failed(same.error());
-  if (*same) return done(named(*stamp) + " is loaded already", Document().add("changed", Cell::flag(false)));
+  if (*same) return done(named(*stamp) + " is loaded already", Document().add_json("changed", Cell::flag(false)));
   if (context.dry_run()) return done("would go back to " + named(*stamp) + " (nothing was changed)");
   if (auto stop = context.confirm("Go back to " + named(*stamp) + "?")) return *stop;
   const auto code = redis::loaded_code(**redis);
@@ -148,7 +148,7 @@ Answer rollback(Context& context, const Arguments&) {
     if (!kept) return context.failed(kept.error());
   }
   return done("went back to " + named(*stamp) + "; a second rollback undoes it",
-              Document().add("changed", Cell::flag(true)));
+              Document().add_json("changed", Cell::flag(true)));
 }
 
 }  // namespace

@@ -57,9 +57,11 @@ Table drift_table(const std::vector<ReconcileReport>& reports) {
 Answer reconcile_answer(const std::vector<ReconcileReport>& reports, bool one, bool fix) {
   ReconcileOutcome worst = ReconcileOutcome::kExact;
   std::int64_t fixed = 0;
+  bool deferred = false;
   for (const ReconcileReport& report : reports) {
     worst = std::max(worst, report.outcome);
     fixed += report.outcome == ReconcileOutcome::kFixed ? 1 : 0;
+    deferred = deferred || report.users_deferred;
   }
   Document document;
   document.add("coupons", reconcile_table(reports));
@@ -167,7 +169,7 @@ Answer rebuild_answer(const std::vector<RebuildReport>& reports, bool ready) {
     message = way_out(report);
   }
   Document document;
-  document.add("coupons", std::move(table)).add("ready", Cell::flag(ready));
+  document.add("coupons", std::move(table)).add_json("ready", Cell::flag(ready));
   if (exit == Exit::kOk) {
     message = reports.empty() ? "Redis holds every published coupon: nothing to rebuild"
                               : fmt::format("rebuilt {} coupons{}", reports.size(),
@@ -187,7 +189,7 @@ Answer rebuild_if_new(Context& context) {
   const auto marked = mark_ready_if_new(**redis, **pg);
   if (!marked) return context.failed(marked.error());
   return done(*marked ? "a new database: Redis is marked as loaded" : "not a new database: nothing was done",
-              Document().add("changed", Cell::flag(*marked)));
+              Document().add_json("changed", Cell::flag(*marked)));
 }
 
 Answer rebuild_verb(Context& context, const Arguments& arguments) {

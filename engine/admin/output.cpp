@@ -126,24 +126,30 @@ std::string Cell::json() const {
 }
 
 Document& Document::add(std::string_view name, Cell value) {
-  members_.emplace_back(name, std::move(value));
+  members_.push_back({std::string(name), std::move(value), false});
   return *this;
 }
 
 Document& Document::add(std::string_view name, Table table) {
-  members_.emplace_back(name, std::move(table));
+  members_.push_back({std::string(name), std::move(table), false});
+  return *this;
+}
+
+Document& Document::add_json(std::string_view name, Cell value) {
+  members_.push_back({std::string(name), std::move(value), true});
   return *this;
 }
 
 std::string Document::plain(bool colour) const {
   std::size_t widest = 0;
-  for (const auto& [name, value] : members_) {
-    if (std::holds_alternative<Cell>(value)) widest = std::max(widest, width(in_words(name)));
+  for (const auto& [name, value, json_only] : members_) {
+    if (!json_only && std::holds_alternative<Cell>(value)) widest = std::max(widest, width(in_words(name)));
   }
   std::string values;
   std::string tables;
   const bool only_a_table = members_.size() == 1;
-  for (const auto& [name, value] : members_) {
+  for (const auto& [name, value, json_only] : members_) {
+    if (json_only) continue;
     if (const Cell* cell = std::get_if<Cell>(&value)) {
       const std::string label = padded(in_words(name), widest, false);
       values += (colour ? "\033[2m" + label + "\033[0m" : label) + "  " + cell->plain() + "\n";
@@ -162,7 +168,7 @@ std::string Document::plain(bool colour) const {
 
 std::string Document::json_members() const {
   std::string text;
-  for (const auto& [name, value] : members_) {
+  for (const auto& [name, value, json_only] : members_) {
     const Cell* cell = std::get_if<Cell>(&value);
     text += (text.empty() ? "" : ",") + json_string(name) + ":" +
             (cell != nullptr ? cell->json() : json_table(std::get<Table>(value)));

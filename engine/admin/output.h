@@ -41,6 +41,8 @@ class Document {
  public:
   Document& add(std::string_view name, Cell value);
   Document& add(std::string_view name, Table table);
+  /// A member of the JSON object only: what the message tells a person already.
+  Document& add_json(std::string_view name, Cell value);
 
   /// Values as aligned lines, then each table under its heading; `colour` only decorates.
   [[nodiscard]] std::string plain(bool colour) const;
@@ -48,7 +50,12 @@ class Document {
   [[nodiscard]] std::string json_members() const;
 
  private:
-  std::vector<std::pair<std::string, std::variant<Cell, Table>>> members_;
+  struct Member {
+    std::string name;
+    std::variant<Cell, Table> value;
+    bool json_only = false;
+  };
+  std::vector<Member> members_;
 };
 
 /// A JSON string literal, quotes included. Invalid UTF-8 becomes U+FFFD.

@@ -82,7 +82,8 @@ struct CouponChanges {
   std::optional<std::int64_t> max_inflight = {};
 };
 /// A raise (total above total_num) lifts both totals; a cut lowers target_total only and waits for complete_cut; a
-/// total equal to total_num takes a cut back. Not for an ended coupon (kWrongStatus). Without any difference:
+/// total equal to total_num takes a cut back. Of an ended coupon, only a cut may be taken
+/// back (else kWrongStatus). Without any difference:
 /// kUnchanged.
 SqlResult<Operated> update_coupon(Session& session, std::int64_t id, const CouponChanges& changes);
 
