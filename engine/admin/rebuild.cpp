@@ -94,7 +94,8 @@ Result<bool> Rebuild::drain() {
 }
 
 /// epoch + 1 in the database: the fence. From here on nothing of an older epoch can settle, so what the database holds
-/// is what is loaded.
+/// is what is loaded. Whoever raised the epoch last answers for the coupon: if another rebuild opened it under an older
+/// epoch meanwhile, it is frozen and drained again. So the coupon ends open under the database's epoch, or frozen.
 Result<bool> Rebuild::begin() {
   for (int attempt = 0; attempt < kEpochTriesMax; ++attempt) {
     const auto begun = from_sql(postgres::begin_rebuild(pg_, report_.coupon_id));
@@ -104,16 +105,10 @@ Result<bool> Rebuild::begin() {
     report_.epoch = state_.epoch;
     const auto reply = redis::rebuild_begin(redis_, report_.coupon_id, state_.epoch);
     if (!reply) return reply.error();
-    switch (*reply) {
-      case redis::BeginReply::kBegun:
-        return true;
-      case redis::BeginReply::kNotLoading:
-        return stop(RebuildOutcome::kRaced);
-      case redis::BeginReply::kNotDrained:
-        return stop(RebuildOutcome::kNotDrained);
-      case redis::BeginReply::kEpoch:
-        break;  // Redis is ahead of the database: raise it once more
-    }
+    if (*reply == redis::BeginReply::kBegun) return true;
+    if (*reply == redis::BeginReply::kEpoch) continue;  // Redis is ahead of the database: raise it once more
+    const auto drained = drain();
+    if (!drained || !*drained) return drained;
   }
   return stop(RebuildOutcome::kRaced);
 }
@@ -179,7 +174,8 @@ Result<bool> Rebuild::open() {
   if (!must(*opened == redis::OpenReply::kOpen)) return false;
   const auto now = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
   if (!now) return now.error();
-  if (now->has_value() && (*now)->version > state_.version) {
+  if (!now->has_value() || (*now)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
+  if ((*now)->version > state_.version) {
     const auto told = tell_redis(redis_, pg_, **now);
     if (!told) return told.error();
   }

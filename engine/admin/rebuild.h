@@ -23,7 +23,7 @@ enum class RebuildOutcome {
   kNeverIssued,  ///< a draft or a purged coupon: nothing to load
   kDeadLetters,  ///< dead letters hold reservations: `flashctl dlq replay` or `dlq reject` first. Frozen meanwhile.
   kNotDrained,   ///< entries still in flight after `drain`: is a consumer running? Frozen meanwhile; repeat.
-  kRaced,        ///< another rebuild of the same coupon overtook this one
+  kRaced,        ///< another rebuild of the same coupon overtook this one and answers for it
 };
 
 struct RebuildReport {

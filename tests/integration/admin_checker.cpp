@@ -240,7 +240,7 @@ TEST_F(Checker, Inv5LimitReachedThatWasNotTrue) {
 }
 
 TEST_F(Checker, Inv5ARefusalWasTrueByTheTermsOfItsTime) {
-  claim(id_, {4, 5, 1});
+  claim(id_, {4, 1});
   settle(id_);
   CouponChange change;
   change.total = 50;
