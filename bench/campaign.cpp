@@ -83,9 +83,11 @@ class CampaignRun {
     check.at_rest = report_.problem.empty();
     check.acknowledged = report_.claims.acknowledged;
     check.told = report_.claims.told;
+    std::int64_t start = loop::now_us();
     auto checked = admin::check(stores->redis, *stores->pg, broker->get(), report_.coupon_ids, check);
     if (!checked) return note("the invariants could not be checked: " + checked.error().message);
     report_.check = std::move(*checked);
+    report_.check_us = loop::now_us() - start;
     if (!report_.claims.stopped.empty()) return;
     for (admin::Violation& violation : judge_accepted(orders_, report_.claims, report_.coupon_ids, campaign_.coupons))
       report_.check.violations.push_back(std::move(violation));
@@ -167,6 +169,7 @@ admin::Document campaign_document(const Campaign& campaign, const CampaignReport
       .add("saleSeconds", seconds_cell(report.sale_us))
       .add("claimSeconds", seconds_cell(report.claims.elapsed_us))
       .add("settlementSeconds", seconds_cell(report.settlement_us))
+      .add("checkSeconds", seconds_cell(report.check_us))
       .add("answersPerSecond", per_second_cell(tally.attempts(), report.claims.elapsed_us));
   if (!tally.unexpected_example.empty()) document.add("unexpectedAnswer", Cell::text(tally.unexpected_example));
   if (!tally.unanswered_reason.empty()) document.add("unansweredReason", Cell::text(tally.unanswered_reason));
