@@ -39,9 +39,10 @@ struct CampaignReport {
   ClaimRunReport claims;
   std::int64_t users_accepted = 0;  ///< different users with an accepted claim
   std::int64_t sale_us = 0;         ///< creating and publishing
-  std::int64_t settlement_us = 0;   ///< from the last answer to the last row
-  admin::CheckReport check;         ///< its violations, and those that this run found itself
-  std::string problem;              ///< why the run is not complete; empty: it is
+  std::int64_t check_us = 0;
+  std::int64_t settlement_us = 0;  ///< from the last answer to the last row
+  admin::CheckReport check;        ///< its violations, and those that this run found itself
+  std::string problem;             ///< why the run is not complete; empty: it is
   [[nodiscard]] bool passed() const;
 };
 
