@@ -127,6 +127,16 @@ TEST_F(FinishFunction, SaysBeyondForALaterEpochAndNothingForAnEarlierOne) {
   EXPECT_EQ(field("suspect"), "1");
 }
 
+TEST_F(FinishFunction, LeavesAnEntryWhoseEpochIsNotTheCoupons) {
+  publish(10, 9);
+  const auto entry = accept({"7"});
+  command({"HSET", keys.coupon, "epoch", "2"});
+  const auto before = picture();
+  EXPECT_EQ(finish(entry, 1, {}, true, 1), "MISMATCH");
+  EXPECT_EQ(finish(entry, 1, {}, true, 2), "MISMATCH");
+  EXPECT_EQ(picture(), before);
+}
+
 TEST_F(FinishFunction, KnowsNoCoupon) {
   EXPECT_EQ(finish({1, 0}, 1), "NO_COUPON");
   EXPECT_TRUE(picture().empty());
