@@ -68,6 +68,11 @@ bool CheckReport::violates(int invariant) const {
 Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Connection* amqp,
                           std::span<const std::int64_t> coupon_ids, const CheckOptions& options) {
   CheckReport report;
+  // First: the connection is idle through all that follows, which may be longer than its heartbeat lasts.
+  if (options.at_rest && amqp != nullptr) {
+    const auto queues = check_queues(*amqp, report);
+    if (!queues) return queues.error();
+  }
   const auto reported = by_coupon(options, report);
   check_coverage(reported, coupon_ids, report);
   const std::int64_t only = coupon_ids.size() == 1 ? coupon_ids.front() : 0;
@@ -84,10 +89,6 @@ Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Con
     if (!judged) return judged.error();
     ++report.coupons;
     if (options.progress) options.progress(report.coupons, static_cast<std::int64_t>(coupon_ids.size()));
-  }
-  if (options.at_rest && amqp != nullptr) {
-    const auto queues = check_queues(*amqp, report);
-    if (!queues) return queues.error();
   }
   return report;
 }
