@@ -55,8 +55,8 @@ struct ReconcileReport {
   std::int64_t stock_drift = 0;     ///< stock + in_flight + settled - total: above 0 = phantom units
   std::int64_t inflight_drift = 0;  ///< the field `inflight` minus in_flight
   bool users_deferred = false;      ///< too much in flight to look at single users (it would hold up Redis): the coupon
-                                ///< stays suspect; run again when the backlog is settled
-  bool state_behind = false;           ///< Redis has not heard of the database's last operation (it may be under way)
+                                    ///< stays suspect; run again when the backlog is settled
+  bool state_behind = false;        ///< Redis has not heard of the database's last operation (it may be under way)
   std::vector<UserDrift> user_drifts;  ///< the first 1000
   std::int64_t users_checked = 0;
   std::int64_t users_drifting = 0;

@@ -14,7 +14,7 @@ struct Url {
   std::string user;
   std::string password;
   std::string host;
-  int port = 0;  ///< 0 when absent
+  int port = 0;      ///< 0 when absent
   std::string path;  ///< without the leading '/'
 
   [[nodiscard]] std::string redacted() const;  ///< scheme://host:port/path, for logs and errors
