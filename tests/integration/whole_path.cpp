@@ -189,7 +189,7 @@ admin::CheckReport WholePath::expect_invariants(const bench::ClaimRunReport& run
 }
 
 redis::Client& WholePath::redis() {
-  if (redis_ == nullptr || !redis_->connected()) {
+  if (redis_ == nullptr || !redis_->connected() || !redis_->command({"PING"})) {
     redis_ = std::make_unique<redis::Client>(
         redis::Client::connect(environment_.at("REDIS_URL"), std::chrono::seconds(60)).value());
   }
