@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kIdleMs = 1000;  // how long an empty queue is waited for at a time; a stop ends it early
 
-// Counts a held batch while it lives, and logs the first hold and the release, not every try between.
+// Counts a held batch while it lives, and logs the hold, a new reason and the release, not every try between.
 class Held {
  public:
   Held(Metrics& metrics, Health& health, const std::string& worker)
@@ -22,11 +22,13 @@ class Held {
     if (tries_ == 0) return;
     metrics_.released();
     --health_.held;
-    log(LogLevel::kInfo, "consumer", "batch_released", {{"worker", worker_}, {"tries", tries_}});
   }
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
 
+  void released() const {
+    if (tries_ > 0) log(LogLevel::kInfo, "consumer", "batch_released", {{"worker", worker_}, {"tries", tries_}});
+  }
   void again(const Hold& hold, std::size_t messages) {
     if (tries_++ == 0) {
       metrics_.held(hold.service);
@@ -114,6 +116,7 @@ void Worker::process(Batch batch) {
     if (auto acknowledged = acknowledge(batch); !acknowledged) return lost(acknowledged.error(), batch.size());
     if (!hold) {
       assert(batch.empty());
+      held.released();
       return outbox_.close();
     }
     held.again(*hold, batch.size());
