@@ -29,8 +29,7 @@ void Carrier::connect_if_due() {
 }
 
 Result<void> Carrier::connect() {
-  constexpr int kDeadlineMs = 3000;
-  auto opened = amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_, .deadline_ms = kDeadlineMs});
+  auto opened = amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_});
   if (!opened) return opened.error();
   connection_ = std::move(*opened);
   if (auto declared = declare(); !declared) return declared;

@@ -95,6 +95,7 @@ class Mirror::Impl {
   std::unordered_set<EntryKey, EntryKeyHash> damaged_;  // already reported
   std::unordered_map<std::int64_t, Depth> depths_;      // as of the last look
   std::deque<std::int64_t> to_look_at_;
+  std::uint64_t look_rounds_ = 0;
   Clock::time_point coupons_at_{}, upkeep_at_{}, look_round_at_{}, cold_at_{};
 
   MirrorStats now_;  // this thread's

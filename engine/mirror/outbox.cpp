@@ -75,7 +75,7 @@ Result<Reading> Outbox::read_group(std::span<const Position> positions, std::siz
     // One damaged key fails the whole command: each stream by itself, then.
     if (positions.size() > 1) {
       auto singly = read_singly(positions, count, fresh);
-      if (singly) singly->healed = std::move(reading.healed);
+      if (singly) singly->healed.insert(singly->healed.end(), reading.healed.begin(), reading.healed.end());
       return singly;
     }
     reading.unreadable.push_back(positions[0].coupon_id);
@@ -93,6 +93,7 @@ Result<Reading> Outbox::read_singly(std::span<const Position> positions, std::si
     if (!one) return one;
     std::move(one->entries.begin(), one->entries.end(), std::back_inserter(all.entries));
     all.unreadable.insert(all.unreadable.end(), one->unreadable.begin(), one->unreadable.end());
+    all.healed.insert(all.healed.end(), one->healed.begin(), one->healed.end());
   }
   return all;
 }

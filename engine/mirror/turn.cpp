@@ -101,12 +101,16 @@ Result<std::size_t> Mirror::Impl::recover(std::size_t room) {
 
 Result<std::size_t> Mirror::Impl::read_streams(std::size_t room) {
   std::size_t entries = 0;
-  auto hot = streams_.hot();
-  if (!hot.empty()) {
-    std::size_t count = std::clamp<std::size_t>(room / hot.size(), 16, 512);
-    auto reading = redis_->outbox.read_new(hot, count, at_rest() ? kIdleBlockMs : 0);
+  int block_ms = at_rest() ? kIdleBlockMs : 0;
+  // A stream that filled its share is read on, so that one busy coupon among many quiet ones gets the whole room.
+  for (auto coupons = streams_.hot(); !coupons.empty() && entries < room; block_ms = 0) {
+    std::size_t count = std::clamp<std::size_t>((room - entries) / coupons.size(), 16, 512);
+    auto reading = redis_->outbox.read_new(coupons, count, block_ms);
     if (!reading) return reading.error();
     entries += reading->entries.size();
+    std::map<std::int64_t, std::size_t> shares;
+    for (const Seen& seen : reading->entries) ++shares[seen.coupon_id];
+    std::erase_if(coupons, [&](auto coupon) { return shares[coupon] < count; });
     take(std::move(*reading));
   }
   auto now = Clock::now();

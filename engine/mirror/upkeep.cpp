@@ -23,6 +23,7 @@ Result<void> Mirror::Impl::upkeep_if_due() {
     if (now < look_round_at_) return {};
     auto round_ms = std::clamp(options_.republish_after_ms / 4, 100, 5000);
     look_round_at_ = now + std::chrono::milliseconds(round_ms);
+    ++look_rounds_;
     to_look_at_.assign(streams_.all().begin(), streams_.all().end());
     std::erase_if(depths_, [this](const auto& item) { return !streams_.contains(item.first); });
   }
@@ -51,7 +52,9 @@ Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
 
 Result<void> Mirror::Impl::look_after(const Depth& depth, std::int64_t now_ms) {
   depths_[depth.coupon_id] = depth;
-  if (depth.length == 0) {
+  // Of many quiet coupons only an eighth is asked each round whether it is over.
+  bool ask = streams_.size() <= kLooksMax || (static_cast<std::uint64_t>(depth.coupon_id) + look_rounds_) % 8 == 0;
+  if (depth.length == 0 && ask) {
     auto retired = redis::retire_coupon(redis_->client, depth.coupon_id);
     if (!retired && !redis_->client.connected()) return retired.error();
     if (retired && *retired) log(LogLevel::kInfo, "mirror", "coupon_retired", {{"coupon", depth.coupon_id}});
