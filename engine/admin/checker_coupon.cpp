@@ -217,15 +217,10 @@ void CouponCheck::judge_rest() {
     return;
   }
   std::int64_t in_flight = 0;
-  std::int64_t dead = 0;
   Offenders living;
   for (const auto& [entry, users] : flying_) {
     in_flight += static_cast<std::int64_t>(users.size());
-    if (dead_.contains(entry)) {
-      dead += static_cast<std::int64_t>(users.size());
-    } else {
-      living.add(entry.text());
-    }
+    if (!dead_.contains(entry)) living.add(entry.text());
   }
   if (living.count > 0) {
     violation(4, living.count, fmt::format("{} unfinished entries that are not dead: {}", living.count, living.first));
