@@ -1,21 +1,18 @@
-// flashctl coupon: create, publish, pause, resume, end, update, purge, show, list.
-#include <spdlog/fmt/fmt.h>
+// flashctl coupon: create, publish, pause, resume, end, update, purge.
+#include "engine/admin/flashctl_coupon.h"
 
-#include <algorithm>
+#include <spdlog/fmt/fmt.h>
 
 #include "engine/admin/command.h"
 #include "engine/admin/operations.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/times.h"
-#include "engine/admin/user_keys.h"
 #include "engine/base/ids.h"
 #include "engine/postgres/coupons.h"
-#include "engine/redis/functions.h"
 
 namespace flashclaim::admin {
 namespace {
 
-constexpr int kListPage = 500;
 constexpr std::size_t kNameBytesMax = 800;
 constexpr std::int64_t kDrainMaxS = 86'400;
 
@@ -216,91 +213,6 @@ Answer update(Context& context, const Arguments& arguments) {
   return operated ? answer_of(*operated) : context.failed(operated.error());
 }
 
-void add_row(Document& document, const postgres::CouponState& state) {
-  document.add("couponId", Cell::id(state.id))
-      .add("name", Cell::text(state.name))
-      .add("status", Cell::text(postgres::word(state.status)))
-      .add("beginsAt", Cell::text(rfc3339(state.begin_ms)))
-      .add("beginsAtMs", Cell::number(state.begin_ms))
-      .add("endsAt", Cell::text(rfc3339(state.end_ms)))
-      .add("endsAtMs", Cell::number(state.end_ms))
-      .add("total", Cell::number(state.target_total))
-      .add("settled", Cell::number(state.issue_num))
-      .add("userLimit", Cell::number(state.user_limit))
-      .add("maxInflight", Cell::number(state.max_inflight))
-      .add("epoch", Cell::number(state.epoch))
-      .add("version", Cell::number(state.version));
-  if (state.total_num != state.target_total) document.add("totalBeforeCut", Cell::number(state.total_num));
-}
-
-Result<void> add_redis(Document& document, redis::Client& redis, std::int64_t id) {
-  redis::CouponView view;
-  const auto seen = redis::coupon_view(redis, id, 0, view);
-  if (!seen) return seen.error();
-  if (*seen != redis::ViewState::kFound) {
-    document.add("redis", Cell::text(*seen == redis::ViewState::kNoCoupon ? "does not hold it" : "not ready: rebuild"));
-    return {};
-  }
-  const auto snapshot = redis::reconcile_snapshot(redis, id);
-  if (!snapshot) return snapshot.error();
-  const auto dead = dead_entries(redis, id);
-  if (!dead) return dead.error();
-  document.add("redis", Cell::text(view.status)).add("left", Cell::number(view.left));
-  if (!snapshot->has_value()) return {};
-  document.add("inFlight", Cell::number((*snapshot)->inflight))
-      .add("deadEntries", Cell::number(static_cast<std::int64_t>(dead->size())))
-      .add("suspect", Cell::number((*snapshot)->suspect))
-      .add("redisVersion", Cell::number((*snapshot)->version));
-  return {};
-}
-
-Answer show(Context& context, const Arguments& arguments) {
-  const IdArgument id = id_argument(arguments);
-  if (id.wrong) return *id.wrong;
-  const Row row = row_of(context, id.id);
-  if (row.wrong) return *row.wrong;
-  const auto redis = context.redis();
-  if (!redis) return context.failed(redis.error());
-  Document document;
-  add_row(document, *row.state);
-  const auto seen = add_redis(document, **redis, id.id);
-  if (!seen) return context.failed(seen.error());
-  const auto events = from_sql(postgres::coupon_events(**context.pg(), id.id, 20));
-  if (!events) return context.failed(events.error());
-  Table log{{"at", "operation", "by", "version", "status", "total"}, {}};
-  for (const postgres::CouponEvent& event : *events) {
-    log.rows.push_back({Cell::text(rfc3339(event.at_ms)), Cell::text(event.operation), Cell::text(event.actor),
-                        Cell::number(event.version), Cell::text(postgres::word(event.state.status)),
-                        Cell::number(event.state.target_total)});
-  }
-  return done("", document.add("events", log));
-}
-
-Answer list(Context& context, const Arguments& arguments) {
-  std::optional<postgres::CouponStatus> status;
-  if (const auto text = arguments.text("status")) {
-    status = postgres::parse_coupon_status(*text);
-    if (!status) return usage("--status is draft, issuing, paused or ended, not '" + *text + "'");
-  }
-  const auto pg = context.pg();
-  if (!pg) return context.failed(pg.error());
-  Table table{{"couponId", "name", "status", "total", "settled", "userLimit", "beginsAt", "endsAt"}, {}};
-  for (std::int64_t after = 0;;) {
-    const auto page = from_sql(postgres::list_coupons(**pg, after, kListPage, status));
-    if (!page) return context.failed(page.error());
-    if (page->empty()) break;
-    for (const postgres::CouponState& state : *page) {
-      table.rows.push_back({Cell::id(state.id), Cell::text(state.name), Cell::text(postgres::word(state.status)),
-                            Cell::number(state.target_total), Cell::number(state.issue_num),
-                            Cell::number(state.user_limit), Cell::text(rfc3339(state.begin_ms)),
-                            Cell::text(rfc3339(state.end_ms))});
-    }
-    after = page->back().id;
-  }
-  Document document;
-  return done("", document.add("coupons", table));
-}
-
 }  // namespace
 
 std::vector<Verb> coupon_verbs() {
@@ -338,14 +250,14 @@ std::vector<Verb> coupon_verbs() {
         name,
         {"drain", "SECONDS", "a cut waits this long for claims in flight (default 60)"}},
        update},
-      {"coupon", "show", "<id>", "one coupon in the database and in Redis, with its history", false, {}, show},
+      {"coupon", "show", "<id>", "one coupon in the database and in Redis, with its history", false, {}, show_coupon},
       {"coupon",
        "list",
        "",
        "all coupons of the database",
        false,
        {{"status", "STATUS", "only these", "draft issuing paused ended"}},
-       list},
+       list_coupons_verb},
       {"coupon", "purge", "<id>", "delete an ended coupon with its claims (asks)", true, {}, purge},
   };
 }

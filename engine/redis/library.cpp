@@ -67,7 +67,11 @@ Result<LoadOutcome> load_library(Client& client, const LuaLibrary& library, bool
   auto outcome = LoadOutcome::kLoaded;
   if (loaded->has_value()) {
     const LoadedLibrary& there = **loaded;
-    if (there.version == library.version && there.hash == library.hash) return LoadOutcome::kUnchanged;
+    if (there.version == library.version && there.hash == library.hash) {
+      const auto same = verify_library(client, library);  // a text that was tampered with keeps its stamp
+      if (!same) return same.error();
+      if (*same) return LoadOutcome::kUnchanged;
+    }
     if (there.version > library.version && !downgrade) return LoadOutcome::kNewer;
     if (there.version == library.version) outcome = LoadOutcome::kReplaced;
   }

@@ -1,0 +1,62 @@
+// The dead letters and marks that a command works on: taken from the queue, read, matched with the stream.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/admin/dlq.h"
+#include "engine/mirror/message.h"
+#include "engine/redis/client.h"
+
+namespace flashclaim::admin {
+
+/// A letter taken from the queue and not acknowledged: it goes back by nack, or when the connection closes.
+struct Letter {
+  std::uint64_t tag = 0;
+  std::string attempts;
+  std::optional<mirror::EntryMessage> message;  ///< nullopt: damaged
+  std::optional<ClaimId> named;                 ///< what the message id says of a damaged one; index 0
+  std::string problem;
+};
+
+std::int64_t coupon_of(const Letter& letter);
+EntryId entry_of(const Letter& letter);
+bool matches(const DlqFilter& filter, std::int64_t coupon_id, EntryId entry);
+
+/// Takes every letter, whether it is meant or not: what is not is put back.
+Result<std::vector<Letter>> take_letters(amqp::Connection& amqp);
+Result<void> put_back(amqp::Connection& amqp, const Letter& letter);
+
+/// A stream entry as XRANGE returns it.
+Result<mirror::EntryMessage> message_of(std::int64_t coupon_id, redis::ReplyView entry);
+/// The entry as the stream has it; nullopt when it is not there. A failure with the connection alive: it is damaged.
+Result<std::optional<mirror::EntryMessage>> stream_entry(redis::Client& redis, std::int64_t coupon_id, EntryId entry);
+
+/// The marked entries that the filter means, of all coupons.
+Result<std::set<std::pair<std::int64_t, EntryId>>> marks(redis::Client& redis, postgres::Session& pg,
+                                                         const DlqFilter& filter);
+
+/// One dead entry on its way: with its letter, or without.
+struct Case {
+  mirror::EntryMessage message;
+  std::optional<std::uint64_t> tag;
+};
+
+/// What there is to do; a letter's entry is taken from the stream where it is there (a letter may be damaged).
+struct Worklist {
+  std::vector<Case> cases;
+  std::vector<Letter> hopeless;  ///< damaged, and without an entry in the stream
+  std::vector<std::pair<std::int64_t, EntryId>> stale_marks;
+};
+
+/// Letters that are not meant are put back at once, and those whose entry in the stream is damaged (counted as left).
+Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp, const DlqFilter& filter,
+                        DlqReport& report);
+
+void leave(DlqReport& report, std::string why);
+
+}  // namespace flashclaim::admin

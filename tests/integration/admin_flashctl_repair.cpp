@@ -1,0 +1,126 @@
+// flashctl where something is wrong or missing: reconcile, check, rebuild, claim show, db, mq.
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "engine/postgres/settle.h"
+#include "tests/integration/admin_flashctl.h"
+
+namespace flashclaim::admin {
+namespace {
+
+class FlashctlRepair : public Flashctl {};
+
+TEST_F(FlashctlRepair, ReconcileAndCheckFindADriftAndFixMendsIt) {
+  const auto id = issue(10);
+  const std::string text = std::to_string(id);
+  claim(id, {1});
+  settle(id);
+  declare();
+  expect_exit(0, {"check", text});
+  redis_raw({"INCRBY", redis::CouponKeys(id).stock, "2"});
+  expect_exit(6, {"check", text, "--output", "json"});
+  EXPECT_EQ(json(last_.out, "violations,0,invariant"), "INV-4");
+  EXPECT_EQ(json(last_.out, "violations,0,count"), "2");
+  expect_exit(6, {"reconcile", "--output", "json"});
+  EXPECT_EQ(json(last_.out, "coupons,0,stockDrift"), "2");
+  expect_exit(0, {"reconcile", "--fix", "--yes"});
+  expect_exit(0, {"check"});
+}
+
+TEST_F(FlashctlRepair, ChecksWhatClientsWereTold) {
+  const auto id = issue(10);
+  const auto told = claim(id, {1, 2});
+  settle(id);
+  declare();
+  const std::string file = ::testing::TempDir() + "/acknowledged-" + std::to_string(getpid()) + ".csv";
+  const auto write = [&](std::int64_t second_user) {
+    std::FILE* out = std::fopen(file.c_str(), "w");
+    std::fprintf(out, "claim_id,user_id\n%s,1\n%s,%lld\n", told[0].claim.text().c_str(), told[1].claim.text().c_str(),
+                 static_cast<long long>(second_user));
+    std::fclose(out);
+  };
+  write(2);
+  expect_exit(0, {"check", "--acknowledged", file, "--output", "json"});
+  EXPECT_EQ(json(last_.out, "acknowledged"), "2");
+  write(3);
+  expect_exit(6, {"check", "--acknowledged", file});
+  std::remove(file.c_str());
+}
+
+TEST_F(FlashctlRepair, OneCommandRebuildsARedisThatLostItsFiles) {
+  const auto id = issue(10);
+  const auto other = issue(5);
+  claim(id, {1, 2});
+  settle(id);
+  redis_raw({"FLUSHALL"});
+  redis_raw({"FUNCTION", "FLUSH"});
+  expect_exit(0, {"rebuild", "--yes", "--output", "json"});
+  EXPECT_EQ(json(last_.out, "ready"), "true");
+  EXPECT_EQ(json(last_.out, "coupons,1,couponId"), std::to_string(other));
+  EXPECT_EQ(stock(id), 8);
+  expect_sound(id);
+  expect_sound(other);
+  expect_exit(0, {"rebuild", "--yes"});
+  EXPECT_NE(last_.out.find("nothing to rebuild"), std::string::npos);
+}
+
+TEST_F(FlashctlRepair, RebuildSaysWhatStandsInTheWay) {
+  const auto id = issue(10);
+  const std::string text = std::to_string(id);
+  const auto accepted = claim(id, {1});
+  expect_exit(4, {"rebuild", text, "--drain", "0", "--yes"});
+  EXPECT_NE(last_.err.find("consumer"), std::string::npos);
+  ASSERT_TRUE(redis::mark_dead(redis(), id, accepted[0].claim.entry));
+  expect_exit(4, {"rebuild", text, "--yes"});
+  EXPECT_NE(last_.err.find("dlq"), std::string::npos);
+  declare();
+  expect_exit(0, {"dlq", "reject", "--coupon", text, "--yes"});
+  expect_exit(0, {"rebuild", text, "--yes"});
+  EXPECT_EQ(stock(id), 10);
+  expect_sound(id);
+}
+
+TEST_F(FlashctlRepair, ClaimShowFollowsAClaim) {
+  const auto id = issue(10);
+  const auto accepted = claim(id, {7, 8});
+  const std::string settled = accepted[0].claim.text();
+  expect_exit(0, {"claim", "show", settled, "--output", "json"});
+  EXPECT_EQ(json(last_.out, "status"), "pending");
+  EXPECT_EQ(json(last_.out, "userId"), "7");
+  const std::vector<postgres::SettleClaim> one = {{id, 1, accepted[1].claim.entry, 1, 8}};
+  ASSERT_TRUE(postgres::settle_claims(pg(), one, postgres::SettleMode::kReject));
+  settle(id);
+  expect_exit(0, {"claim", "show", settled, "--output", "json"});
+  EXPECT_EQ(json(last_.out, "status"), "settled");
+  expect_exit(0, {"claim", "show", accepted[1].claim.text(), "--output", "json"});
+  EXPECT_EQ(json(last_.out, "status"), "refused");
+  EXPECT_EQ(json(last_.out, "reason"), "rejected");
+}
+
+TEST_F(FlashctlRepair, TheSchemaAndTheQueuesMayBeMadeTwice) {
+  const harness::Environment empty = {{"PG_URL", harness::PrivatePostgres::shared().fresh_database()}};
+  EXPECT_EQ(run({"db", "status"}, empty).exit_code, 4);
+  EXPECT_EQ(run({"db", "migrate", "--dry-run"}, empty).exit_code, 0);
+  EXPECT_EQ(run({"db", "status"}, empty).exit_code, 4);
+  EXPECT_EQ(run({"db", "migrate"}, empty).exit_code, 0);
+  EXPECT_EQ(run({"db", "migrate"}, empty).exit_code, 0);
+  EXPECT_EQ(run({"db", "status"}, empty).exit_code, 0);
+  expect_exit(4, {"mq", "status"});
+  expect_exit(0, {"mq", "declare"});
+  expect_exit(0, {"mq", "declare"});
+  expect_exit(0, {"mq", "status"});
+}
+
+TEST_F(FlashctlRepair, RebuildIfNewMarksOnlyANewDatabase) {
+  redis_raw({"FLUSHALL"});
+  expect_exit(0, {"rebuild", "--if-new", "--output", "json"});
+  EXPECT_EQ(json(last_.out, "changed"), "true");
+  issue(10);
+  redis_raw({"FLUSHALL"});
+  expect_exit(0, {"rebuild", "--if-new", "--output", "json"});
+  EXPECT_EQ(json(last_.out, "changed"), "false");
+}
+
+}  // namespace
+}  // namespace flashclaim::admin
