@@ -36,7 +36,7 @@ IdArgument id_argument(const Arguments& arguments, std::size_t at) {
 }
 
 const std::vector<Verb>& verbs() {
-  static const std::vector<Verb> all = [] {
+  static const std::vector<Verb> kAll = [] {
     std::vector<Verb> list;
     for (auto part : {coupon_verbs, repair_verbs, check_verbs, status_verbs, claim_verbs, dlq_verbs, mirror_verbs,
                       lua_verbs, db_verbs, mq_verbs, completion_verbs}) {
@@ -45,7 +45,7 @@ const std::vector<Verb>& verbs() {
     }
     return list;
   }();
-  return all;
+  return kAll;
 }
 
 namespace {

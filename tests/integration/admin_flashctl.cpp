@@ -250,7 +250,7 @@ TEST_F(Flashctl, HelpNamesEveryVerbAndTheExitCodes) {
     words.emplace_back("--help");
     expect_exit(0, words);
     EXPECT_NE(last_.out.find("Exit codes"), std::string::npos);
-    EXPECT_EQ(last_.out.find("--yes") != std::string::npos, verb.changes) << verb.name();
+    EXPECT_EQ(last_.out.find("\n  --yes") != std::string::npos, verb.changes) << verb.name();
   }
 }
 
