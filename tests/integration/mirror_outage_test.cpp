@@ -18,50 +18,50 @@ using harness::wait_until;
 class MirrorOutage : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    rabbit_ = new PrivateRabbit;
-    redis_ = new PrivateRedis;
+    rabbit = new PrivateRabbit;
+    redis_server = new PrivateRedis;
   }
   static void TearDownTestSuite() {
-    delete rabbit_;
-    delete redis_;
+    delete rabbit;
+    delete redis_server;
   }
   void SetUp() override {
-    redis_->flush();
-    load_library(redis_->url());
-    auto broker = connect_to(rabbit_->url());
+    redis_server->flush();
+    load_library(redis_server->url());
+    auto broker = connect_to(rabbit->url());
     ASSERT_TRUE(amqp::declare_topology(*broker));
     ASSERT_TRUE(broker->purge_queue(amqp::kQueue));
-    streams_ = std::make_unique<Streams>(redis_->url());
+    streams_ = std::make_unique<Streams>(redis_server->url());
     streams_->add_coupon(1);
-    options_.redis_url = redis_->url();
-    options_.amqp_url = rabbit_->url();
+    options_.redis_url = redis_server->url();
+    options_.amqp_url = rabbit->url();
   }
   void add(int count) {
     for (const auto& name : streams_->add_entries(1, count)) expected_.insert(name);
   }
   bool all_arrive() {
     Arrived arrived;
-    return drain_until(*connect_to(rabbit_->url()), expected_, arrived) &&
+    return drain_until(*connect_to(rabbit->url()), expected_, arrived) &&
            wait_until([&] { return streams_->pending(1) == 0; });
   }
 
-  static PrivateRabbit* rabbit_;
-  static PrivateRedis* redis_;
+  static PrivateRabbit* rabbit;
+  static PrivateRedis* redis_server;
   Options options_;
   std::unique_ptr<Streams> streams_;
   std::set<EntryName> expected_;
 };
-PrivateRabbit* MirrorOutage::rabbit_ = nullptr;
-PrivateRedis* MirrorOutage::redis_ = nullptr;
+PrivateRabbit* MirrorOutage::rabbit = nullptr;
+PrivateRedis* MirrorOutage::redis_server = nullptr;
 
 TEST_F(MirrorOutage, ABrokerThatIsKilledUnderWayGetsEverythingAfterItsReturn) {
   RunningMirror mirror(options_);
   add(2000);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.confirmed > 0; }));
-  rabbit_->kill();
+  rabbit->kill();
   add(500);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_connected; }));
-  rabbit_->start();
+  rabbit->start();
   EXPECT_TRUE(all_arrive());
   EXPECT_EQ(streams_->length(1), 2500);
 }
@@ -70,17 +70,17 @@ TEST_F(MirrorOutage, ABrokerThatIsStoppedAndStartedGetsEverything) {
   RunningMirror mirror(options_);
   add(300);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 300; }));
-  rabbit_->stop();
+  rabbit->stop();
   add(300);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_connected; }));
   mirror.stop();  // and this returns although the broker is away
   RunningMirror next(options_);
-  rabbit_->start();
+  rabbit->start();
   EXPECT_TRUE(all_arrive());
 }
 
 TEST_F(MirrorOutage, ABrokerThatGoesSilentIsLeftAndFoundAgain) {
-  test::SilentProxy proxy(rabbit_->port());
+  test::SilentProxy proxy(rabbit->port());
   options_.amqp_url = "amqp://guest:guest@127.0.0.1:" + std::to_string(proxy.port()) + "/%2F";
   RunningMirror mirror(options_);
   add(200);
@@ -93,7 +93,7 @@ TEST_F(MirrorOutage, ABrokerThatGoesSilentIsLeftAndFoundAgain) {
 }
 
 TEST_F(MirrorOutage, ConnectionsThatAreCutUnderLoadLoseNothing) {
-  test::SilentProxy proxy(rabbit_->port());
+  test::SilentProxy proxy(rabbit->port());
   options_.amqp_url = "amqp://guest:guest@127.0.0.1:" + std::to_string(proxy.port()) + "/%2F";
   options_.window = 64;
   RunningMirror mirror(options_);
@@ -110,7 +110,7 @@ TEST_F(MirrorOutage, AMemoryAlarmHoldsNobodyUpForEver) {
   RunningMirror mirror(options_);
   add(50);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 50; }));
-  rabbit_->ctl({"set_vm_memory_high_watermark", "absolute", "1MB"});
+  rabbit->ctl({"set_vm_memory_high_watermark", "absolute", "1MB"});
   // The broker tells a publisher only when it publishes.
   ASSERT_TRUE(wait_until([&] {
     add(1);
@@ -125,7 +125,7 @@ TEST_F(MirrorOutage, AMemoryAlarmHoldsNobodyUpForEver) {
     RunningMirror other(settings);
     ASSERT_TRUE(other.reaches([](const MirrorStats& s) { return s.redis_connected; }));
   }  // stopped and joined while the alarm lasts
-  rabbit_->ctl({"set_vm_memory_high_watermark", "absolute", "2GB"});
+  rabbit->ctl({"set_vm_memory_high_watermark", "absolute", "2GB"});
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_blocked; }));
   options_.idle_claim_ms = 200;
   options_.name = "m3";
@@ -134,14 +134,14 @@ TEST_F(MirrorOutage, AMemoryAlarmHoldsNobodyUpForEver) {
 }
 
 TEST_F(MirrorOutage, ARedisThatIsKilledAndStartedLosesNothingAndIsSuspected) {
-  publish_coupon(redis_->url(), 2);
+  publish_coupon(redis_server->url(), 2);
   RunningMirror mirror(options_);
   add(1000);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.confirmed > 0 && !s.replication_id.empty(); }));
   EXPECT_TRUE(streams_->run({"HGET", "prs:coupon:{2}", "suspect"}).is_nil());
-  redis_->kill();
+  redis_server->kill();
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.redis_connected; }));
-  redis_->start();
+  redis_server->start();
   streams_->reconnect();
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.redis_connected; }));
   add(100);
@@ -151,7 +151,7 @@ TEST_F(MirrorOutage, ARedisThatIsKilledAndStartedLosesNothingAndIsSuspected) {
 }
 
 TEST_F(MirrorOutage, ARedisThatAnswersNothingForAWhileLosesNothing) {
-  test::SilentProxy proxy(redis_->port());
+  test::SilentProxy proxy(redis_server->port());
   options_.redis_url = "redis://127.0.0.1:" + std::to_string(proxy.port()) + "/0";
   RunningMirror mirror(options_);
   add(500);
