@@ -56,9 +56,9 @@ class TinyServer {
 
  private:
   struct Peer {
-    Peer(loop::Loop& loop, int fd_, int number_, std::function<void(Peer&)> on_readable)
-        : fd(fd_),
-          number(number_),
+    Peer(loop::Loop& loop, int with_fd, int with_number, std::function<void(Peer&)> on_readable)
+        : fd(with_fd),
+          number(with_number),
           readable(loop, loop::FdEvent::Kind::kRead, [this, on_readable] { on_readable(*this); }) {
       readable.watch(fd);
     }
