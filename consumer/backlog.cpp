@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "consumer/backoff.h"
 #include "engine/amqp/topology.h"
+#include "engine/base/backoff.h"
 
 namespace flashclaim::consumer {
 namespace {

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "consumer/backoff.h"
 #include "consumer/health.h"
 #include "consumer/metrics.h"
 #include "consumer/options.h"
 #include "consumer/stop.h"
 #include "engine/admin/reconcile.h"
+#include "engine/base/backoff.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"
 

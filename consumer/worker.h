@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "consumer/backoff.h"
 #include "consumer/batch.h"
 #include "consumer/feed.h"
 #include "consumer/finisher.h"
@@ -14,6 +13,7 @@
 #include "consumer/outbox.h"
 #include "consumer/settler.h"
 #include "consumer/stop.h"
+#include "engine/base/backoff.h"
 
 namespace flashclaim::consumer {
 

@@ -20,11 +20,11 @@ void Carrier::connect_if_due() {
   if (connection_ || !reconnect_.due()) return;
   if (auto connected = connect(); !connected) {
     connection_.reset();
-    int wait_ms = reconnect_.fail();
+    int wait_ms = reconnect_.next_ms();
     log(LogLevel::kWarn, "mirror", "broker_unreachable", {{"error", connected.error().message}, {"retry_ms", wait_ms}});
     return;
   }
-  reconnect_.succeed();
+  reconnect_.reset();
   log(LogLevel::kInfo, "mirror", "broker_connected", {});
 }
 
@@ -91,7 +91,7 @@ void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
     std::size_t taken = 0;
     for (auto i = before; i < outcomes.size(); ++i) taken += outcomes[i].taken ? 1 : 0;
     counters_.confirmed += taken;
-    if (taken > 0 && refusal_.due()) refusal_.succeed();
+    if (taken > 0 && refusal_.due()) refusal_.reset();
     if (!confirmed->ack) {
       counters_.nacked += outcomes.size() - before;
       refuse("publish_refused", "the broker answered nack");
@@ -111,7 +111,7 @@ void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
 
 void Carrier::refuse(std::string_view event, const std::string& reason) {
   if (!refusal_.due()) return;
-  int wait_ms = refusal_.fail();
+  int wait_ms = refusal_.next_ms();
   log(LogLevel::kWarn, "mirror", event, {{"reason", reason}, {"retry_ms", wait_ms}});
   // RabbitMQ 3.10 keeps "the queue is full" with the channel, and does not tell it when the limit is lifted (observed):
   // a new channel asks anew.
@@ -128,7 +128,7 @@ void Carrier::lose(const std::string& reason) {
   if (!connection_) return;
   connection_.reset();
   window_.clear(undelivered_);
-  int wait_ms = reconnect_.fail();
+  int wait_ms = reconnect_.next_ms();
   log(LogLevel::kWarn, "mirror", "broker_lost", {{"error", reason}, {"retry_ms", wait_ms}});
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/amqp/connection.h"
-#include "engine/mirror/backoff.h"
+#include "engine/base/backoff.h"
 #include "engine/mirror/message.h"
 #include "engine/mirror/window.h"
 

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "engine/mirror/backoff.h"
+#include "engine/base/backoff.h"
 #include "engine/mirror/carrier.h"
 #include "engine/mirror/mirror.h"
 #include "engine/mirror/outbox.h"

@@ -85,7 +85,7 @@ void Mirror::Impl::connect_redis_if_due() {
   if (!client) return redis_failed("connect", client.error());
   redis_ = std::make_unique<Redis>(std::move(*client), options_.name);
   if (auto greeted = greet_redis(); !greeted) return redis_failed("connect", greeted.error());
-  redis_backoff_.succeed();
+  redis_backoff_.reset();
   log(LogLevel::kInfo, "mirror", "redis_connected", {{"replication_id", now_.replication_id}});
 }
 
@@ -124,7 +124,7 @@ Result<void> Mirror::Impl::mark_all_suspect() {
 
 void Mirror::Impl::redis_failed(std::string_view during, const Error& error) {
   redis_.reset();
-  int wait_ms = redis_backoff_.fail();
+  int wait_ms = redis_backoff_.next_ms();
   log(LogLevel::kWarn, "mirror", "redis_lost", {{"during", during}, {"error", error.message}, {"retry_ms", wait_ms}});
 }
 

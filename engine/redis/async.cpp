@@ -13,8 +13,8 @@
 #include <algorithm>
 #include <cassert>
 #include <deque>
-#include <random>
 
+#include "engine/base/backoff.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/url.h"
@@ -101,8 +101,7 @@ struct AsyncClient::State {
   bool closing = false;
   bool giving_up = false;
   std::string last_error;
-  int backoff_ms = 0;
-  std::minstd_rand jitter{std::random_device{}()};
+  Backoff backoff{options.backoff_min_ms, options.backoff_max_ms};
   std::deque<Pending> pending;
   AsyncCounters counters;
   loop::FdEvent readable;
@@ -191,7 +190,7 @@ void AsyncClient::State::on_greeting(const redisReply* reply) {
   }
   if (++greeted < greeting_replies) return;
   deadline.stop();
-  backoff_ms = 0;
+  backoff.reset();
   count(counters.connects);
   set_link(LinkState::kReady);
   log(LogLevel::kInfo, "redis", "connected", {{"address", host + ":" + std::to_string(port)}});
@@ -204,10 +203,9 @@ void AsyncClient::State::on_gone(const char* why) {
   deadline.stop();
   if (closing) return;
   if (was_ready) count(counters.disconnects);
-  backoff_ms = std::clamp(backoff_ms * 2, options.backoff_min_ms, options.backoff_max_ms);
-  int delay_ms = backoff_ms / 2 + static_cast<int>(jitter() % static_cast<unsigned>(backoff_ms / 2 + 1));
-  if (was_ready || backoff_ms == options.backoff_min_ms)
-    log(LogLevel::kWarn, "redis", "lost", {{"error", why}, {"retry_ms", delay_ms}});
+  const bool first = backoff.fresh();
+  const int delay_ms = backoff.next_ms();
+  if (was_ready || first) log(LogLevel::kWarn, "redis", "lost", {{"error", why}, {"retry_ms", delay_ms}});
   last_error.clear();
   reconnect.start_ms(delay_ms);
 }

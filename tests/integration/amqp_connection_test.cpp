@@ -7,13 +7,15 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/digest.h"
 #include "engine/base/url.h"
+#include "tests/harness/gate.h"
 #include "tests/harness/services.h"
 #include "tests/harness/wait.h"
-#include "tests/integration/silent_proxy.h"
 
 namespace flashclaim::amqp {
 namespace {
 
+using harness::Gate;
+using harness::GateMode;
 using harness::PrivateRabbit;
 using harness::wait_until;
 
@@ -58,11 +60,6 @@ class AmqpConnection : public ::testing::Test {
   void SetUp() override {
     url_ = PrivateRabbit::shared().fresh_vhost();
     connection_ = must_open(url_);
-  }
-  std::string through(const test::SilentProxy& proxy) const {
-    auto url = url_;
-    auto port = ":" + std::to_string(PrivateRabbit::shared().port()) + "/";
-    return url.replace(url.find(port), port.size(), ":" + std::to_string(proxy.port()) + "/");
   }
   void declare(const std::string& queue, const QueueArguments& arguments = {}) {
     auto declared = connection_->declare_queue(queue, arguments);
@@ -217,9 +214,9 @@ TEST_F(AmqpConnection, NobodyListeningIsAnErrorWithTheAddress) {
 }
 
 TEST_F(AmqpConnection, APeerThatNeverGreetsIsGivenUp) {
-  test::SilentProxy proxy(PrivateRabbit::shared().port());
-  proxy.silence();
-  auto none = Connection::open(through(proxy), {.deadline_ms = 300});
+  Gate gate(PrivateRabbit::shared().port());
+  gate.set(GateMode::kStall);
+  auto none = Connection::open(gate.through(url_), {.deadline_ms = 300});
   ASSERT_FALSE(none);
   EXPECT_NE(none.error().message.find("in time"), std::string::npos) << none.error().message;
 }
@@ -227,16 +224,16 @@ TEST_F(AmqpConnection, APeerThatNeverGreetsIsGivenUp) {
 // R1 of librabbitmq 0.11: basic.publish waits for ever on a peer that went silent. Ours must come back with an error.
 TEST_F(AmqpConnection, PublishToAPeerThatWentSilentReturns) {
   declare("q");
-  test::SilentProxy proxy(PrivateRabbit::shared().port());
-  auto connection = must_open(through(proxy), {.name = "r1", .heartbeat_s = 1, .deadline_ms = 500});
+  Gate gate(PrivateRabbit::shared().port());
+  auto connection = must_open(gate.through(url_), {.name = "r1", .heartbeat_s = 1, .deadline_ms = 500});
   ASSERT_TRUE(connection->enable_confirms());
   std::string body(200000, 'x');
   ASSERT_TRUE(connection->publish({"", "q", body, "m", {}, true}));
   ASSERT_TRUE(wait_until([&] {
     (void)connection->poll(0);
-    return proxy.forwarded() > 100000;
+    return gate.forwarded() > 100000;
   }));
-  proxy.silence();
+  gate.set(GateMode::kStall);
   std::string reason;
   // The socket's buffers and then ours fill up; from there a publish must fail by its deadline.
   for (int i = 0; i < 2000 && reason.empty(); ++i) {
@@ -248,9 +245,9 @@ TEST_F(AmqpConnection, PublishToAPeerThatWentSilentReturns) {
 }
 
 TEST_F(AmqpConnection, PollingASilentPeerEndsByItsMissingHeartbeats) {
-  test::SilentProxy proxy(PrivateRabbit::shared().port());
-  auto connection = must_open(through(proxy), {.name = "quiet", .heartbeat_s = 1});
-  proxy.silence();
+  Gate gate(PrivateRabbit::shared().port());
+  auto connection = must_open(gate.through(url_), {.name = "quiet", .heartbeat_s = 1});
+  gate.set(GateMode::kStall);
   Result<std::optional<Event>> event = std::optional<Event>();
   ASSERT_TRUE(wait_until([&] { return !(event = connection->poll(100)); }));
   EXPECT_NE(event.error().message.find("silent"), std::string::npos) << event.error().message;
@@ -259,9 +256,9 @@ TEST_F(AmqpConnection, PollingASilentPeerEndsByItsMissingHeartbeats) {
 }
 
 TEST_F(AmqpConnection, AQuestionToASilentPeerEndsUnknown) {
-  test::SilentProxy proxy(PrivateRabbit::shared().port());
-  auto connection = must_open(through(proxy), {.name = "ask", .deadline_ms = 300});
-  proxy.silence();
+  Gate gate(PrivateRabbit::shared().port());
+  auto connection = must_open(gate.through(url_), {.name = "ask", .deadline_ms = 300});
+  gate.set(GateMode::kStall);
   auto depth = connection->queue_depth("q");
   ASSERT_FALSE(depth);
   EXPECT_TRUE(depth.error().unknown());

@@ -4,12 +4,14 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
 #include "engine/base/url.h"
+#include "tests/harness/gate.h"
 #include "tests/integration/mirror_bench.h"
-#include "tests/integration/silent_proxy.h"
 
 namespace flashclaim::mirror {
 namespace {
 
+using harness::Gate;
+using harness::GateMode;
 using harness::PrivateRabbit;
 using harness::PrivateRedis;
 using harness::wait_until;
@@ -80,28 +82,29 @@ TEST_F(MirrorOutage, ABrokerThatIsStoppedAndStartedGetsEverything) {
 }
 
 TEST_F(MirrorOutage, ABrokerThatGoesSilentIsLeftAndFoundAgain) {
-  test::SilentProxy proxy(rabbit->port());
-  options_.amqp_url = "amqp://guest:guest@127.0.0.1:" + std::to_string(proxy.port()) + "/%2F";
+  Gate gate(rabbit->port());
+  options_.amqp_url = gate.through(rabbit->url());
   RunningMirror mirror(options_);
   add(200);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 200; }));
-  proxy.silence();
+  gate.set(GateMode::kStall);
   add(200);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_connected; }));
-  proxy.speak();
+  gate.pass();
   EXPECT_TRUE(all_arrive());
 }
 
 TEST_F(MirrorOutage, ConnectionsThatAreCutUnderLoadLoseNothing) {
-  test::SilentProxy proxy(rabbit->port());
-  options_.amqp_url = "amqp://guest:guest@127.0.0.1:" + std::to_string(proxy.port()) + "/%2F";
+  Gate gate(rabbit->port());
+  options_.amqp_url = gate.through(rabbit->url());
   options_.window = 64;
   RunningMirror mirror(options_);
   for (int round = 0; round < 5; ++round) {
     auto before = mirror.stats().published;
     add(400);
     ASSERT_TRUE(mirror.reaches([&](const MirrorStats& s) { return s.published > before; }));
-    proxy.cut();
+    gate.set(GateMode::kClose);
+    gate.pass();
   }
   EXPECT_TRUE(all_arrive());
 }
@@ -151,15 +154,15 @@ TEST_F(MirrorOutage, ARedisThatIsKilledAndStartedLosesNothingAndIsSuspected) {
 }
 
 TEST_F(MirrorOutage, ARedisThatAnswersNothingForAWhileLosesNothing) {
-  test::SilentProxy proxy(redis_server->port());
-  options_.redis_url = "redis://127.0.0.1:" + std::to_string(proxy.port()) + "/0";
+  Gate gate(redis_server->port());
+  options_.redis_url = gate.through(redis_server->url());
   RunningMirror mirror(options_);
   add(500);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored > 0; }));
-  proxy.silence();
+  gate.set(GateMode::kStall);
   add(500);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.redis_connected; }));
-  proxy.speak();
+  gate.pass();
   EXPECT_TRUE(all_arrive());
 }
 

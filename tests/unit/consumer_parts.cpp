@@ -3,11 +3,11 @@
 
 #include <thread>
 
-#include "consumer/backoff.h"
 #include "consumer/batch.h"
 #include "consumer/dismissal.h"
 #include "consumer/stop.h"
 #include "engine/amqp/topology.h"
+#include "engine/base/backoff.h"
 #include "engine/base/digest.h"
 
 namespace flashclaim::consumer {
