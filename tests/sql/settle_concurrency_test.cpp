@@ -90,6 +90,24 @@ TEST_F(SettleConcurrency, OppositeOrdersDoNotDeadlock) {
   expect_books(ids[2], 50, 6 * 25 * 20 - 50);
 }
 
+// Two claims a batch, of users of their own: the stripes keep nobody apart, and only the order of the coupons does.
+TEST_F(SettleConcurrency, CouponRowsAreTakenInIdOrder) {
+  const std::string before = deadlocks();
+  const std::int64_t ids[] = {coupon(100'000, 1), coupon(100'000, 1), coupon(100'000, 1)};
+  std::atomic<int> failed = 0;
+  together(6, [&](Session& own, int worker) {
+    for (int b = 0; b < 60; ++b) {
+      std::vector<SettleClaim> batch;
+      for (int i = 0; i < 3; ++i)
+        batch.push_back(claim(ids[(worker + i) % 3], 1 + (worker * 60 + b) * 3 + i, 1000 + b, i, worker));
+      if (!settle_claims(own, batch)) ++failed;
+    }
+  });
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(deadlocks(), before);
+  for (std::int64_t id : ids) expect_books(id, 6 * 60, 0);
+}
+
 TEST_F(SettleConcurrency, TheSameClaimsInTwoConsumersGetOneOutcomeEach) {
   const auto id = coupon(150, 1);
   std::vector<SettleClaim> batch;
@@ -117,9 +135,26 @@ TEST_F(SettleConcurrency, TheSameClaimsInTwoConsumersGetOneOutcomeEach) {
   expect_books(id, 150, 150);
 }
 
-// INV-3. One consumer has refused the claim and has not committed yet; a restock commits; a second consumer waits with
-// the same claim. If it had read before its wait, it would settle what is refused.
+// INV-3. One consumer has an outcome for the claim and has not committed it yet; a second one waits with the same
+// claim. If it had read before its wait, the claim would be rejected and settled.
 TEST_F(SettleConcurrency, ReadsOnlyAfterItsLocks) {
+  const auto id = coupon(10, 1);
+  auto first = connect("first"), second = connect("second");
+  const std::string call =
+      "SELECT outcome FROM settle_claims('{" + std::to_string(id) + "}','{1}','{1001}','{0}','{0}','{8}','";
+  query(*first, "BEGIN");
+  EXPECT_EQ(query(*first, call + "reject')"), "rejected");
+  std::string outcome;
+  std::thread redelivered([&] { outcome = query(*second, call + "settle')"); });
+  ASSERT_TRUE(waiting("second", 1));
+  query(*first, "COMMIT");
+  redelivered.join();
+  EXPECT_EQ(outcome, "rejected");
+  expect_books(id, 0, 1);
+}
+
+// The same with a refusal for want of stock, and a restock before the redelivery gets its turn.
+TEST_F(SettleConcurrency, ARestockDoesNotReviveWhatIsRefused) {
   const auto id = coupon(1, 1);
   EXPECT_EQ(settle({claim(id, 7, 1000)}), Words{"settled*"});
   auto first = connect("first"), second = connect("second");
