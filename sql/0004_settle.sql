@@ -19,7 +19,9 @@ $$;
 CREATE FUNCTION judge_claims(p_coupon bigint[], p_epoch integer[], p_ms bigint[], p_seq bigint[], p_index integer[],
                              p_user bigint[], p_mode text, OUT outcomes text[], OUT freshes boolean[],
                              OUT ordinals integer[], OUT settled bigint, OUT refused bigint)
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE
+SET enable_nestloop = off -- the line is hashed; a LATERAL probe is a nested loop all the same
+AS $$
 BEGIN
   WITH input AS ( -- lead: the position of the first copy of the same claim id
     SELECT *, first_value(n) OVER (PARTITION BY coupon, ms, seq, idx, epoch ORDER BY n) AS lead
@@ -102,12 +104,13 @@ LANGUAGE plpgsql VOLATILE
 -- One generic plan of index probes, made on the first call of a session: tables that were empty when it was made must not
 -- leave a sequential scan behind.
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_mergejoin = off
-SET enable_nestloop = off SET jit = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
   v_judged record;
-  v_line record;
+  v_lines bigint; -- coupons that get rows
+  v_fits bigint; -- those of them that the rows still fit
   v_locked boolean := false; -- the coupon rows are ours: what judge_claims reads of them is final
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -150,17 +153,20 @@ BEGIN
       END IF;
 
       -- Invariant: the coupon rows are the last locks, in id order, held from here to the commit only.
-      FOR v_line IN
-        SELECT coupon, epoch, count(*) AS claims
-        FROM unnest(p_coupon, p_epoch, v_judged.ordinals) AS c(coupon, epoch, ordinal) WHERE ordinal IS NOT NULL
-        GROUP BY coupon, epoch ORDER BY coupon
-      LOOP
-        UPDATE coupon SET issue_num = issue_num + v_line.claims
-        WHERE id = v_line.coupon AND epoch = v_line.epoch AND issue_num + v_line.claims <= total_num AND status <> 'purged';
-        IF NOT FOUND THEN
-          RAISE EXCEPTION 'the coupon moved while its claims were judged' USING ERRCODE = 'FC001';
-        END IF;
-      END LOOP;
+      PERFORM FROM coupon
+      WHERE id = ANY (ARRAY(SELECT coupon FROM unnest(p_coupon, v_judged.ordinals) AS c(coupon, ordinal)
+                            WHERE ordinal IS NOT NULL))
+      ORDER BY id FOR NO KEY UPDATE;
+      GET DIAGNOSTICS v_lines = ROW_COUNT;
+      UPDATE coupon SET issue_num = issue_num + line.claims
+      FROM (SELECT c.coupon, c.epoch, count(*) AS claims
+            FROM unnest(p_coupon, p_epoch, v_judged.ordinals) AS c(coupon, epoch, ordinal) WHERE c.ordinal IS NOT NULL
+            GROUP BY c.coupon, c.epoch) AS line
+      WHERE id = line.coupon AND coupon.epoch = line.epoch AND issue_num + line.claims <= total_num AND status <> 'purged';
+      GET DIAGNOSTICS v_fits = ROW_COUNT;
+      IF v_fits < v_lines THEN
+        RAISE EXCEPTION 'a coupon moved while its claims were judged' USING ERRCODE = 'FC001';
+      END IF;
       EXIT;
     EXCEPTION WHEN SQLSTATE 'FC001' THEN -- savepoint back, and once more with the coupons locked
       IF v_locked THEN RAISE; END IF;
