@@ -84,6 +84,7 @@ void LoadReport::merge(const LoadReport& other) {
   due += other.due;
   unsent += other.unsent;
   measured_us = std::max(measured_us, other.measured_us);
+  answering_us = std::max(answering_us, other.answering_us);
   latency.merge(other.latency);
   accepted.merge(other.accepted);
   refused.merge(other.refused);

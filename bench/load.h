@@ -47,10 +47,11 @@ struct LoadSecond {
 /// difference. In a closed loop lag is 0 and both are the same. Claims that were due and never sent, or never answered,
 /// stand in `latency` with the time that they had waited when the run ended: a lower bound, never left out.
 struct LoadReport {
-  Tally tally;                   ///< of the measured claims
-  std::int64_t due = 0;          ///< measured claims that the schedule had (closed loop: that were sent)
-  std::int64_t unsent = 0;       ///< of those, never sent: no connection was free in time
-  std::int64_t measured_us = 0;  ///< from the first measured claim due to the end of the schedule
+  Tally tally;                    ///< of the measured claims
+  std::int64_t due = 0;           ///< measured claims that the schedule had (closed loop: that were sent)
+  std::int64_t unsent = 0;        ///< of those, never sent: no connection was free in time
+  std::int64_t measured_us = 0;   ///< from the first measured claim due to the end of the schedule
+  std::int64_t answering_us = 0;  ///< measured_us, or longer where the last measured answer came after it: rates use it
   Histogram latency;
   Histogram accepted;  ///< latency of the accepted
   Histogram refused;   ///< latency of the refused

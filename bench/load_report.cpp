@@ -66,8 +66,8 @@ admin::Document load_document(const LoadCommand& command, const LoadCommandRepor
       .add("unanswered", Cell::number(tally.unanswered))
       .add("notSent", Cell::number(tally.not_sent))
       .add("unexpected", Cell::number(tally.unexpected))
-      .add("acceptedPerSecond", per_second_cell(tally.accepted, load.measured_us))
-      .add("answersPerSecond", per_second_cell(tally.accepted + tally.refused_total(), load.measured_us))
+      .add("acceptedPerSecond", per_second_cell(tally.accepted, load.answering_us))
+      .add("answersPerSecond", per_second_cell(tally.accepted + tally.refused_total(), load.answering_us))
       .add("acceptedInAll", Cell::number(load.all.accepted));
   add_backlog(document, report);
   if (!tally.unexpected_example.empty()) document.add("unexpectedAnswer", Cell::text(tally.unexpected_example));

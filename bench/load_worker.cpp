@@ -136,8 +136,9 @@ struct LoadWorker::State {
   std::vector<InFlight> flying;
   std::vector<std::size_t> free_slots;
   std::string request;
-  std::int64_t start_us = -1;  ///< -1: not begun
-  std::int64_t next = 0;       ///< this worker's next arrival
+  std::int64_t start_us = -1;       ///< -1: not begun
+  std::int64_t next = 0;            ///< this worker's next arrival
+  std::int64_t last_answer_us = 0;  ///< to a measured claim
   bool told_connected = false;
   bool finished = false;
   loop::Loop loop;
@@ -203,6 +204,7 @@ void LoadWorker::State::ended(InFlight& claim, std::uint64_t slot, const http::R
 
 void LoadWorker::State::record(const InFlight& claim, const ClaimAnswer& answer, std::int64_t now) {
   ++report.due;
+  if (answer.attempt != Attempt::kUnknown) last_answer_us = now;
   report.latency.record(now - claim.due_us);
   report.service.record(now - claim.sent_us);
   report.lag.record(claim.sent_us - claim.due_us);
@@ -227,6 +229,7 @@ void LoadWorker::State::finish(std::string problem) {
   bool whole = open_loop() && next == share_of(arrivals.total());  // the last answer may come before the schedule's end
   report.measured_us = (whole ? schedule_us : std::clamp(elapsed(), warmup_us, schedule_us)) - warmup_us;
   leave_over();
+  report.answering_us = std::max(report.measured_us, last_answer_us - warmup_us);
   loop.stop();
 }
 
