@@ -3,8 +3,10 @@
 
 #include <signal.h>
 
+#include <chrono>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "tests/harness/folder.h"
@@ -108,6 +110,8 @@ std::string PrivateRabbit::fresh_vhost() {
   }
   return "amqp://guest:guest@127.0.0.1:" + std::to_string(port()) + "/test" + std::to_string(++vhosts_);
 }
+
+void PrivateRabbit::let_new_queues_reach_the_disk() { std::this_thread::sleep_for(std::chrono::seconds(2)); }
 
 void PrivateRabbit::ctl(const std::vector<std::string>& words) {
   std::vector<std::string> arguments = {"ctl", "rabbitmq", folder(), std::to_string(port())};

@@ -58,6 +58,8 @@ PrivateRedis* MirrorOutage::redis_server = nullptr;
 
 TEST_F(MirrorOutage, ABrokerThatIsKilledUnderWayGetsEverythingAfterItsReturn) {
   RunningMirror mirror(options_);
+  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.amqp_connected; }));
+  PrivateRabbit::let_new_queues_reach_the_disk();
   add(2000);
   ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.confirmed > 0; }));
   rabbit->kill();

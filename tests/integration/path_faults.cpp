@@ -48,6 +48,7 @@ TEST_F(FaultPath, GoesOnAcceptingWithoutRabbitAndCatchesUp) {
   start_programs();
   const auto coupon = open_coupon(1000, 1);
   accept(coupon, 1, 20);
+  harness::PrivateRabbit::let_new_queues_reach_the_disk();
   rabbit_server().kill();
   accept(coupon, 21, 60);
   EXPECT_GE(redis_number({"XLEN", redis::CouponKeys(coupon).claims}), 40);

@@ -90,6 +90,7 @@ TEST_F(SeedRows, RoutesByTheTopicIntoADurableQueueThatSurvivesTheBroker) {
   const auto claim_id = json_field(claim(coupon, 7).body, "claimId");
   const auto depth = [&] { return amqp().queue_depth("promotion.coupon.receive.queue").value(); };
   EXPECT_TRUE(wait_until([&] { return depth() == 1; }));
+  harness::PrivateRabbit::let_new_queues_reach_the_disk();
   rabbit_server().kill();
   rabbit_server().start();
   EXPECT_TRUE(wait_until([&] { return depth() >= 1; }));
