@@ -18,6 +18,7 @@ local TIME_MAX_MS = 1e14 -- above it in microseconds
 local RESULT_TTL_S = '3600'
 local IDEMPOTENCY_TTL_S = '86400'
 local SCAN_COUNT = 1000 -- stream entries per XRANGE of a scan
+local SCAN_ENTRIES_MAX = 200000 -- entries in one scan: Redis serves nobody else for about a second
 local MIRROR_GROUP = 'mirror'
 
 -- Refuse the call: nothing was changed. `code` is ARGUMENT (the caller is wrong) or DAMAGED (a key is); `what` names the

@@ -4,9 +4,10 @@
 -- KEYS  coupon, stock, claims
 -- ARGV  none
 -- REPLY [`epoch version fixSeq suspect stock totalNum inflight lastId`, `entryId n entryId n …` for each entry in flight,
---       oldest first] | NO_COUPON | NOT_READY (a rebuild is under way or due: loading, or no stock)
+--       oldest first] | NO_COUPON | NOT_READY (a rebuild is under way or due: loading, or no stock) |
+--       TOO_MANY (more than 200,000 entries in flight: ask again when they have drained)
 -- ERROR ARGUMENT, DAMAGED
--- COST  O(claims in flight): about 2 microseconds an entry and one more for 64 claims, during which Redis serves nobody
+-- COST  O(claims in flight): about 5 microseconds an entry of one claim and 12 of 64, during which Redis serves nobody else
 local function reconcile_snapshot(keys, args)
   need_keys(keys, 3)
   need_args(args, 0, 0)
@@ -17,6 +18,8 @@ local function reconcile_snapshot(keys, args)
   local stock = read_stock(keys[2])
   if coupon.status == 'loading' or not stock then
     return 'NOT_READY'
+  elseif stream_length(keys[3]) > SCAN_ENTRIES_MAX then
+    return 'TOO_MANY'
   end
   local list, m = {}, 0
   each_entry(keys[3], function(entry_id, users)
@@ -89,9 +92,11 @@ end
 -- KEYS  coupon, claims
 -- ARGV  1..1000 times a user, each once
 -- REPLY [`epoch fixSeq lastId`, the users' counts in order joined by a space (0 when there is no key),
---       `entryId user entryId user …`: each claim of theirs in flight] | NO_COUPON | NOT_READY (loading)
+--       `entryId user entryId user …`: each claim of theirs in flight] | NO_COUPON | NOT_READY (loading) |
+--       TOO_MANY (more than 200,000 entries in flight: ask again when they have drained)
 -- ERROR ARGUMENT, DAMAGED
--- COST  O(users + claims in flight): about half a microsecond a claim in flight, during which Redis serves nobody
+-- COST  O(users + claims in flight): about 4 microseconds an entry of one claim and 30 of 64, during which Redis serves
+--       nobody else
 local function user_counts(keys, args)
   need_keys(keys, 2)
   need_args(args, 1, USERS_MAX)
@@ -101,6 +106,8 @@ local function user_counts(keys, args)
     return 'NO_COUPON'
   elseif coupon.status == 'loading' then
     return 'NOT_READY'
+  elseif stream_length(keys[2]) > SCAN_ENTRIES_MAX then
+    return 'TOO_MANY'
   end
   local counts = read_user_counts(keys[1], users)
   for i = 1, #counts do

@@ -25,6 +25,15 @@ constexpr Words<bool, 2> kLoadedWords{{{true, "LOADED"}, {false, "REFUSED"}}};
 /// NO_COUPON and NOT_READY: Redis does not hold the coupon's numbers.
 bool holds_nothing(const Reply& reply) { return reply.text() == "NO_COUPON" || reply.text() == "NOT_READY"; }
 
+/// A reply that carries numbers: not an error, and not TOO_MANY, which is a failure that passes.
+Result<Reply> scanned(Result<Reply> reply) {
+  reply = ok(std::move(reply));
+  if (reply && reply->text() == "TOO_MANY") {
+    return failure("too many entries in flight to look at them all at once: ask again when they have drained");
+  }
+  return reply;
+}
+
 }  // namespace
 
 std::string_view word(FixReply reply) { return word_of(reply, kFixReplies); }
@@ -33,7 +42,7 @@ std::string_view word(OpenReply reply) { return word_of(reply, kOpenReplies); }
 
 Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id) {
   const CouponKeys keys(coupon_id);
-  auto reply = ok(client.command(fcall("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
+  auto reply = scanned(client.command(fcall("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
   if (!reply) return reply.error();
   if (holds_nothing(*reply)) return std::optional<Snapshot>();
   Snapshot seen;
@@ -70,7 +79,7 @@ Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupo
   const CouponKeys keys(coupon_id);
   std::vector<std::string> arguments;
   for (const auto user : users) arguments.push_back(std::to_string(user));
-  auto reply = ok(client.command(fcall("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
+  auto reply = scanned(client.command(fcall("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
   if (!reply) return reply.error();
   if (holds_nothing(*reply)) return std::optional<UserCounts>();
   UserCounts found;

@@ -1,6 +1,7 @@
 // reconcile: one atomic look, and corrections that apply only to what was looked at.
 #include <algorithm>
 
+#include "engine/base/digest.h"
 #include "tests/lua/fixture.h"
 
 namespace flashclaim {
@@ -61,6 +62,22 @@ TEST_F(Reconcile, SeesMoreEntriesThanOneRangeHolds) {
   ASSERT_TRUE(counts && counts->has_value());
   EXPECT_EQ((*counts)->counts[0], 2001);
   EXPECT_EQ((*counts)->in_flight.size(), 2001U);
+}
+
+TEST_F(Reconcile, DoesNotStopRedisForAHugeBacklog) {
+  publish(10, 9);
+  ASSERT_EQ(
+      command({"EVAL", "for i = 1, 200000 do redis.call('XADD', KEYS[1], '*', 'e', '1', 'u', '7', 'h', ARGV[1]) end",
+               "1", keys.claims, checksum("1 7")}),
+      "(nil)");
+  const std::int64_t users[] = {7};
+  ASSERT_TRUE(redis::reconcile_snapshot(client(), kCoupon));
+  ASSERT_TRUE(redis::user_counts(client(), kCoupon, users));
+  command({"XADD", keys.claims, "*", "e", "1", "u", "7", "h", checksum("1 7")});
+  EXPECT_EQ(call("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims}, {}), "TOO_MANY");
+  EXPECT_EQ(call("user_counts", {keys.coupon, keys.claims}, {"7"}), "TOO_MANY");
+  EXPECT_FALSE(redis::reconcile_snapshot(client(), kCoupon));
+  EXPECT_FALSE(redis::user_counts(client(), kCoupon, users));
 }
 
 TEST_F(Reconcile, HasNothingToShowOfAnUnknownOrLoadingCoupon) {
