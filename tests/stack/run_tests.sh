@@ -23,6 +23,8 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIO
 
 "$here/install.sh" build run test
 "$here/build.sh" "$build"
+# The programs once more, with the crash points and the guards that a test may take out, for tests/chaos.
+TEST_POINTS=ON "$here/build.sh" "$build-points" flashclaim-engine flashclaim-consumer flashctl
 rm -rf "$logs"
 mkdir -p "$logs"
 
