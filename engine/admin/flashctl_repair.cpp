@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/admin/command.h"
+#include "engine/admin/queue_drain.h"
 #include "engine/admin/rebuild.h"
 #include "engine/admin/reconcile.h"
 #include "engine/admin/tell_redis.h"
@@ -192,6 +193,36 @@ Answer rebuild_if_new(Context& context) {
               Document().add_json("changed", Cell::flag(*marked)));
 }
 
+/// What RabbitMQ still holds can settle until the epoch is raised, and is refused after it. Nullopt: go on.
+std::optional<Answer> wait_for_queues(Context& context, const QueueDrain& drain) {
+  if (drain.quiet.count() == 0) return std::nullopt;
+  const auto amqp = context.amqp();
+  if (!amqp) {
+    Answer answer = context.failed(amqp.error());
+    answer.message +=
+        ". RabbitMQ may hold claims that can still be settled: start it, or give them up with --queue-quiet 0";
+    return answer;
+  }
+  const auto left = drain_queues(**amqp, drain);
+  if (!left) return context.failed(left.error());
+  if (*left == 0) return std::nullopt;
+  return refused(
+      fmt::format("RabbitMQ still holds {} messages: see that the consumer runs, then rebuild again (claims "
+                  "answer NOT_READY until then), or give them up with --queue-quiet 0",
+                  *left));
+}
+
+/// A number of seconds, or the answer that says why it is none.
+std::optional<Answer> seconds_of(const Arguments& arguments, const std::string& name,
+                                 std::chrono::milliseconds& value) {
+  const auto text = arguments.text(name);
+  if (!text) return std::nullopt;
+  const auto seconds = parse_number(*text, 86'400);
+  if (!seconds) return usage("--" + name + " is a number of seconds up to 86400, not '" + *text + "'");
+  value = std::chrono::seconds(*seconds);
+  return std::nullopt;
+}
+
 Answer rebuild_verb(Context& context, const Arguments& arguments) {
   const bool one = !arguments.words.empty();
   if (arguments.has("if-new")) return one ? usage("--if-new is about no single coupon") : rebuild_if_new(context);
@@ -199,11 +230,10 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
   if (one) id = id_argument(arguments);
   if (id.wrong) return *id.wrong;
   RebuildOptions options;
-  if (const auto text = arguments.text("drain")) {
-    const auto seconds = parse_number(*text, 86'400);
-    if (!seconds) return usage("--drain is a number of seconds up to 86400, not '" + *text + "'");
-    options.drain = std::chrono::seconds(*seconds);
-  }
+  QueueDrain queues;
+  if (auto wrong = seconds_of(arguments, "drain", options.drain)) return *wrong;
+  if (auto wrong = seconds_of(arguments, "queue-quiet", queues.quiet)) return *wrong;
+  queues.wait = options.drain;
   const auto pg = context.pg();
   if (!pg) return context.failed(pg.error());
   const auto redis = context.redis();
@@ -213,11 +243,10 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
     const auto library = ensure_library(**redis);
     if (!library) return context.failed(library.error());
   }
-  if (!one) {
-    auto lost = coupons_to_rebuild(**redis, **pg);
-    if (!lost) return context.failed(lost.error());
-    ids = std::move(*lost);
-  }
+  const auto lost = coupons_to_rebuild(**redis, **pg);
+  if (!lost) return context.failed(lost.error());
+  const bool data_lost = one ? std::find(lost->begin(), lost->end(), id.id) != lost->end() : !lost->empty();
+  if (!one) ids = *lost;
   if (context.dry_run()) {
     return done(one ? fmt::format("would freeze and rebuild coupon {} (nothing was changed)", id.id)
                     : fmt::format("would rebuild {} coupons (nothing was changed)", ids.size()));
@@ -226,6 +255,10 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
                                    : fmt::format("Rebuild the {} coupons that Redis lost?", ids.size());
   if (one || !ids.empty()) {
     if (auto stop = context.confirm(question + " Their claims answer NOT_READY until it is done.")) return *stop;
+  }
+  if (data_lost) {  // otherwise the stream of the coupon tells what is in flight
+    queues.progress = Context::progress("RabbitMQ: messages left");
+    if (auto stop = wait_for_queues(context, queues)) return *stop;
   }
   std::vector<RebuildReport> reports;
   for (const std::int64_t coupon : ids) {
@@ -255,6 +288,8 @@ std::vector<Verb> repair_verbs() {
        "load what a Redis that lost its data lacks, or one coupon anew (asks)",
        true,
        {{"drain", "SECONDS", "wait this long for claims in flight (default 60)"},
+        {"queue-quiet", "SECONDS",
+         "after a loss of data: RabbitMQ has to be empty this long (default 6); 0 does not wait"},
         {"if-new", "", "first start: only mark Redis as loaded, if no coupon was ever published"}},
        rebuild_verb},
   };

@@ -3,6 +3,9 @@
 
 #include <cstdio>
 
+#include "engine/admin/publish.h"
+#include "engine/amqp/topology.h"
+#include "engine/mirror/message.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_flashctl.h"
 
@@ -63,6 +66,45 @@ TEST_F(FlashctlRepair, OneCommandRebuildsARedisThatLostItsFiles) {
   expect_sound(other);
   expect_exit(0, {"rebuild", "--yes"});
   EXPECT_NE(last_.out.find("nothing to rebuild"), std::string::npos);
+}
+
+TEST_F(FlashctlRepair, RebuildAfterALossWaitsForWhatRabbitHolds) {
+  const auto id = issue(10);
+  declare();
+  const auto accepted = claim(id, {1});
+  const mirror::EntryMessage mirrored{id, accepted[0].claim.epoch, accepted[0].claim.entry, {1}};
+  ASSERT_TRUE(amqp().enable_confirms());
+  ASSERT_TRUE(publish_confirmed(amqp(), std::span(&mirrored, 1)));
+  redis_raw({"FLUSHALL"});
+  expect_exit(4, {"rebuild", "--drain", "0", "--yes"});
+  EXPECT_NE(last_.err.find("RabbitMQ still holds 1 messages"), std::string::npos) << last_.err;
+
+  std::thread consumer([&] {  // while the rebuild waits
+    const std::vector<postgres::SettleClaim> one = {{id, 1, mirrored.entry, 0, 1}};
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    ASSERT_TRUE(postgres::settle_claims(pg(), one));
+    const auto delivery = amqp().get(amqp::kQueue);
+    ASSERT_TRUE(delivery && delivery->has_value());
+    ASSERT_TRUE(amqp().ack((*delivery)->delivery_tag, false));
+  });
+  const auto rebuilt = run({"rebuild", "--queue-quiet", "1", "--yes"});
+  consumer.join();
+  EXPECT_EQ(rebuilt.exit_code, 0) << rebuilt.err;
+  EXPECT_EQ(stock(id), 9);
+  EXPECT_EQ(redis::ok(redis().command({"GET", redis::CouponKeys(id).user(1)}))->text(), "1");
+  expect_sound(id);
+}
+
+TEST_F(FlashctlRepair, RebuildAfterALossWithoutRabbitGivesTheWayOut) {
+  const auto id = issue(10);
+  redis_raw({"FLUSHALL"});
+  const harness::Environment nobody = {{"AMQP_URL", "amqp://guest:secret@127.0.0.1:1/%2F"}};
+  const auto refused = run({"rebuild", "--yes"}, nobody);
+  EXPECT_EQ(refused.exit_code, 5) << refused.err;
+  EXPECT_NE(refused.err.find("--queue-quiet 0"), std::string::npos) << refused.err;
+  EXPECT_EQ(refused.err.find("secret"), std::string::npos) << refused.err;
+  EXPECT_EQ(run({"rebuild", "--queue-quiet", "0", "--yes"}, nobody).exit_code, 0);
+  expect_sound(id);
 }
 
 TEST_F(FlashctlRepair, RebuildSaysWhatStandsInTheWay) {
