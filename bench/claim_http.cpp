@@ -32,10 +32,13 @@ std::optional<http::Problem> problem_named(std::string_view code) {
 
 }  // namespace
 
-void append_claim_request(std::string& out, std::string_view host, std::int64_t coupon_id, std::int64_t user_id) {
+void append_claim_request(std::string& out, std::string_view host, std::int64_t coupon_id, std::int64_t user_id,
+                          std::string_view key) {
   fmt::format_to(std::back_inserter(out),
-                 "POST /coupons/{}/receive HTTP/1.1\r\nHost: {}\r\nX-User-Id: {}\r\nContent-Length: 0\r\n\r\n",
-                 coupon_id, host, user_id);
+                 "POST /coupons/{}/receive HTTP/1.1\r\nHost: {}\r\nX-User-Id: {}\r\nContent-Length: 0\r\n", coupon_id,
+                 host, user_id);
+  if (!key.empty()) fmt::format_to(std::back_inserter(out), "Idempotency-Key: {}\r\n", key);
+  out.append("\r\n");
 }
 
 ClaimAnswer read_claim_answer(const http::Response& response, std::int64_t coupon_id) {

@@ -13,8 +13,10 @@
 
 namespace flashclaim::bench {
 
-/// Appends `POST /coupons/{coupon_id}/receive` of that user; `host` is the header's value.
-void append_claim_request(std::string& out, std::string_view host, std::int64_t coupon_id, std::int64_t user_id);
+/// Appends `POST /coupons/{coupon_id}/receive` of that user; `host` is the header's value, `key` that of
+/// Idempotency-Key (empty: none).
+void append_claim_request(std::string& out, std::string_view host, std::int64_t coupon_id, std::int64_t user_id,
+                          std::string_view key = {});
 
 /// What one attempt came to.
 enum class Attempt {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/amqp/topology.h"
-#include "tests/integration/whole_path.h"
+#include "tests/harness/whole_path.h"
 
 namespace flashclaim {
 namespace {

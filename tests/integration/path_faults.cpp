@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "engine/amqp/topology.h"
-#include "tests/integration/whole_path.h"
+#include "tests/harness/whole_path.h"
 
 namespace flashclaim {
 namespace {

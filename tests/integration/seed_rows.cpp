@@ -3,7 +3,7 @@
 
 #include "engine/admin/rebuild.h"
 #include "engine/amqp/topology.h"
-#include "tests/integration/whole_path.h"
+#include "tests/harness/whole_path.h"
 
 namespace flashclaim {
 namespace {

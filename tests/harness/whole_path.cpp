@@ -1,5 +1,5 @@
-// The whole path for tests: starts the stores' contents and the programs, and judges what is left.
-#include "tests/integration/whole_path.h"
+// The fixture of the whole path: starts the stores' contents and the programs, and judges what is left.
+#include "tests/harness/whole_path.h"
 
 #include <chrono>
 
@@ -80,7 +80,7 @@ void WholePath::TearDown() {
 std::unique_ptr<harness::Process> WholePath::start(const std::string& program, std::vector<std::string> flags,
                                                    int admin_port) {
   flags.push_back("--admin-listen=127.0.0.1:" + std::to_string(admin_port));
-  auto process = std::make_unique<harness::Process>(program, flags, environment_);
+  auto process = std::make_unique<harness::Process>(programs_ + program, flags, environment_);
   const bool up = wait_until([&] {
     try {
       return !process->running() || harness::raw_request(admin_port, "GET", "/healthz").status == 200;

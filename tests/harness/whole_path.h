@@ -71,6 +71,7 @@ class WholePath : public ::testing::Test {
   static harness::PrivatePostgres& postgres_server() { return harness::PrivatePostgres::shared(); }
 
   harness::Environment environment_;
+  std::string programs_;                        ///< where they lie, with a slash at the end; empty: the build's bin
   int http_port_ = 0;                           ///< of the engine started last
   int admin_port_ = 0;                          ///< its second listener
   int consumer_admin_port_ = 0;                 ///< of the consumer started last
