@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "tests/integration/whole_path.h"
+#include "tests/harness/whole_path.h"
 
 namespace flashclaim {
 namespace {
