@@ -1,6 +1,6 @@
 # Flashclaim: every command of the project. `make` alone prints this help.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status clean test bench lint format
+.PHONY: help run up down status clean test chaos bench lint format
 stack := tests/stack/stack.sh
 
 help: ## this help
@@ -25,6 +25,9 @@ clean: ## stop the stack, remove its data and the builds
 
 test: ## all suites on services of their own; SUITE=lua FILTER='Claim*' for some, SANITIZE=address|undefined|thread for a checked build
 	@SANITIZE='$(SANITIZE)' SUITE='$(SUITE)' FILTER='$(FILTER)' tests/stack/run_tests.sh
+
+chaos: ## kill and stop everything at random while claims flow, then judge; SECONDS=n SEED=n RATE=claims/s GAP_MS=n OUTPUT=text|json
+	@tests/chaos/storm.sh '$(SECONDS)' '$(SEED)' '$(RATE)' '$(GAP_MS)' '$(OUTPUT)'
 
 bench: ## the parts by themselves, and the whole beside nginx, nginx + lua + EVALSHA and webdis; ROUNDS=n SECONDS_EACH=n
 	@bench/compare.sh

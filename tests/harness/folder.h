@@ -9,6 +9,10 @@ namespace flashclaim::harness {
 /// folder and removes it once this process is gone: after a normal end, an abort, a kill -9. Any thread.
 const std::string& run_folder();
 
+/// The folder stays when this process has ended (its services do not): for a failed run that somebody will study. Any
+/// thread.
+void keep_run_folder();
+
 /// The first of `count` neighbouring ports on 127.0.0.1 that nobody listens on, between 21000 and 32767 (so that no
 /// outgoing connection of the machine takes one). Never the same twice in one process. Any thread.
 int free_ports(int count = 1);

@@ -33,6 +33,7 @@ class Process {
   int stop(std::chrono::milliseconds deadline = std::chrono::seconds(60));
   /// All it has written so far.
   [[nodiscard]] std::string output() const;
+  [[nodiscard]] const std::string& log_path() const { return log_; }
 
  private:
   pid_t pid_ = -1;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Waits until the test process (the writer of stdin) is gone, then kills the services in its folder and removes the folder.
+# Waits until the test process (the writer of stdin) is gone, then kills the services in its folder and removes the folder, unless it
+# holds a file `keep`.
 set -u
 folder=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,6 +11,7 @@ for dir in "$folder"/redis-* "$folder"/rabbitmq-* "$folder"/postgres-*; do
   name=${dir##*/}
   "$here/../stack/service.sh" kill "${name%-*}" "$dir" "${name##*-}" >/dev/null 2>&1
 done
+[ ! -e "$folder/keep" ] || exit 0
 # A server that is being killed may still write: try until the folder is gone.
 for _ in $(seq 100); do
   rm -rf "$folder" 2>/dev/null

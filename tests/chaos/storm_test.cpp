@@ -1,0 +1,88 @@
+// The short storm of `make test`, and the proof that its judge would see a wrong refusal and a duplicate.
+#include "tests/chaos/storm.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/chaos/storm_judge.h"
+#include "tests/harness/folder.h"
+
+namespace flashclaim::chaos {
+namespace {
+
+using Verdict = admin::Told::Verdict;
+
+constexpr std::int64_t kShortSeconds = 40;
+
+TEST(Storm, BreaksNoPromise) {
+  StormOptions options;
+  options.seconds = kShortSeconds;
+  options.seed = static_cast<std::uint64_t>(wall_ms() % 1'000'000);
+  options.rate = 600;
+  options.gap_ms = 900;
+  std::printf("seed %llu\n", static_cast<unsigned long long>(options.seed));
+  std::fflush(stdout);
+  const StormReport report = run_storm(options);
+  std::printf("%s", text_of(report).c_str());
+  EXPECT_TRUE(report.holds());
+  EXPECT_GT(report.fault_count(), 0);
+  EXPECT_GT(report.acknowledged, 0);
+  if (HasFailure()) {
+    harness::keep_run_folder();
+    std::printf("%s", study_of(report).c_str());
+  }
+}
+
+/// Two units of a coupon: one given at 1000, one at 2000.
+std::vector<Decided> two_given() { return {{71, 2000}, {70, 1000}}; }
+Terms terms(std::int64_t total, std::int64_t limit) { return {{{total, 0}}, {{limit, 0}}}; }
+
+std::int64_t judged(Verdict verdict, std::int64_t user, std::int64_t sent_ms, std::int64_t received_ms,
+                    const Terms& in_force) {
+  std::string example;
+  return wrong_refusals({{{1, user, verdict}, sent_ms, received_ms}}, two_given(), in_force, &example);
+}
+
+TEST(StormJudge, FindsSoldOutWrongBeforeTheLastUnitIsGiven) {
+  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 1500, 1600, terms(2, 1)), 1);
+  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 1900, 2100, terms(2, 1)), 0);
+  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2500, 2600, terms(3, 1)), 1);
+}
+
+TEST(StormJudge, ExcusesSoldOutByATotalThatMayHaveBeenInForce) {
+  Terms raised = {{{2, 0, 2400}, {5, 2300}}, {{1, 0}}};
+  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2350, 2360, raised), 0);
+  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2450, 2460, raised), 0) << "as old as a cached refusal may be";
+  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2501, 2600, raised), 1);
+}
+
+TEST(StormJudge, FindsLimitReachedWrongForAUserWithLess) {
+  EXPECT_EQ(judged(Verdict::kLimitReached, 70, 1500, 1600, terms(2, 1)), 0);
+  EXPECT_EQ(judged(Verdict::kLimitReached, 71, 1500, 1600, terms(2, 1)), 1);
+  EXPECT_EQ(judged(Verdict::kLimitReached, 70, 1500, 1600, terms(2, 2)), 1);
+}
+
+TEST(StormJudge, CountsClaimsThatNobodyAskedFor) {
+  CrowdReport crowd;
+  EXPECT_EQ(duplicates(1, two_given(), crowd), 2);
+  crowd.acknowledged.push_back({{1, 1, {1000, 0}, 0}, 70});
+  EXPECT_EQ(duplicates(1, two_given(), crowd), 1);
+  crowd.doubts[{1, 71}] = 1;
+  EXPECT_EQ(duplicates(1, two_given(), crowd), 0);
+}
+
+TEST(StormSale, TellsTheLowestTotalThatMayBeInForce) {
+  Sale sale;
+  sale.open({1, 1, 1}, 10);
+  sale.total_asked(1, 7);
+  const std::int64_t now = wall_ms();
+  EXPECT_EQ(lowest(sale.terms()[1].totals, 0, now), 7);
+  EXPECT_EQ(sale.highest_total(1), 10);
+  sale.total_set(1, 7);
+  EXPECT_EQ(sale.highest_total(1), 7);
+  sale.total_asked(1, 12);
+  sale.total_set(1, 12);
+  EXPECT_EQ(lowest(sale.terms()[1].totals, now + 60'000, now + 60'000), 12);
+}
+
+}  // namespace
+}  // namespace flashclaim::chaos
