@@ -28,6 +28,8 @@ cxxopts::Options make_flags() {
   add("role", "http, mirror or both", cxxopts::value<std::string>()->default_value("both"));
   add("mirror-name", "consumer name in the group `mirror`: stable over restarts, one per running mirror",
       cxxopts::value<std::string>()->default_value("mirror-1"));
+  add("republish-after", "seconds after which a mirrored entry that nobody has finished is published again",
+      cxxopts::value<int>()->default_value("60"));
   add("log-json", "one JSON object a line instead of logfmt");
   add("h,help", "this text");
   return flags;
@@ -48,6 +50,9 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.role = *role;
   options.mirror_name = given["mirror-name"].as<std::string>();
   if (options.mirror_name.empty()) return failure("--mirror-name: must not be empty");
+  const int republish_after_s = given["republish-after"].as<int>();
+  if (republish_after_s < 1 || republish_after_s > 3600) return failure("--republish-after: 1 to 3600");
+  options.republish_after_ms = republish_after_s * 1000;
   return options;
 }
 

@@ -115,6 +115,7 @@ void Service::State::start_mirror(const ServiceOptions& options) {
   wanted.redis_url = options.redis_url;
   wanted.amqp_url = options.amqp_url;
   wanted.name = options.mirror_name;
+  wanted.republish_after_ms = options.republish_after_ms;
   mirror = std::make_unique<mirror::Mirror>(wanted);
   mirror_thread = std::thread([this] { mirror->run(); });
 }

@@ -19,6 +19,7 @@ struct ServiceOptions {
   int threads = 1;  ///< of the HTTP front
   Role role = Role::kBoth;
   std::string mirror_name;
+  int republish_after_ms = 60000;  ///< see mirror::Options
   std::string redis_url;
   std::string amqp_url;  ///< for a role with the mirror
 };

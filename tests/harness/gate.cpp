@@ -61,6 +61,7 @@ struct Link {
   Pipe up;
   Pipe down;
   bool dead = false;
+  bool swallowed = false;  // bytes of it went into the black hole
 };
 
 }  // namespace
@@ -106,6 +107,9 @@ class Gate::Loop {
     if (gate_.applied_ == changes) return;
     mode_ = gate_.mode_;
     left_until_cut_ = gate_.amount_;
+    damage_after_ = gate_.damage_after_;
+    for (Link& link : links_)
+      if (link.swallowed && mode_ != GateMode::kBlackHole) drop(link, true);
     if (mode_ == GateMode::kRefuse && listener_ >= 0) {
       close(listener_);
       listener_ = -1;
@@ -175,9 +179,13 @@ class Gate::Loop {
         pipe.ended = true;
         return true;
       }
-      if (mode_ == GateMode::kBlackHole) continue;
+      if (mode_ == GateMode::kBlackHole) {
+        link.swallowed = true;
+        continue;
+      }
       std::string text(bytes, static_cast<std::size_t>(got));
       if (mode_ == GateMode::kCorrupt) corrupt(text);
+      if (mode_ == GateMode::kDamage) damage(text);
       auto delay = std::chrono::milliseconds(mode_ == GateMode::kDelay ? gate_.amount_.load() : 0);
       pipe.size += text.size();
       pipe.chunks.push_back({Clock::now() + delay, std::move(text)});
@@ -229,8 +237,18 @@ class Gate::Loop {
     for (char& byte : text) {
       random_ = random_ * 6364136223846793005ULL + 1442695040888963407ULL;
       if (static_cast<std::int64_t>((random_ >> 33) % static_cast<std::uint64_t>(every)) == 0)
-        byte = static_cast<char>(byte ^ (1 << ((random_ >> 20) & 7)));
+        flip(byte, (random_ >> 20) & 7);
     }
+  }
+
+  void damage(std::string& text) {
+    for (auto at = text.find(damage_after_); at != std::string::npos; at = text.find(damage_after_, at + 1))
+      if (const auto behind = at + damage_after_.size(); behind < text.size()) flip(text[behind], 0);
+  }
+
+  void flip(char& byte, unsigned bit) {
+    byte = static_cast<char>(byte ^ (1 << bit));
+    ++gate_.damaged_;
   }
 
   void cut_all() {
@@ -254,6 +272,7 @@ class Gate::Loop {
   int listener_ = -1;
   GateMode mode_ = GateMode::kPass;
   std::int64_t left_until_cut_ = 0;
+  std::string damage_after_;
   std::uint64_t random_ = 88172645463325252ULL;
   std::list<Link> links_;
 };
@@ -276,6 +295,8 @@ const char* gate_mode_name(GateMode mode) {
       return "slow";
     case GateMode::kCorrupt:
       return "corrupt";
+    case GateMode::kDamage:
+      return "damage";
     case GateMode::kBlackHole:
       return "black hole";
   }
@@ -302,6 +323,11 @@ void Gate::set(GateMode mode, std::int64_t amount) {
   const std::uint64_t change = ++changes_;
   wake();
   for (std::uint64_t applied = applied_; applied < change; applied = applied_) applied_.wait(applied);
+}
+
+void Gate::damage_after(const std::string& text) {
+  damage_after_ = text;
+  set(GateMode::kDamage);
 }
 
 void Gate::wake() const {

@@ -20,7 +20,9 @@ enum class GateMode {
   kDelay,    ///< every byte arrives `amount` milliseconds later
   kSlow,     ///< `amount` bytes a second and direction
   kCorrupt,  ///< flips one bit in about every `amount` bytes
-  kBlackHole,  ///< reads everything, forwards nothing, answers nothing
+  kDamage,   ///< set by damage_after(): flips the lowest bit of each byte that stands behind a given text
+  kBlackHole,  ///< reads everything, forwards nothing, answers nothing; connections that lost bytes so are reset when
+               ///< it ends, for no network goes on with a hole in a stream
 };
 const char* gate_mode_name(GateMode mode);
 
@@ -37,6 +39,11 @@ class Gate {
   /// Returns once the mode is in force.
   void set(GateMode mode, std::int64_t amount = 0);
   void pass() { set(GateMode::kPass); }
+  /// A digit becomes another one and a frame stays well-formed, or a frame's type becomes nonsense: as `text` chooses.
+  /// What the boundaries of reads hide is let by.
+  void damage_after(const std::string& text);
+  /// Bits flipped since the beginning.
+  [[nodiscard]] std::int64_t damaged() const { return damaged_.load(); }
   [[nodiscard]] int connections() const { return connections_.load(); }
   /// Bytes forwarded since the beginning, both directions.
   [[nodiscard]] std::int64_t forwarded() const { return forwarded_.load(); }
@@ -56,6 +63,8 @@ class Gate {
   std::atomic<std::uint64_t> applied_{0};
   std::atomic<int> connections_{0};
   std::atomic<std::int64_t> forwarded_{0};
+  std::atomic<std::int64_t> damaged_{0};
+  std::string damage_after_;  // changed before changes_ is, read after it
   std::atomic<bool> stopping_{false};
   std::unique_ptr<Loop> loop_;
   std::thread thread_;

@@ -122,8 +122,21 @@ TEST_F(GateModes, SwallowsAsABlackHole) {
   say("lost");
   EXPECT_EQ(hear(4, 300), "");
   gate_.pass();
+  EXPECT_EQ(hear(1), "<end>") << "a stream with a hole does not go on";
+  ASSERT_TRUE(connect_to_gate());
   say("kept");
   EXPECT_EQ(hear(4), "kept");
+}
+
+TEST_F(GateModes, DamagesWhatStandsBehindAText) {
+  ASSERT_TRUE(connect_to_gate());
+  gate_.damage_after("id:");
+  say("id:4,5 id:6");
+  EXPECT_EQ(hear(11), "id:5,5 id:7");
+  EXPECT_EQ(gate_.damaged(), 2);
+  gate_.pass();
+  say("id:4");
+  EXPECT_EQ(hear(4), "id:4");
 }
 
 TEST_F(GateModes, CutsAfterSoManyBytesAndPassesAgain) {

@@ -1,0 +1,64 @@
+// The links of the product and what can go wrong on each; the programs of this suite, each of whose services it reaches
+// through a gate of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/harness/gate.h"
+#include "tests/harness/whole_path.h"
+#include "tests/links/crowd.h"
+
+namespace flashclaim::links {
+
+enum class Link {
+  kEngineRedis,
+  kMirrorRedis,
+  kMirrorRabbit,
+  kConsumerRedis,
+  kConsumerRabbit,
+  kConsumerPostgres,
+};
+inline constexpr int kLinks = static_cast<int>(Link::kConsumerPostgres) + 1;
+
+struct LinkFacts {
+  std::string_view name;
+  std::string_view dependency;  ///< as /readyz calls it
+  bool required;                ///< without it the process says that it is not ready
+};
+const LinkFacts& facts(Link link);
+
+/// Three processes that live as long as the suite, one database, one vhost, one Redis; a coupon per test. A program
+/// that a test killed or made fail is started anew for the next one.
+class LinksTest : public WholePath {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  static harness::Gate& gate(Link link);
+  /// The admin listener of the program at the near end of the link.
+  static int admin_port(Link link);
+  static harness::Process& program(Link link);
+  /// Its /readyz: status, and whether it names the link's dependency as the one that is not well.
+  static bool says_broken(Link link);
+  static bool all_ready();
+  [[nodiscard]] static std::int64_t resident_kib(Link link);
+
+  /// Ends what a test began: unknown claims are asked about, everything comes to rest, every store agrees with all that
+  /// was told, nothing more than that is in the database.
+  void expect_restored(Crowd& crowd, const std::string& what);
+
+ private:
+  void start_suite();
+  void start_programs_through_gates();
+  struct Programs;
+  static std::unique_ptr<Programs>& programs();
+};
+
+}  // namespace flashclaim::links
