@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/postgres/deadline.h"
 #include "engine/postgres/query.h"
 
 namespace flashclaim::postgres {
 namespace {
 
+// The ledger is a few rows: who does not answer by then is silent. /readyz asks this of the database every second.
+constexpr std::chrono::milliseconds kStatusPatience{5000};
 constexpr long kMigratorLock = 0x666c6173684d4947;  // any number of our own; held to the end of a step
 
 struct LedgerRow {
@@ -93,7 +96,9 @@ SqlResult<std::vector<int>> migrate(Session& session, const std::vector<Migratio
 SqlResult<std::vector<MigrationStatus>> migration_status(Session& session, const std::vector<Migration>& wanted) {
   if (!session.open()) return SqlError{SqlFault::kConnection, "", "the connection to PostgreSQL is closed"};
   try {
-    pqxx::nontransaction autocommit(session.impl().connection);
+    pqxx::connection& connection = session.impl().connection;
+    const DeadlineWatch watch(connection.sock(), std::min(session.impl().patience, kStatusPatience));
+    pqxx::nontransaction autocommit(connection);
     return compare(read_ledger(autocommit), wanted);
   } catch (...) {
     return classify_current_exception(true);

@@ -140,10 +140,10 @@ std::int64_t LinksTest::resident_kib(Link link) {
   return 0;
 }
 
-void LinksTest::expect_restored(Crowd& crowd, const std::string& what) {
-  Told& told = crowd.stop();
+void LinksTest::expect_restored(Witnesses& witnesses, const std::string& what) {
+  Told& told = witnesses.stop();
   const auto unknown = told.unknown.size();
-  const auto carried_out = crowd.ask_again();
+  const auto carried_out = witnesses.ask_again();
   std::printf(
       "[links] %-28s accepted %lld, busy %lld, not ready %lld, unknown %zu (%lld carried out), views %lld, "
       "slowest %lld ms, slowest accepted %lld ms\n",

@@ -13,7 +13,7 @@
 
 #include "tests/harness/gate.h"
 #include "tests/harness/whole_path.h"
-#include "tests/links/crowd.h"
+#include "tests/links/witnesses.h"
 
 namespace flashclaim::links {
 
@@ -52,7 +52,7 @@ class LinksTest : public WholePath {
 
   /// Ends what a test began: unknown claims are asked about, everything comes to rest, every store agrees with all that
   /// was told, nothing more than that is in the database.
-  void expect_restored(Crowd& crowd, const std::string& what);
+  void expect_restored(Witnesses& witnesses, const std::string& what);
 
  private:
   void start_suite();

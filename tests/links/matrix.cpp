@@ -19,7 +19,7 @@ struct Condition {
 };
 constexpr Condition kConditions[] = {
     {"Refuse", GateMode::kRefuse, 0},  {"Close", GateMode::kClose, 0},         {"Stall", GateMode::kStall, 0},
-    {"Cut", GateMode::kCut, 4000},     {"Delay", GateMode::kDelay, 100},       {"Slow", GateMode::kSlow, 4000},
+    {"Cut", GateMode::kCut, 4000},     {"Delay", GateMode::kDelay, 100},       {"Slow", GateMode::kSlow, 1000},
     {"Garble", GateMode::kCorrupt, 1}, {"BlackHole", GateMode::kBlackHole, 0},
 };
 constexpr int kCuts = 6;
@@ -33,16 +33,16 @@ class LinkTest : public LinksTest, public ::testing::WithParamInterface<std::tup
   [[nodiscard]] static bool passes_some() {
     return condition().mode == GateMode::kDelay || condition().mode == GateMode::kSlow;
   }
-  /// A silent peer of AMQP and of PostgreSQL is given up after 20 and 35 s: the stall waits for it, and the black hole,
-  /// which looks the same until then, does not do so once more.
+  /// A silent broker is given up after 20 s, a silent PostgreSQL after 5 to 35: the stall waits for that, and the black
+  /// hole, which looks the same until then, does not do so once more.
   [[nodiscard]] static bool waits_to_be_named() {
     const bool redis = facts(link()).dependency == "redis";
     return !passes_some() && condition().mode != GateMode::kCut && (redis || condition().mode != GateMode::kBlackHole);
   }
 
-  void expect_more_answers(const Crowd& crowd) {
-    const auto before = crowd.answers();
-    EXPECT_TRUE(wait_until([&] { return crowd.answers() >= before + kSomeAnswers; })) << "the engine fell silent";
+  void expect_more_answers(const Witnesses& witnesses) {
+    const auto before = witnesses.answers();
+    EXPECT_TRUE(wait_until([&] { return witnesses.answers() >= before + kSomeAnswers; })) << "the engine fell silent";
   }
   void expect_more_rows(std::int64_t coupon) {
     const auto before = counts(coupon).rows;
@@ -57,14 +57,14 @@ class LinkTest : public LinksTest, public ::testing::WithParamInterface<std::tup
     }
     expect_more_rows(coupon);
   }
-  void break_it(const Crowd& crowd, std::int64_t coupon) {
+  void break_it(const Witnesses& witnesses, std::int64_t coupon) {
     if (condition().mode == GateMode::kCut) return cut_again_and_again(coupon);
     gate(link()).set(condition().mode, condition().amount);
-    expect_more_answers(crowd);
+    expect_more_answers(witnesses);
     if (passes_some()) expect_more_rows(coupon);
     if (!waits_to_be_named()) return;
     EXPECT_TRUE(wait_until([] { return says_broken(link()); })) << "/readyz names nothing";
-    expect_more_answers(crowd);
+    expect_more_answers(witnesses);
   }
 };
 
@@ -72,20 +72,20 @@ TEST_P(LinkTest, BreaksAnswersHonestlyAndHealsByItself) {
   const auto coupon = open_coupon(1'000'000, 5);
   const auto pid = program(link()).pid();
   const auto resident = resident_kib(link());
-  Crowd crowd(http_port_, coupon);
-  expect_more_answers(crowd);
+  Witnesses witnesses(http_port_, coupon);
+  expect_more_answers(witnesses);
   expect_more_rows(coupon);
 
-  break_it(crowd, coupon);
+  break_it(witnesses, coupon);
   EXPECT_TRUE(program(link()).running());
   EXPECT_LT(resident_kib(link()), resident + kGrowthMaxKib);
 
   gate(link()).pass();
   EXPECT_TRUE(wait_until(all_ready)) << "not ready again";
-  const auto accepted = crowd.accepted();
-  EXPECT_TRUE(wait_until([&] { return crowd.accepted() >= accepted + kSomeAnswers; }));
+  const auto accepted = witnesses.accepted();
+  EXPECT_TRUE(wait_until([&] { return witnesses.accepted() >= accepted + kSomeAnswers; }));
   expect_more_rows(coupon);
-  expect_restored(crowd, std::string(facts(link()).name) + " " + condition().name);
+  expect_restored(witnesses, std::string(facts(link()).name) + " " + condition().name);
   EXPECT_TRUE(program(link()).running());
   EXPECT_EQ(program(link()).pid(), pid);
 }

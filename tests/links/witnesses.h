@@ -34,12 +34,12 @@ struct Told {
 
 /// Each client is a thread with a keep-alive connection; each claim is of another user. Every fifth request reads the
 /// coupon. Between two requests a client rests a moment, so that a test is no load test.
-class Crowd {
+class Witnesses {
  public:
-  Crowd(int http_port, std::int64_t coupon, int clients = 4);
-  ~Crowd();
-  Crowd(const Crowd&) = delete;
-  Crowd& operator=(const Crowd&) = delete;
+  Witnesses(int http_port, std::int64_t coupon, int clients = 4);
+  ~Witnesses();
+  Witnesses(const Witnesses&) = delete;
+  Witnesses& operator=(const Witnesses&) = delete;
 
   [[nodiscard]] std::int64_t accepted() const { return accepted_; }
   [[nodiscard]] std::int64_t answers() const { return answers_; }

@@ -1,5 +1,5 @@
-// See crowd.h.
-#include "tests/links/crowd.h"
+// See witnesses.h.
+#include "tests/links/witnesses.h"
 
 #include <gtest/gtest.h>
 
@@ -42,20 +42,20 @@ std::int64_t Told::answers() const {
   return accepted + busy + not_ready + views + static_cast<std::int64_t>(unknown.size());
 }
 
-Crowd::Crowd(int http_port, std::int64_t coupon, int clients) : port_(http_port), coupon_(coupon) {
+Witnesses::Witnesses(int http_port, std::int64_t coupon, int clients) : port_(http_port), coupon_(coupon) {
   for (int i = 0; i < clients; ++i) clients_.emplace_back([this] { live(); });
 }
 
-Crowd::~Crowd() { stop(); }
+Witnesses::~Witnesses() { stop(); }
 
-Told& Crowd::stop() {
+Told& Witnesses::stop() {
   stopping_ = true;
   for (std::thread& client : clients_) client.join();
   clients_.clear();
   return told_;
 }
 
-void Crowd::live() {
+void Witnesses::live() {
   std::unique_ptr<harness::RawConnection> connection;
   const std::string view = "GET /coupons/" + std::to_string(coupon_) + " HTTP/1.1\r\nHost: test\r\n\r\n";
   for (int n = 1; !stopping_; ++n) {
@@ -73,7 +73,7 @@ void Crowd::live() {
   }
 }
 
-void Crowd::request(harness::RawConnection& connection, const std::string& text, const Order* order) {
+void Witnesses::request(harness::RawConnection& connection, const std::string& text, const Order* order) {
   const auto start = Clock::now();
   connection.send(text);
   const auto answer = connection.answer();
@@ -83,7 +83,7 @@ void Crowd::request(harness::RawConnection& connection, const std::string& text,
   ++answers_;
 }
 
-void Crowd::note(const harness::RawAnswer& answer, const Order* order, std::int64_t took_ms) {
+void Witnesses::note(const harness::RawAnswer& answer, const Order* order, std::int64_t took_ms) {
   told_.slowest_ms = std::max(told_.slowest_ms, took_ms);
   const std::string code = json_field(answer.body, "code");
   const auto claim = parse_claim_id(json_field(answer.body, "claimId"));
@@ -106,7 +106,7 @@ void Crowd::note(const harness::RawAnswer& answer, const Order* order, std::int6
   }
 }
 
-std::int64_t Crowd::ask_again() {
+std::int64_t Witnesses::ask_again() {
   std::int64_t had_been_accepted = 0;
   for (const Order& order : told_.unknown) {
     const bool stands = harness::wait_until([&] {
