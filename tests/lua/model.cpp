@@ -15,17 +15,31 @@ std::string joined(const std::vector<std::int64_t>& users) {
   return text;
 }
 
+std::string number(std::int64_t n) { return std::to_string(n); }
+
 }  // namespace
 
-std::string CouponModel::verdict(std::int64_t user, std::size_t accepted) const {
+// ---- claim
+
+std::string CouponModel::gate() const {
+  if (status.empty()) {
+    return ready ? "NO_COUPON" : "NOT_READY";
+  }
   if (status == "loading" || !stock) {
     return "NOT_READY";
   }
   if (status == "paused") {
     return "PAUSED";
   }
-  if (status == "ended") {
+  if (status == "ended" || window == Window::kAfter) {
     return "ENDED";
+  }
+  return window == Window::kBefore ? "NOT_STARTED" : "";
+}
+
+std::string CouponModel::verdict(std::int64_t user, std::size_t accepted) const {
+  if (const auto closed = gate(); !closed.empty()) {
+    return closed;
   }
   const auto held = counts.find(user);
   if (held != counts.end() && held->second >= limit) {
@@ -34,53 +48,63 @@ std::string CouponModel::verdict(std::int64_t user, std::size_t accepted) const 
   if (*stock <= 0) {
     return "SOLD_OUT";
   }
-  return inflight + static_cast<std::int64_t>(accepted) >= max_inflight ? "BUSY" : "ACCEPTED";
+  return *inflight + static_cast<std::int64_t>(accepted) >= max_inflight ? "BUSY" : "ACCEPTED";
 }
 
 std::vector<std::string> CouponModel::claim(const std::vector<std::int64_t>& users,
-                                            const std::vector<std::string>& keys, EntryId entry) {
+                                            const std::vector<std::string>& names, EntryId entry) {
+  const CouponModel before = *this;
   std::vector<std::string> words;
-  ModelEntry winners;
+  ModelEntry winners{epoch.value_or(0), {}};
   for (std::size_t i = 0; i < users.size(); ++i) {
-    const std::string name = std::to_string(users[i]) + ":" + keys[i];
-    if (!keys[i].empty() && replays.contains(name)) {
+    const std::string name = number(users[i]) + ":" + names[i];
+    if (!names[i].empty() && replays.contains(name)) {
       words.push_back("REPLAYED=" + replays.at(name));
       continue;
     }
     words.push_back(verdict(users[i], winners.users.size()));
     if (words.back() == "ACCEPTED") {
-      if (!keys[i].empty()) {
-        replays[name] = std::to_string(epoch) + "-" + entry.text() + "-" + std::to_string(winners.users.size());
+      if (!names[i].empty()) {
+        replays[name] = number(*epoch) + "-" + entry.text() + "-" + number(std::ssize(winners.users));
       }
       winners.users.push_back(users[i]);
       counts[users[i]] += 1;
       *stock -= 1;
     }
   }
-  if (!winners.users.empty()) {
-    inflight += static_cast<std::int64_t>(winners.users.size());
-    entries[entry] = winners;
-    last = entry;
+  if (winners.users.empty()) {
+    return words;
   }
+  if (!stream) {  // the record cannot be written: nobody is accepted, and nobody is told "sold out"
+    *this = before;
+    for (std::size_t i = 0; i < users.size(); ++i) {
+      const auto stored = replays.find(number(users[i]) + ":" + names[i]);
+      words[i] = names[i].empty() || stored == replays.end() ? "NOT_READY" : "REPLAYED=" + stored->second;
+    }
+    return words;
+  }
+  *inflight += std::ssize(winners.users);
+  entries[entry] = winners;
+  last = entry;
   return words;
 }
 
+// ---- finish
+
 std::string CouponModel::finish(std::int64_t of_epoch, EntryId entry, std::size_t n, bool fresh,
-                                const std::map<int, std::string>& refused) {
+                                const Refusals& refused) {
+  if (status.empty()) {
+    return "NO_COUPON";
+  }
   if (!refused.empty() && refused.rbegin()->first >= static_cast<int>(n)) {
     return "MISMATCH";
   }
   const auto found = entries.find(entry);
   if (found == entries.end()) {
-    if (of_epoch < epoch) {
-      return "ABSENT";
-    }
-    const bool beyond = entry > last || of_epoch > epoch;
-    suspect += beyond || fresh ? 1 : 0;
-    return beyond ? "BEYOND" : "ABSENT";
+    return finish_absent(of_epoch, entry, fresh);
   }
   const auto users = found->second.users;
-  if (of_epoch != epoch || n != users.size()) {
+  if (of_epoch != found->second.epoch || n != users.size() || (epoch && of_epoch != *epoch)) {
     return "MISMATCH";
   }
   std::string outcomes;
@@ -93,81 +117,169 @@ std::string CouponModel::finish(std::int64_t of_epoch, EntryId entry, std::size_
       continue;
     }
     suspicious = suspicious || kSuspicious.contains(refusal->second);
-    if (stock) {
-      *stock += 1;
-    }
-    if (const auto held = counts.find(users[i]); held != counts.end() && --held->second <= 0) {
-      counts.erase(held);
-    }
+    give_back(users[i]);
+  }
+  for (auto held = counts.begin(); held != counts.end();) {
+    held = held->second <= 0 ? counts.erase(held) : std::next(held);
   }
   entries.erase(found);
   dead.erase(entry);
-  inflight -= static_cast<std::int64_t>(n);
-  suspect += suspicious ? 1 : 0;
-  results[entry] = std::to_string(epoch) + " " + joined(users) + " " + outcomes;
+  if (inflight) {
+    *inflight -= static_cast<std::int64_t>(n);
+  }
+  if (suspicious) {
+    suspect = suspect.value_or(0) + 1;
+  }
+  results[entry] = number(of_epoch) + " " + joined(users) + " " + outcomes;
   return "FINISHED";
 }
 
-std::string CouponModel::apply(std::int64_t of_epoch, std::int64_t to_version, const std::string& to_status,
-                               std::int64_t to_total, std::int64_t to_limit, std::int64_t to_max) {
+std::string CouponModel::finish_absent(std::int64_t of_epoch, EntryId entry, bool fresh) {
+  if (epoch && of_epoch < *epoch) {
+    return "ABSENT";
+  }
+  const bool beyond = entry > last || (epoch && of_epoch > *epoch);
+  if (beyond || fresh) {
+    suspect = suspect.value_or(0) + 1;
+  }
+  return beyond ? "BEYOND" : "ABSENT";
+}
+
+// A count that was damaged downwards stops at 0: what is missing then is no drift any more.
+void CouponModel::give_back(std::int64_t user) {
+  if (stock) {
+    *stock += 1;
+  }
+  auto held = counts.find(user);
+  if (held != counts.end() && held->second > 0) {
+    held->second -= 1;
+  } else {
+    accepted_count_drift_[user] += 1;
+  }
+}
+
+// ---- state
+
+void CouponModel::take_over(const ModelSettings& to) {
+  epoch = to.epoch;
+  version = to.version;
+  status = to.status;
+  total = to.total;
+  limit = to.limit;
+  max_inflight = to.max_inflight;
+  window = to.window;
+  issuing = issuing || status != "ended";
+}
+
+std::string CouponModel::apply(const ModelSettings& to, bool create) {
+  if (status.empty()) {
+    if (!ready) {
+      return "NOT_READY";
+    }
+    if (!create || stock || !entries.empty() || last != EntryId{}) {
+      return "NOT_LOADED";
+    }
+    take_over(to);
+    inflight = fix_seq = 0;
+    stock = total;
+    stream = true;
+    settled.clear();
+    accept_drift();
+    return "APPLIED";
+  }
   if (status == "loading") {
     return "LOADING";
   }
-  if (to_version <= version) {
+  if (to.version <= *version) {
     return "OLD";
   }
-  if (of_epoch != epoch) {
+  if (to.epoch != *epoch) {
     return "EPOCH";
   }
-  const auto delta = to_total - total;
+  if (!stock) {
+    return "NOT_LOADED";
+  }
+  const auto delta = to.total - total;
   if (delta < 0 && *stock + delta < 0) {
     return "SHORT";
   }
   *stock += delta;
-  version = to_version;
-  status = to_status;
-  total = to_total;
-  limit = to_limit;
-  max_inflight = to_max;
-  issuing = issuing || status != "ended";
+  take_over(to);
   return "APPLIED";
+}
+
+std::string CouponModel::retire() {
+  if (status.empty() || status == "loading" || !entries.empty() || (status != "ended" && window != Window::kAfter)) {
+    return "KEPT";
+  }
+  issuing = false;
+  status = "ended";
+  return "RETIRED";
+}
+
+std::string CouponModel::purge() {
+  if (!status.empty() && status != "ended") {
+    return "NOT_ENDED";
+  }
+  if (!entries.empty()) {
+    return "NOT_EMPTY";
+  }
+  status.clear();
+  epoch = version = inflight = fix_seq = suspect = std::nullopt;
+  stock.reset();
+  dead.clear();
+  last = {};
+  issuing = stream = false;
+  return "PURGED";
+}
+
+// ---- reconcile
+
+bool CouponModel::is_unmoved(std::int64_t of_epoch, std::int64_t seq) const {
+  return !status.empty() && status != "loading" && of_epoch == *epoch && seq == fix_seq.value_or(0);
 }
 
 std::string CouponModel::fix(std::int64_t of_epoch, std::int64_t seq, std::int64_t seen, std::int64_t stock_delta,
                              std::int64_t inflight_delta) {
-  if (status == "loading" || of_epoch != epoch || seq != fix_seq) {
+  if (!is_unmoved(of_epoch, seq) || !stock) {
     return "MOVED";
   }
   *stock += stock_delta;
-  stock_drift += stock_delta;
-  inflight += inflight_delta;
-  fix_seq += 1;
-  suspect = suspect == seen ? 0 : suspect;
+  *inflight += inflight_delta;
+  accepted_stock_drift_ += stock_delta;
+  accepted_inflight_drift_ += inflight_delta;
+  fix_seq = fix_seq.value_or(0) + 1;
+  if (suspect.value_or(0) == seen) {
+    suspect.reset();
+  }
   return "FIXED";
 }
 
-std::string CouponModel::fix_user(std::int64_t of_epoch, std::int64_t seq, std::int64_t user, std::int64_t delta) {
-  if (status == "loading" || of_epoch != epoch || seq != fix_seq) {
+std::string CouponModel::fix_users(std::int64_t of_epoch, std::int64_t seq, const UserNumbers& deltas) {
+  if (!is_unmoved(of_epoch, seq)) {
     return "MOVED";
   }
-  const auto held = counts.contains(user) ? counts[user] + delta : delta;
-  if (held < 0) {
-    if (counts[user] == 0) {
+  for (const auto& [user, delta] : deltas) {
+    const auto held = counts.find(user);
+    if ((held == counts.end() ? 0 : held->second) + delta < 0) {
+      return "!ARGUMENT delta";
+    }
+  }
+  for (const auto& [user, delta] : deltas) {
+    accepted_count_drift_[user] += delta;
+    if ((counts[user] += delta) == 0) {
       counts.erase(user);
     }
-    return "!ARGUMENT delta";
   }
-  counts[user] = held;
-  if (held == 0) {
-    counts.erase(user);
-  }
-  fix_seq += 1;
+  fix_seq = fix_seq.value_or(0) + 1;
   return "FIXED";
 }
+
+// ---- rebuild
 
 std::string CouponModel::freeze() {
   status = "loading";
-  return "FROZEN " + std::to_string(entries.size());
+  return "FROZEN " + number(std::ssize(entries));
 }
 
 std::string CouponModel::begin(std::int64_t to_epoch) {
@@ -177,51 +289,60 @@ std::string CouponModel::begin(std::int64_t to_epoch) {
   if (!entries.empty()) {
     return "NOT_DRAINED";
   }
-  if (to_epoch <= epoch) {
+  if (epoch && to_epoch <= *epoch) {
     return "EPOCH";
   }
   epoch = to_epoch;
   inflight = 0;
-  fix_seq += 1;
-  suspect = 0;
+  fix_seq = fix_seq.value_or(0) + 1;
+  suspect.reset();
   stock.reset();
   dead.clear();
   return "BEGUN";
 }
 
+std::string CouponModel::clear_users(std::int64_t of_epoch, const std::vector<std::int64_t>& users) {
+  if (!is_loading(of_epoch)) {
+    return "REFUSED";
+  }
+  for (const auto user : users) {
+    counts.erase(user);
+  }
+  return "CLEARED";
+}
+
 std::string CouponModel::load_stock(std::int64_t of_epoch, std::int64_t units) {
-  if (status != "loading" || of_epoch != epoch) {
+  if (!is_loading(of_epoch)) {
     return "REFUSED";
   }
   stock = units;
-  stock_drift = 0;
   return "LOADED";
 }
 
-std::string CouponModel::load_user(std::int64_t of_epoch, std::int64_t user, std::int64_t count) {
-  if (status != "loading" || of_epoch != epoch) {
+std::string CouponModel::load_users(std::int64_t of_epoch, const UserNumbers& held) {
+  if (!is_loading(of_epoch)) {
     return "REFUSED";
   }
-  counts[user] = count;
+  for (const auto& [user, count] : held) {
+    counts[user] = count;
+  }
   return "LOADED";
 }
 
-std::string CouponModel::open(std::int64_t of_epoch, std::int64_t to_version, const std::string& to_status,
-                              std::int64_t to_total, std::int64_t to_limit, std::int64_t to_max) {
-  if (status != "loading" || of_epoch != epoch) {
+std::string CouponModel::open(const ModelSettings& to) {
+  if (!is_loading(to.epoch)) {
     return "REFUSED";
   }
   if (!stock) {
     return "NOT_READY";
   }
-  version = to_version;
-  status = to_status;
-  total = to_total;
-  limit = to_limit;
-  max_inflight = to_max;
-  issuing = issuing || status != "ended";
+  take_over(to);
+  stream = true;
+  accept_drift();
   return "OPEN";
 }
+
+// ---- marks
 
 std::string CouponModel::mark_dead(EntryId entry) {
   if (!entries.contains(entry)) {
@@ -231,35 +352,12 @@ std::string CouponModel::mark_dead(EntryId entry) {
   return "MARKED";
 }
 
-std::string CouponModel::retire() {
-  if (status != "ended" || !entries.empty()) {
-    return "KEPT";
+std::string CouponModel::mark_suspect() {
+  if (status.empty()) {
+    return "NO_COUPON";
   }
-  issuing = false;
-  return "RETIRED";
-}
-
-std::string CouponModel::violated() const {
-  if (!stock || status == "loading") {
-    return "";
-  }
-  std::map<std::int64_t, std::int64_t> held = settled;
-  std::int64_t in_flight = 0;
-  std::int64_t sold = 0;
-  for (const auto& [user, claims] : settled) {
-    sold += claims;
-  }
-  for (const auto& [entry, content] : entries) {
-    for (const auto user : content.users) {
-      held[user] += 1;
-      in_flight += 1;
-    }
-  }
-  if (*stock + in_flight + sold != total + stock_drift) {
-    return "stock " + std::to_string(*stock) + " + in flight " + std::to_string(in_flight) + " + settled " +
-           std::to_string(sold) + " != total " + std::to_string(total) + " + drift " + std::to_string(stock_drift);
-  }
-  return inflight == in_flight && held == counts ? "" : "inflight or the counts of users are off";
+  suspect = suspect.value_or(0) + 1;
+  return "MARKED";
 }
 
 }  // namespace flashclaim
