@@ -1,6 +1,6 @@
 # Flashclaim: every command of the project. `make` alone prints this help.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status clean test chaos bench lint format
+.PHONY: help run up down status clean test model chaos bench lint format
 stack := tests/stack/stack.sh
 
 help: ## this help
@@ -28,6 +28,10 @@ test: ## all suites on services of their own; SUITE=lua FILTER='Claim*' for some
 
 chaos: ## kill and stop everything at random while claims flow, then judge; SECONDS=n SEED=n RATE=claims/s GAP_MS=n OUTPUT=text|json
 	@tests/chaos/storm.sh '$(SECONDS)' '$(SEED)' '$(RATE)' '$(GAP_MS)' '$(OUTPUT)'
+
+model: ## the protocol explored exhaustively with spin, and every guard taken out once; FILTER=LOSS for some
+	@tests/stack/install.sh build test
+	@tests/model/run.sh '$(FILTER)'
 
 bench: ## the parts by themselves, and the whole beside nginx, nginx + lua + EVALSHA and webdis; ROUNDS=n SECONDS_EACH=n
 	@bench/compare.sh
