@@ -120,7 +120,9 @@ void PrivateRabbit::ctl(const std::vector<std::string>& words) {
 }
 
 // --- PostgreSQL
-PrivatePostgres::PrivatePostgres(std::string options) : Service("postgres", 1, std::move(options)) {}
+// After a kill the server syncs its whole folder, which here holds a database of each test: syncfs does it in one call.
+PrivatePostgres::PrivatePostgres(std::string options)
+    : Service("postgres", 1, "-c recovery_init_sync_method=syncfs " + std::move(options)) {}
 
 PrivatePostgres& PrivatePostgres::shared() {
   run_folder();

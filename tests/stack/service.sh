@@ -157,7 +157,7 @@ postgres_start() {
   if [ ! -s "$dir/data/PG_VERSION" ] || [ -e "$dir/initdb.unfinished" ]; then postgres_init; fi
   if ! running_pid "$postgres_pid_file" >/dev/null; then postgres_await_orphans; fi
   # TCP only: the path of a Unix socket is bounded at 107 bytes and ours may be longer.
-  (cd / && as_postgres "$pg_bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 120 -o \
+  (cd / && as_postgres "$pg_bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 600 -o \
     "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=100 -c shared_buffers=256MB \
      -c max_wal_size=2GB -c checkpoint_completion_target=0.9 -c fsync=on -c synchronous_commit=on ${POSTGRES_EXTRA:-}" start) \
     </dev/null >"$dir/start.log" 2>&1 && return 0
