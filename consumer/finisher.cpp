@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/keys.h"
 
@@ -47,10 +48,14 @@ MaybeHold Finisher::finish(Batch& batch) {
   for (const Item& item : batch) any = any || item.stage == Stage::kSettled;
   if (!any) return std::nullopt;
   if (auto held = connect()) return held;
+  test_point("consumer.finish.sending");
   const auto start = std::chrono::steady_clock::now();
   for (const Item& item : batch)
     if (item.stage == Stage::kSettled) redis::append_finish(*client_, finish_call(item));
+  client_->send();
+  test_point("consumer.finish.sent");
   MaybeHold held = take_answers(batch);
+  test_point("consumer.finish.answered");
   if (!held) metrics_.finish_took(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   return held;
 }
@@ -112,7 +117,9 @@ MaybeHold Finisher::mark_dead(const Item& item) {
   const auto name = entry_name(item);
   if (!name) return std::nullopt;
   if (auto held = connect()) return held;
+  test_point("consumer.dead.marking");
   auto marked = redis::mark_dead(*client_, name->coupon_id, name->entry);
+  test_point("consumer.dead.marked");
   if (marked) return std::nullopt;
   if (!client_->connected() || !about_the_message(marked.error())) return Hold{"redis", marked.error().message};
   log(LogLevel::kError, "consumer", "mark_dead_refused",

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "engine/amqp/topology.h"
+#include "engine/base/test_point.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -33,6 +34,7 @@ Result<void> Outbox::publish(const amqp::Publication& message) {
     }
   }
   auto sequence = connection_->publish(message);
+  if (sequence) test_point("consumer.publish.sent");
   Result<void> confirmed = sequence ? await_confirm(*sequence) : Result<void>(sequence.error());
   if (!confirmed) close();
   return confirmed;

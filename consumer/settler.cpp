@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -67,7 +68,10 @@ postgres::SqlResult<std::vector<postgres::Settled>> Settler::ask(std::span<Item*
           {message.coupon_id, message.epoch, message.entry, index, message.users[static_cast<std::size_t>(index)]});
   }
   const auto start = std::chrono::steady_clock::now();
+  test_point("consumer.settle.sending");
+  test_point_during("consumer.settle.sent", 3000);
   auto outcomes = postgres::settle_claims(*session_, claims_);
+  test_point("consumer.settle.answered");
   if (outcomes) metrics_.settle_took(seconds_since(start));
   return outcomes;
 }

@@ -7,6 +7,7 @@
 #include "consumer/dismissal.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -104,6 +105,7 @@ Batch Worker::gather() {
     next_.reset();
   }
   if (!batch.empty()) metrics_.batch(static_cast<std::int64_t>(batch.size()), claims);
+  if (!batch.empty()) test_point("consumer.batch.gathered");
   return batch;
 }
 
@@ -111,6 +113,7 @@ Batch Worker::gather() {
 void Worker::process(Batch batch) {
   Backoff backoff(options_.backoff_first_ms, options_.backoff_max_ms);
   Held held(metrics_, health_, name_);
+  if (guard_removed("consumer.ack_after_commit")) (void)feed_.ack_through(batch.back().delivery.delivery_tag);
   while (true) {
     const MaybeHold hold = advance(batch);
     if (auto acknowledged = acknowledge(batch); !acknowledged) return lost(acknowledged.error(), batch.size());
@@ -154,7 +157,9 @@ MaybeHold Worker::dismiss(Item& item) {
   publication.body = item.delivery.body;
   publication.message_id = item.delivery.message_id;
   publication.headers = plan.headers;
+  test_point(plan.dead ? "consumer.dead.publishing" : "consumer.retry.publishing");
   if (auto published = outbox_.publish(publication); !published) return Hold{"rabbitmq", published.error().message};
+  test_point(plan.dead ? "consumer.dead.published" : "consumer.retry.published");
   item.stage = Stage::kDone;
   if (plan.dead) {
     metrics_.dead_lettered(word(item.fault));
@@ -175,7 +180,10 @@ MaybeHold Worker::dismiss(Item& item) {
 Result<void> Worker::acknowledge(Batch& batch) {
   const std::uint64_t tag = done_through(batch);
   if (tag == 0) return {};
-  if (auto acknowledged = feed_.ack_through(tag); !acknowledged) return acknowledged;
+  test_point("consumer.ack.sending");
+  if (!guard_removed("consumer.ack_after_commit"))
+    if (auto acknowledged = feed_.ack_through(tag); !acknowledged) return acknowledged;
+  test_point("consumer.ack.sent");
   std::erase_if(batch, [tag](const Item& item) { return item.delivery.delivery_tag <= tag; });
   return {};
 }

@@ -11,6 +11,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 #include "engine/mirror/message.h"
 #include "engine/postgres/settle.h"
 
@@ -28,10 +29,12 @@ Result<void> replay_batch(redis::Client& redis, amqp::Connection& amqp, std::spa
   for (const Case& one : cases) {
     const auto unmarked = redis::unmark_dead(redis, one.message.coupon_id, one.message.entry);
     if (!unmarked) return unmarked.error();
+    test_point("admin.dlq.unmarked");
     messages.push_back(one.message);
   }
   const auto held = publish_confirmed(amqp, messages);
   if (!held) return held.error();
+  test_point("admin.dlq.published");
   for (std::size_t i = 0; i < cases.size(); ++i) {
     if (!(*held)[i]) {
       leave(report, "no queue took the message: flashctl mq declare");
@@ -86,8 +89,10 @@ Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Conne
                         DlqReport& report) {
   const auto decision = decide(pg, one.message);
   if (!decision) return decision.error();
+  test_point("admin.dlq.rejected");
   const auto reply = redis::finish(redis, decision->call);
   if (!reply) return reply.error();
+  test_point("admin.dlq.finished");
   if (decision->conflict) {
     const auto suspect = redis::mark_suspect(redis, one.message.coupon_id);
     if (!suspect) return suspect.error();
@@ -113,6 +118,7 @@ Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Conne
 }
 
 Result<void> unmark(redis::Client& redis, const Worklist& work) {
+  test_point("admin.dlq.acked");
   for (const auto& [coupon, entry] : work.stale_marks) {
     const auto unmarked = redis::unmark_dead(redis, coupon, entry);
     if (!unmarked) return unmarked.error();

@@ -8,6 +8,7 @@
 #include "engine/admin/user_keys.h"
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
+#include "engine/base/test_point.h"
 
 namespace flashclaim::admin {
 
@@ -143,6 +144,7 @@ Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Conne
       work.hopeless.push_back(std::move(letter));
     }
   }
+  test_point("admin.dlq.gathered");
   for (const auto& [coupon, entry] : *marked) {
     auto in_stream = stream_entry(redis, coupon, entry);
     if (!in_stream && !redis.connected()) return in_stream.error();

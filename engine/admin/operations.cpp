@@ -8,6 +8,7 @@
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 
 namespace flashclaim::admin {
 namespace {
@@ -78,12 +79,14 @@ Result<Operated> operate(redis::Client& redis, postgres::Session& pg, std::int64
   const auto operated = from_sql(postgres::operate_coupon(pg, id, operation));
   if (!operated) return operated.error();
   if (!postgres::is_success(operated->verdict)) return refusal(*operated, what, id);
+  test_point("admin.operate.committed");
   const bool changed = operated->verdict == Verdict::kApplied;
   if (operated->state.publish_version == 0) {  // a draft that was ended: Redis never knew it
     return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is ended, unpublished", id)};
   }
   const auto told = tell_redis(redis, pg, operated->state);
   if (!told) return told.error();
+  test_point("admin.operate.told");
   log(LogLevel::kInfo, "admin", "coupon_operated",
       {{"coupon", id}, {"operation", what}, {"version", told->state.version}, {"redis", redis::word(told->reply)}});
   return outcome_of(*told, changed, what);
@@ -123,11 +126,14 @@ Result<Operated> finish_cut(redis::Client& redis, postgres::Session& pg, const C
     }
     std::this_thread::sleep_for(kDrainLook);
   }
+  test_point("admin.cut.drained");
   const auto completed = from_sql(postgres::complete_cut(pg, state.id, state.version));
   if (!completed) return completed.error();
+  test_point("admin.cut.committed");
   if (!postgres::is_success(completed->verdict)) return refusal(*completed, "be cut", state.id);
   const auto told = tell_redis(redis, pg, completed->state);
   if (!told) return told.error();
+  test_point("admin.cut.told");
   return outcome_of(*told, true, "be cut");
 }
 
@@ -205,12 +211,14 @@ Result<Operated> update_coupon(redis::Client& redis, postgres::Session& pg, std:
   const auto operated = from_sql(postgres::update_coupon(pg, coupon_id, changes));
   if (!operated) return operated.error();
   if (!postgres::is_success(operated->verdict)) return refusal(*operated, "be updated", coupon_id);
+  test_point("admin.update.committed");
   const bool changed = operated->verdict == Verdict::kApplied;
   if (operated->state.publish_version == 0) {
     return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is updated", coupon_id)};
   }
   const auto told = tell_redis(redis, pg, operated->state);
   if (!told) return told.error();
+  test_point("admin.update.told");
   if (told->cut_taken_back) {
     return Operated{Effect::kRefused,
                     fmt::format("fewer than {} units of coupon {} are left: its total stays {}",
@@ -233,10 +241,13 @@ Result<Operated> purge_coupon(redis::Client& redis, postgres::Session& pg, std::
   const auto purged = from_sql(postgres::purge_coupon(pg, coupon_id));
   if (!purged) return purged.error();
   if (!postgres::is_success(purged->verdict)) return refusal(*purged, "be purged", coupon_id);
+  test_point("admin.purge.committed");
   const auto keys = delete_user_keys(redis, coupon_id);
   if (!keys) return keys.error();
+  test_point("admin.purge.cleared");
   const auto reply = redis::purge_coupon(redis, coupon_id);
   if (!reply) return reply.error();
+  test_point("admin.purge.told");
   if (*reply != redis::PurgeReply::kPurged) {
     return Operated{Effect::kUnfinished,
                     fmt::format("Redis keeps coupon {}: {}; repeat the command", coupon_id, redis::word(*reply))};

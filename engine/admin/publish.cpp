@@ -6,6 +6,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/digest.h"
+#include "engine/base/test_point.h"
 
 namespace flashclaim::admin {
 namespace {
@@ -56,6 +57,7 @@ Result<std::vector<bool>> publish_confirmed(amqp::Connection& amqp, std::span<co
                            {std::string(amqp::kAttemptsHeader), "0"}};
     const auto sequence = amqp.publish(publication);
     if (!sequence) return sequence.error();
+    test_point("admin.publish.sent");
     outstanding.sent(*sequence, i, message_id);
   }
   while (!outstanding.empty()) {

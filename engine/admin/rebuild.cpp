@@ -8,6 +8,7 @@
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 #include "engine/postgres/ledger.h"
 
 namespace flashclaim::admin {
@@ -84,6 +85,7 @@ Result<bool> Rebuild::drain() {
     const auto entries = redis::rebuild_freeze(redis_, report_.coupon_id);
     if (!entries) return entries.error();
     report_.entries_left = *entries;
+    test_point("admin.rebuild.frozen");
     if (*entries == 0) return true;
     const auto living = living_entries(*entries);
     if (!living) return living.error();
@@ -97,14 +99,17 @@ Result<bool> Rebuild::drain() {
 /// is what is loaded. Whoever raised the epoch last answers for the coupon: if another rebuild opened it under an older
 /// epoch meanwhile, it is frozen and drained again. So the coupon ends open under the database's epoch, or frozen.
 Result<bool> Rebuild::begin() {
+  test_point("admin.rebuild.drained");
   for (int attempt = 0; attempt < kEpochTriesMax; ++attempt) {
     const auto begun = from_sql(postgres::begin_rebuild(pg_, report_.coupon_id));
     if (!begun) return begun.error();
     if (!postgres::is_success(begun->verdict)) return stop(RebuildOutcome::kNeverIssued);
     state_ = begun->state;
     report_.epoch = state_.epoch;
+    test_point("admin.rebuild.epoch_raised");
     const auto reply = redis::rebuild_begin(redis_, report_.coupon_id, state_.epoch);
     if (!reply) return reply.error();
+    test_point("admin.rebuild.begun");
     if (*reply == redis::BeginReply::kBegun) return true;
     if (*reply == redis::BeginReply::kEpoch) continue;  // Redis is ahead of the database: raise it once more
     const auto drained = drain();
@@ -126,6 +131,7 @@ Result<bool> Rebuild::clear() {
     const auto cleared = redis::rebuild_clear_users(redis_, report_.coupon_id, report_.epoch, keys);
     if (!cleared) return cleared.error();
     if (!must(*cleared)) return false;
+    test_point("admin.rebuild.users_cleared");
   }
   return true;
 }
@@ -141,6 +147,7 @@ Result<bool> Rebuild::load_users() {
     const auto loaded = redis::rebuild_load_users(redis_, report_.coupon_id, report_.epoch, counts);
     if (!loaded) return loaded.error();
     if (!must(*loaded)) return false;
+    test_point("admin.rebuild.users_loaded");
     after = page->back().user_id;
     report_.users += static_cast<std::int64_t>(page->size());
     if (options_.progress) options_.progress(report_.users, 0);
@@ -164,6 +171,7 @@ Result<bool> Rebuild::load_stock() {
   report_.stock = state_.target_total - state_.issue_num;
   const auto loaded = redis::rebuild_load_stock(redis_, report_.coupon_id, report_.epoch, report_.stock);
   if (!loaded) return loaded.error();
+  test_point("admin.rebuild.stock_loaded");
   return must(*loaded);
 }
 
@@ -172,6 +180,7 @@ Result<bool> Rebuild::open() {
   const auto opened = redis::rebuild_open(redis_, settings_of(state_));
   if (!opened) return opened.error();
   if (!must(*opened == redis::OpenReply::kOpen)) return false;
+  test_point("admin.rebuild.opened");
   const auto now = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
   if (!now) return now.error();
   if (!now->has_value() || (*now)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);

@@ -8,6 +8,7 @@
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 #include "engine/postgres/ledger.h"
 
 namespace flashclaim::admin {
@@ -136,9 +137,11 @@ Result<void> Pass::stock() {
       return {};
     }
     if (!drifting && (report_.suspect == 0 || report_.users_deferred)) return {};
+    test_point("reconcile.stock.fixing");
     const auto reply =
         redis::reconcile_fix(redis_, report_.coupon_id, snapshot_, -report_.stock_drift, -report_.inflight_drift);
     if (!reply) return reply.error();
+    test_point("reconcile.stock.fixed");
     if (*reply == redis::FixReply::kFixed) {
       if (drifting) found(ReconcileOutcome::kFixed);
       return {};
@@ -210,8 +213,10 @@ Result<void> Pass::chunk(std::span<const std::int64_t> users) {
     if (options_.fix) {
       std::vector<redis::UserDelta> deltas;
       for (const UserDrift& drift : drifts) deltas.push_back({drift.user_id, drift.expected - drift.counted});
+      test_point("reconcile.users.fixing");
       const auto reply = redis::user_counts_fix(redis_, report_.coupon_id, report_.epoch, fix_seq, deltas);
       if (!reply) return reply.error();
+      test_point("reconcile.users.fixed");
       if (*reply == redis::FixReply::kMoved) continue;
     }
     found(options_.fix ? ReconcileOutcome::kFixed : ReconcileOutcome::kDrift);
@@ -248,6 +253,7 @@ Result<void> Pass::state() {
   if (!report_.state_behind || !options_.fix) return {};
   const auto told = tell_redis(redis_, pg_, state_);
   if (!told) return told.error();
+  test_point("reconcile.state.told");
   return {};
 }
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engine/base/test_point.h"
+
 namespace flashclaim::admin {
 
 redis::CouponSettings settings_of(const postgres::CouponState& state) {
@@ -27,10 +29,12 @@ Result<Telling> tell_redis(redis::Client& redis, postgres::Session& pg, const po
     if (!reply) return reply.error();
     telling.reply = *reply;
     if (telling.reply != redis::ApplyReply::kShort || telling.cut_taken_back) return telling;
+    test_point("admin.cut.refused");
     postgres::CouponChanges back;
     back.total = telling.state.total_num;
     auto operated = from_sql(postgres::update_coupon(pg, telling.state.id, back));
     if (!operated) return operated.error();
+    test_point("admin.cut.taken_back");
     telling.state = operated->state;
     telling.cut_taken_back = true;
   }

@@ -7,12 +7,15 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <list>
+#include <random>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace flashclaim {
@@ -61,15 +64,32 @@ std::list<Crash>& crashes() {
   return *all;
 }
 
+/// Whether this passing of the point is the one that was named.
+bool is_the_time(const char* name) {
+  for (Crash& crash : crashes())
+    if (crash.point == name && crash.left.fetch_sub(1) == 1) return true;
+  return false;
+}
+
+[[noreturn]] void crash_at(const char* name) {
+  const std::string note = std::string("crashed at test point ") + name + "\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, note.data(), note.size());
+  _exit(kCrashed);
+}
+
 }  // namespace
 
 void test_point(const char* name) {
-  for (Crash& crash : crashes()) {
-    if (crash.point != name || crash.left.fetch_sub(1) != 1) continue;
-    const std::string note = "crashed at test point " + crash.point + "\n";
-    [[maybe_unused]] const auto written = write(STDERR_FILENO, note.data(), note.size());
-    _exit(kCrashed);
-  }
+  if (is_the_time(name)) crash_at(name);
+}
+
+void test_point_during(const char* name, int us_max) {
+  if (!is_the_time(name)) return;
+  const auto wait = std::chrono::microseconds(std::random_device()() % static_cast<unsigned>(us_max));
+  std::thread([name, wait] {
+    std::this_thread::sleep_for(wait);
+    crash_at(name);
+  }).detach();
 }
 
 bool guard_removed(const char* name) {

@@ -11,6 +11,10 @@ namespace flashclaim {
 /// Any thread.
 void test_point(const char* name);
 
+/// The same for a point in the middle of the call that follows: death comes at a random moment of the next `us_max`
+/// microseconds. Any thread.
+void test_point_during(const char* name, int us_max);
+
 /// Whether FLASHCLAIM_WITHOUT (`guard[,guard…]`) takes out this guard: the negative control that shows that the checker
 /// sees what the guard prevents. `name` is a literal. Any thread.
 bool guard_removed(const char* name);
@@ -18,6 +22,7 @@ bool guard_removed(const char* name);
 #else
 
 constexpr void test_point(const char* /*name*/) {}
+constexpr void test_point_during(const char* /*name*/, int /*us_max*/) {}
 constexpr bool guard_removed(const char* /*name*/) { return false; }
 
 #endif

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 #include "engine/claim/outcome.h"
 #include "engine/loop/loop.h"
 
@@ -44,6 +45,7 @@ void Queue::send() {
   if (flying_ || waiting_.empty()) return;
   flying_ = std::move(waiting_.front());
   waiting_.erase(waiting_.begin());
+  test_point("engine.claim.sending");
   redis::Sent sent = context_.client->send(flying_->command(), *this);
   if (sent == redis::Sent::kYes) {
     context_.counters->batch_claims.add(flying_->waiters().size());
@@ -68,6 +70,7 @@ std::unique_ptr<Batch> Queue::landed() {
 }
 
 void Queue::answered(const redis::ReplyView& reply) noexcept {
+  test_point("engine.claim.answered");
   now_us_ = loop::now_us();
   auto batch = landed();
   if (reply.kind() == redis::ReplyKind::kArray && reply.size() == 2) {
@@ -78,6 +81,7 @@ void Queue::answered(const redis::ReplyView& reply) noexcept {
       log(LogLevel::kError, "claim", "claim_failed", {{"coupon", coupon_id_}, {"error", reply.text()}});
     refuse_all(*batch, problem);
   }
+  test_point("engine.claim.told");
   context_.spare.push_back(std::move(batch));
 }
 

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/base/test_point.h"
+
 namespace flashclaim::http {
 
 struct DeadlineLists {
@@ -295,6 +297,7 @@ bool Connection::write_out() {
       return false;
     }
   }
+  test_point("engine.answer.written");
   if (written == out_.size()) {
     release_if_large(out_);
   } else {

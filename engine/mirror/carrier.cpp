@@ -4,6 +4,7 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/digest.h"
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 
 namespace flashclaim::mirror {
 namespace {
@@ -55,17 +56,25 @@ void Carrier::publish(const EntryMessage& message, Purpose purpose) {
   }
   const std::string body = encode(message);
   const std::string id = message.message_id();
+  test_point("mirror.publish.sending");
   auto sequence = connection_->publish({.exchange = amqp::kExchange,
                                         .routing_key = amqp::kRoutingKey,
                                         .body = body,
                                         .message_id = id,
-                                        .headers = {{std::string(amqp::kChecksumHeader), checksum(body)}}});
+                                        .headers = {{std::string(amqp::kChecksumHeader), checksum(body)}},
+                                        .mandatory = !guard_removed("mirror.mandatory")});
   if (!sequence) {
     undelivered_.push_back(carried);
     lose(sequence.error().message);
     return;
   }
+  test_point("mirror.publish.sent");
   ++counters_.published;
+  if (guard_removed("mirror.confirm")) {
+    carried.taken = true;
+    undelivered_.push_back(carried);
+    return;
+  }
   window_.add(*sequence, carried.coupon_id, carried.entry, purpose);
 }
 
@@ -86,6 +95,7 @@ void Carrier::pump(int timeout_ms, std::vector<Carried>& outcomes) {
 
 void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
   if (const auto* confirmed = std::get_if<amqp::Confirmed>(&event)) {
+    test_point("mirror.publish.confirmed");
     auto before = outcomes.size();
     window_.answer(*confirmed, outcomes);
     std::size_t taken = 0;

@@ -1,6 +1,7 @@
 // Reading and acknowledging; see outbox.h.
 #include "engine/mirror/outbox.h"
 
+#include "engine/base/test_point.h"
 #include "engine/mirror/entries.h"
 #include "engine/redis/keys.h"
 
@@ -152,6 +153,8 @@ Result<std::uint64_t> Outbox::acknowledge(const Acknowledgements& entries) {
       client_.append(argv);
     }
   }
+  client_.send();
+  test_point("mirror.ack.sent");
   std::uint64_t removed = 0;
   Result<void> outcome;
   for (; commands > 0; --commands) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/base/test_point.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::mirror {
@@ -30,6 +31,7 @@ void Republisher::want_everything(const std::vector<std::int64_t>& coupons) {
 }
 
 Result<void> Republisher::consider(redis::Client& client, const Depth& depth, std::int64_t now_ms) {
+  if (guard_removed("mirror.replay")) return {};
   bool everything = everything_.contains(depth.coupon_id);
   if (depth.length == 0 || !depth.has_group) {
     everything_.erase(depth.coupon_id);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
 
@@ -68,11 +69,16 @@ Result<void> Mirror::Impl::refresh_coupons_if_due() {
 
 Result<void> Mirror::Impl::acknowledge() {
   if (confirmed_.empty()) return {};
+  test_point("mirror.ack.sending");
   auto removed = redis_->outbox.acknowledge(confirmed_);
+  test_point("mirror.ack.answered");
   if (!removed) return removed.error();  // they stay here, and are acknowledged on the next connection
   now_.mirrored += *removed;
   for (const auto& [coupon, ids] : confirmed_)
     for (EntryId id : ids) in_hand_.erase({coupon, id});
+  if (guard_removed("mirror.entry_stays"))
+    for (const auto& [coupon, ids] : confirmed_)
+      for (EntryId id : ids) (void)redis_->client.command({"XDEL", redis::CouponKeys(coupon).claims, id.text()});
   confirmed_.clear();
   return {};
 }
@@ -137,6 +143,7 @@ void Mirror::Impl::take(Reading reading) {
     log(LogLevel::kError, "mirror", "stream_unreadable", {{"coupon", coupon}});
     streams_.suspend(coupon, std::chrono::seconds(60));
   }
+  if (!reading.entries.empty()) test_point("mirror.entries.read");
   for (Seen& seen : reading.entries) take_entry(std::move(seen));
 }
 

@@ -17,6 +17,7 @@
 #include "engine/base/backoff.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
+#include "engine/base/test_point.h"
 #include "engine/base/url.h"
 #include "engine/loop/loop.h"
 
@@ -226,6 +227,7 @@ void AsyncClient::State::give_up(const char* why) {
 void AsyncClient::State::on_flush() {
   if (!context || link == LinkState::kConnecting || link == LinkState::kDown) return;
   redisAsyncHandleWrite(context);  // may end in on_disconnect
+  if (!pending.empty()) test_point("engine.claim.sent");
   if (context && sdslen(context->c.obuf) > 0) writable.resume();
 }
 

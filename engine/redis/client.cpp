@@ -152,6 +152,12 @@ void Client::append(std::initializer_list<std::string_view> argv) {
 
 void Client::append(const std::vector<std::string>& argv) { append(std::span<const std::string_view>(views(argv))); }
 
+void Client::send() {
+  int done = 0;
+  while (context_ != nullptr && done == 0)
+    if (redisBufferWrite(context_.get(), &done) != REDIS_OK) return;  // the context keeps the error for read()
+}
+
 Result<Reply> Client::read() {
   if (lost_ > 0) {
     --lost_;

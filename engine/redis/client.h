@@ -91,6 +91,9 @@ class Client {
   void append(std::initializer_list<std::string_view> argv);
   void append(const std::vector<std::string>& argv);
   Result<Reply> read();
+  /// Writes what append() queued, as the first read() would: the server works while the caller does something else. A
+  /// loss shows in read().
+  void send();
 
   [[nodiscard]] bool connected() const { return context_ != nullptr; }
   /// Drops the connection, if any, with all answers owed, and connects anew. No waiting between attempts: back-off is
