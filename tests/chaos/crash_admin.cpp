@@ -1,0 +1,113 @@
+// flashctl dies at every point of its operations while claims flow, and is repeated until it succeeds.
+#include <spdlog/fmt/fmt.h>
+
+#include "tests/chaos/crash_points.h"
+#include "tests/chaos/crash_world.h"
+
+namespace flashclaim::chaos {
+namespace {
+
+using Words = std::vector<std::string>;
+
+class CrashAdmin : public CrashWorld {
+ protected:
+  void SetUp() override {
+    CrashWorld::SetUp();
+    coupon_ = open_coupon(total_, 1'000'000);
+    start_survivors();
+    start_crowd(200, 300);
+  }
+  Words coupon_verb(const char* verb) const { return {"coupon", verb, std::to_string(coupon_)}; }
+  Words new_total(std::int64_t change) {
+    total_ += change;
+    return {"coupon", "update", std::to_string(coupon_), fmt::format("--total={}", total_)};
+  }
+  Words publish_new() {
+    const auto id = std::to_string(1 + postgres::highest_coupon_id(pg()).value());
+    flashctl({"coupon", "create", "--id", id, "--name=new", "--total=5", "--user-limit=1", "--begin=now", "--end=+1h"});
+    coupons_.push_back(std::stoll(id));
+    return {"coupon", "publish", id};
+  }
+  /// A coupon whose cache has fewer units than the database thinks, so that a cut is refused there.
+  Words too_deep_a_cut() {
+    const auto coupon = open_coupon(100, 5);
+    redis_number({"DECRBY", redis::CouponKeys(coupon).stock, "80"});
+    short_coupons_.push_back(coupon);
+    return {"coupon", "update", std::to_string(coupon), "--total=50"};
+  }
+  /// An ended coupon with settled claims; nobody will ask for them again.
+  Words purge_of_an_ended_one() {
+    const auto coupon = open_coupon(50, 1);
+    for (std::int64_t user = 1; user <= 3; ++user) EXPECT_EQ(claim(coupon, user).status, 202);
+    flashctl({"coupon", "end", std::to_string(coupon), "--yes"});
+    EXPECT_TRUE(wait_until([&] { return redis_number({"XLEN", redis::CouponKeys(coupon).claims}) == 0; }));
+    return {"coupon", "purge", std::to_string(coupon), "--yes"};
+  }
+  /// Counts of users who never came, and units that nobody has: a drift that refuses nobody.
+  Words reconcile_after_drift() {
+    const redis::CouponKeys keys(coupon_);
+    redis_text({"SET", keys.user(7'000'000 + static_cast<std::int64_t>(random_() % 1000)), "3"});
+    redis_number({"INCRBY", keys.stock, "7"});
+    return {"reconcile", std::to_string(coupon_), "--fix", "--yes"};
+  }
+  /// An operation that reached the database only.
+  Words reconcile_after_half_an_operation() {
+    paused_ = !paused_;
+    harness::Environment armed = environment_;
+    armed["FLASHCLAIM_CRASH"] = "admin.operate.committed:1";
+    EXPECT_EQ(harness::run_program(programs_ + "flashctl", coupon_verb(paused_ ? "pause" : "resume"), armed).exit_code,
+              137);
+    return {"reconcile", std::to_string(coupon_), "--fix", "--yes"};
+  }
+
+  std::int64_t coupon_ = 0;
+  std::int64_t total_ = 10'000'000;
+  bool paused_ = false;
+  std::vector<std::int64_t> short_coupons_;
+};
+
+TEST_F(CrashAdmin, OperationsAreCompletedByTheirRepetition) {
+  const int times = crashes_wanted(2);
+  int turn = 0;
+  const auto operate = [&]() -> Words {
+    if (++turn % 3 == 0) return publish_new();
+    return coupon_verb(turn % 3 == 1 ? "pause" : "resume");
+  };
+  crash_flashctl("admin.operate.committed", times, operate);
+  crash_flashctl("admin.operate.told", times, operate);
+  flashctl(coupon_verb("resume"));
+  for (const char* point : {"admin.update.committed", "admin.update.told"})
+    crash_flashctl(point, times, [&] { return new_total(+100); });
+  for (const char* point : {"admin.cut.drained", "admin.cut.committed", "admin.cut.told"})
+    crash_flashctl(point, times, [&] { return new_total(-50); });
+  for (const char* point : {"admin.cut.refused", "admin.cut.taken_back"})
+    crash_flashctl(
+        point, times, [&] { return too_deep_a_cut(); }, 4);
+  for (const char* point : {"admin.purge.committed", "admin.purge.cleared", "admin.purge.told"})
+    crash_flashctl(point, times, [&] { return purge_of_an_ended_one(); });
+  for (const auto coupon : short_coupons_) flashctl({"reconcile", std::to_string(coupon), "--fix", "--yes"});
+  judge();
+  EXPECT_EQ(postgres::coupon_state(pg(), coupon_).value().value().total_num, total_);
+}
+
+TEST_F(CrashAdmin, ReconcileMendsExactlyWhereverItDies) {
+  const int times = crashes_wanted(2);
+  for (const auto point : kReconcilePoints)
+    if (point != "reconcile.state.told") crash_flashctl(point, times, [&] { return reconcile_after_drift(); });
+  crash_flashctl("reconcile.state.told", times, [&] { return reconcile_after_half_an_operation(); });
+  flashctl(coupon_verb("resume"));
+  judge();
+}
+
+TEST_F(CrashAdmin, RebuildLosesNothingWhereverItDies) {
+  const int times = crashes_wanted(2);
+  ASSERT_TRUE(wait_until([&] { return counts(coupon_).rows > 500; }));
+  for (const auto point : kRebuildPoints)
+    crash_flashctl(point, times, [&]() -> Words {
+      return {"rebuild", std::to_string(coupon_), "--queue-quiet=0", "--yes"};
+    });
+  judge();
+}
+
+}  // namespace
+}  // namespace flashclaim::chaos

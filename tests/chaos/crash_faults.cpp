@@ -1,0 +1,93 @@
+// A consumer that meets faulty messages, and flashctl with the dead letters of it, die at every point of that work.
+#include <spdlog/fmt/fmt.h>
+
+#include <chrono>
+
+#include "engine/amqp/topology.h"
+#include "engine/mirror/message.h"
+#include "tests/chaos/crash_points.h"
+#include "tests/chaos/crash_world.h"
+
+namespace flashclaim::chaos {
+namespace {
+
+using Words = std::vector<std::string>;
+
+constexpr std::int64_t kPoisonedFrom = 1'000'000;  ///< users whose rows the database does not take
+constexpr int kPoisoned = 8;
+
+class CrashFaults : public CrashWorld {
+ protected:
+  void SetUp() override {
+    CrashWorld::SetUp();
+    poison_users_from(kPoisonedFrom);
+    survivor_ = engine();
+    coupon_ = open_coupon(1'000, 1);
+    for (int i = 0; i < kPoisoned; ++i) claim_poisoned();
+  }
+
+  void claim_poisoned() {
+    const std::int64_t user = kPoisonedFrom + static_cast<std::int64_t>(poisoned_.size());
+    const ClaimId id = accept(coupon_, user);
+    poisoned_.push_back({coupon_, id.epoch, id.entry, {user}});
+  }
+
+  /// Keeps the consumer busy with first and with last attempts, but not with more than it can lose.
+  void feed() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - fed_at_ < std::chrono::milliseconds(500) || amqp().queue_depth(amqp::kQueue).value() > 0) return;
+    fed_at_ = now;
+    deliver(poisoned_, ++fed_ % 2 == 0 ? 0 : 3);
+  }
+  std::int64_t marked() { return redis_number({"SCARD", redis::CouponKeys(coupon_).dead}); }
+  /// Until every poisoned entry that is not finished is marked and in the DLQ.
+  void make_dead() {
+    deliver(poisoned_, 3);
+    EXPECT_TRUE(wait_until([&] {
+      return amqp().queue_depth(amqp::kQueue).value() == 0 && amqp().queue_depth(amqp::kDeadLetterQueue).value() > 0 &&
+             marked() == redis_number({"XLEN", redis::CouponKeys(coupon_).claims});
+    }));
+  }
+  Words replay_all() {
+    make_dead();
+    return {"dlq", "replay"};
+  }
+  /// One more entry, which is given up; its unit goes back once, whatever dies on the way.
+  Words reject_one() {
+    claim_poisoned();
+    make_dead();
+    ++rejected_;
+    return {"dlq", "reject", "--yes", "--entry=" + poisoned_.back().entry.text()};
+  }
+
+  std::unique_ptr<harness::Process> survivor_;
+  std::int64_t coupon_ = 0;
+  int fed_ = 0;
+  std::chrono::steady_clock::time_point fed_at_{};
+  int rejected_ = 0;
+  std::vector<mirror::EntryMessage> poisoned_;
+};
+
+TEST_F(CrashFaults, FaultyMessagesAndDeadLettersKeepTheirUnits) {
+  const int times = crashes_wanted(2);
+  Victim consumer = consumer_victim(kFaultPoints, times);
+  Victim* const victims[] = {&consumer};
+  let_die(victims, [&] { feed(); });
+  for (const auto& [point, count] : consumer.hits()) fmt::print("  {:28} {}\n", point, count);
+  for (const auto point : kReplayPoints) crash_flashctl(point, times, [&] { return replay_all(); });
+  for (const auto point : kRejectPoints) crash_flashctl(point, times, [&] { return reject_one(); });
+  sql("DROP TRIGGER poison ON user_coupon");
+  EXPECT_TRUE(wait_until([&] {
+    for (const auto delay : amqp::kRetryDelaysMs)
+      if (amqp().queue_depth(amqp::retry_queue(delay)).value() != 0) return false;
+    return amqp().queue_depth(amqp::kQueue).value() == 0;
+  })) << "the retry queues do not empty";
+  flashctl({"dlq", "replay"});
+  const auto report = judge();
+  EXPECT_EQ(report.dead, 0);
+  EXPECT_EQ(report.refused, rejected_);
+  EXPECT_EQ(report.settled, kPoisoned);
+}
+
+}  // namespace
+}  // namespace flashclaim::chaos
