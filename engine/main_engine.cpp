@@ -25,6 +25,8 @@ cxxopts::Options make_flags() {
   add("admin-listen", "address of /healthz, /readyz, /metrics; keep it private",
       cxxopts::value<std::string>()->default_value("127.0.0.1:8081"));
   add("threads", "of the HTTP front", cxxopts::value<int>()->default_value(std::to_string(default_threads)));
+  add("share-port",
+      "listen beside another engine on the same address: start the new one with it, then end the old one");
   add("role", "http, mirror or both", cxxopts::value<std::string>()->default_value("both"));
   add("mirror-name", "consumer name in the group `mirror`: stable over restarts, one per running mirror",
       cxxopts::value<std::string>()->default_value("mirror-1"));
@@ -45,6 +47,7 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.admin_listen = *admin;
   options.threads = given["threads"].as<int>();
   if (options.threads < 1 || options.threads > 256) return failure("--threads: 1 to 256");
+  options.share_port = given.count("share-port") > 0;
   auto role = parse_role(given["role"].as<std::string>());
   if (!role) return failure("--role: http, mirror or both");
   options.role = *role;

@@ -94,12 +94,15 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   return {};
 }
 
-/// SO_REUSEPORT would share the port with another engine of the same user without a word: so it is tried alone first.
+/// SO_REUSEPORT would share the port with another engine of the same user without a word: so it is tried alone first,
+/// unless that is what is wanted.
 Result<void> Service::State::start_workers(const ServiceOptions& options) {
   http::Address listen = options.listen;
-  auto alone = http::listen_on(listen, http::PortSharing::kExclusive);
-  if (!alone) return alone.error();
-  close(*alone);
+  if (!options.share_port) {
+    auto alone = http::listen_on(listen, http::PortSharing::kExclusive);
+    if (!alone) return alone.error();
+    close(*alone);
+  }
   for (int i = 0; i < options.threads; ++i) {
     auto worker = Worker::start(listen, options.redis_url);
     if (!worker) return worker.error();

@@ -16,7 +16,8 @@ std::optional<Role> parse_role(std::string_view text);
 struct ServiceOptions {
   http::Address listen;
   http::Address admin_listen;
-  int threads = 1;  ///< of the HTTP front
+  int threads = 1;          ///< of the HTTP front
+  bool share_port = false;  ///< with another engine, for a rolling restart
   Role role = Role::kBoth;
   std::string mirror_name;
   int republish_after_ms = 60000;  ///< see mirror::Options

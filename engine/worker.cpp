@@ -49,7 +49,10 @@ void Worker::drain() {
   });
 }
 
-bool Worker::drained() const { return state_->draining.load() && http_counters().connections.load() == 0; }
+bool Worker::drained() const {
+  const http::ServerCounters& counters = http_counters();
+  return state_->draining.load() && !counters.listening.load() && counters.connections.load() == 0;
+}
 
 const http::ServerCounters& Worker::http_counters() const { return state_->server.counters(); }
 const claim::DeskCounters& Worker::claim_counters() const { return state_->desk.counters(); }

@@ -74,9 +74,18 @@ std::optional<Answer> Context::confirm(const std::string& question) const {
   return Answer{Exit::kFailure, "not done: nothing was changed", {}};
 }
 
+namespace {
+
+/// Redis is there and serves nobody yet: it reads its data after a start, or a replica waits for its primary.
+bool serves_nobody(const std::string& message) {
+  return message.starts_with("LOADING ") || message.starts_with("MASTERDOWN ");
+}
+
+}  // namespace
+
 Answer Context::failed(const Error& error) const {
-  const bool gone =
-      unreachable_ || (redis_ && !redis_->connected()) || (pg_ && !pg_->open()) || (amqp_ && !amqp_->open());
+  const bool gone = unreachable_ || serves_nobody(error.message) || (redis_ && !redis_->connected()) ||
+                    (pg_ && !pg_->open()) || (amqp_ && !amqp_->open());
   if (error.unknown()) {
     return {Exit::kUnreachable, error.message + " (it may have been carried out: run the same command again)", {}};
   }

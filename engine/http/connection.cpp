@@ -116,7 +116,15 @@ void Connection::settle_state() {
   }
 }
 
+/// Draining: a request that has come in this very moment is answered, otherwise the client is idle indeed.
+void Connection::end_idle() {
+  on_readable();
+  if (state_ == ConnectionState::kIdle && !out_.empty()) flush();
+  if (state_ == ConnectionState::kIdle) close(CloseReason::kDrained);
+}
+
 void Connection::expire() {
+  if (state_ == ConnectionState::kIdle && shared_.draining) return end_idle();
   if (state_ == ConnectionState::kReading && out_.empty()) {
     last_request_seen_ = true;
     linger();  // a drip gets no answer: there is no request to answer
@@ -246,7 +254,10 @@ bool Connection::answer(Exchange exchange, const Answer& answer) {
   owed.answered = true;
   --shared_.owed;
   count(shared_.counters.answers_1xx_5xx[static_cast<int>(answer.status) / 100]);
-  if (shared_.draining) owed.keep_alive = false;
+  if (shared_.draining && exchange.sequence + 1 == next_ && !held_back_) {  // the last that is here, and the last that is read
+    owed.keep_alive = false;
+    last_request_seen_ = true;
+  }
   if (exchange.sequence == first_) {
     render(out_, owed, answer);
     if (!owed.keep_alive) last_request_seen_ = true;
@@ -337,10 +348,6 @@ void Connection::linger() {
   release_if_large(in_);
   readable_.resume();
   set_state(ConnectionState::kLingering);
-}
-
-void Connection::drain() {
-  if (state_ == ConnectionState::kIdle && out_.empty()) close(CloseReason::kDrained);
 }
 
 }  // namespace flashclaim::http

@@ -69,7 +69,6 @@ class Connection {
   /// False for an exchange of an earlier client.
   bool answer(Exchange exchange, const Answer& answer);
   void flush();
-  void drain();
   void expire();  ///< its state has lasted too long
 
   [[nodiscard]] ConnectionState state() const { return state_; }
@@ -103,6 +102,7 @@ class Connection {
   bool write_out();
   void after_flush();
   void linger();
+  void end_idle();
   void set_state(ConnectionState state);
   void settle_state();
 

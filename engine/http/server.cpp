@@ -24,6 +24,7 @@ constexpr int kTickMs = 100;
 constexpr int kLingerMs = 2000;
 constexpr int kAcceptsPerTurn = 64;
 constexpr int kAcceptPauseMs = 100;  // after the descriptors have run out
+constexpr int kHandshakeMs = 200;    // draining: connections that had begun to come arrive within it
 
 std::size_t receive_buffer_size(const Limits& limits) {
   constexpr std::size_t kMin = 64 * 1024;
@@ -68,6 +69,7 @@ struct Server::State {
     acceptable.forget();
     ::close(listen_fd);
     listen_fd = -1;
+    shared.counters.listening.store(false);
   }
 
   void close_all() {
@@ -75,7 +77,10 @@ struct Server::State {
     on_end_of_turn();
   }
 
-  void on_acceptable() noexcept {
+  void on_acceptable() noexcept { accept_some(); }
+
+  /// False when nobody waits any more.
+  bool accept_some() {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
       int fd = accept4(listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
@@ -84,7 +89,7 @@ struct Server::State {
           acceptable.pause();
           accept_again.start_ms(kAcceptPauseMs);
         }
-        return;
+        return false;
       }
       shared.counters.accepted.fetch_add(1, std::memory_order_relaxed);
       if (open_connections() >= shared.limits.connections) {
@@ -95,6 +100,7 @@ struct Server::State {
         take_from_pool().open(fd);
       }
     }
+    return true;
   }
 
   /// Says so if the socket takes it at once; a client beyond the bound gets no memory of ours.
@@ -130,13 +136,31 @@ struct Server::State {
     }
   }
 
+  /// Nobody is turned away who had begun to come, and nobody is cut who was about to speak: a request that comes within
+  /// last_request_ms is answered with `Connection: close`, so that client and server agree which was the last.
+  void begin_to_drain() {
+    shared.draining = true;
+    drain_began_ms = loop::now_ms();
+    if (listen_fd >= 0) let_newcomers_pass(listen_fd);
+  }
+
+  void go_on_draining() {
+    const std::int64_t lasted_ms = shared.now_ms - drain_began_ms;
+    if (listen_fd >= 0 && lasted_ms >= kHandshakeMs) {
+      while (accept_some()) continue;
+      stop_listening();
+    }
+    if (lasted_ms >= shared.limits.last_request_ms) expire(ConnectionState::kIdle, 0);
+  }
+
   void on_tick() noexcept {
     shared.now_ms = loop::now_ms();
+    if (shared.draining) go_on_draining();
     if (std::time_t now = std::time(nullptr); now != date_s) {
       date_s = now;
       shared.date = http_date(now);
     }
-    expire(ConnectionState::kIdle, shared.draining ? 0 : shared.limits.idle_ms);
+    expire(ConnectionState::kIdle, shared.limits.idle_ms);
     expire(ConnectionState::kReading, shared.limits.request_ms);
     expire(ConnectionState::kWriting, shared.limits.write_ms);
     expire(ConnectionState::kLingering, kLingerMs);
@@ -153,6 +177,7 @@ struct Server::State {
 
   Shared shared;
   int listen_fd = -1;
+  std::int64_t drain_began_ms = 0;
   std::time_t date_s = 0;
   std::vector<std::unique_ptr<Connection>> all;  ///< by index
   std::vector<Connection*> pool;                 ///< closed ones, to be used again
@@ -171,6 +196,7 @@ Result<void> Server::listen(const Address& address, PortSharing sharing) {
   auto fd = listen_on(address, sharing);
   if (!fd) return fd.error();
   state_->listen_fd = *fd;
+  state_->shared.counters.listening.store(true);
   state_->acceptable.watch(*fd);
   return {};
 }
@@ -186,11 +212,7 @@ bool Server::refuse(Exchange exchange, Problem problem, std::string_view allow) 
   return answer(exchange, problem_answer(problem, allow));
 }
 
-void Server::drain() {
-  state_->shared.draining = true;
-  state_->stop_listening();
-  for (auto& connection : state_->all) connection->drain();
-}
+void Server::drain() { state_->begin_to_drain(); }
 
 void Server::close_all() { state_->close_all(); }
 

@@ -43,10 +43,12 @@ struct Limits {
   int request_ms = 10000;           ///< from the first byte of a request to its last: a drip does not stretch it
   int idle_ms = 60000;              ///< between requests
   int write_ms = 10000;             ///< for a client that does not read its answers
+  int last_request_ms = 1000;       ///< draining: an idle connection may bring one more request
 };
 
 /// Written by the loop's thread only, read by any.
 struct ServerCounters {
+  std::atomic<bool> listening{false};
   std::atomic<std::uint64_t> requests{0};
   std::atomic<std::uint64_t> malformed{0};
   std::atomic<std::uint64_t> accepted{0};
@@ -71,7 +73,9 @@ class Server {
   bool answer(Exchange exchange, const Answer& answer);
   bool refuse(Exchange exchange, Problem problem, std::string_view allow = {});
 
-  /// Draining: no new connections; idle ones are closed, the others after their answers (`Connection: close`).
+  /// Draining: new connections pass by (another process may listen on the port), those that are here are closed after
+  /// their next answer (`Connection: close`), idle ones after a second. Done when `listening` is false and
+  /// `connections` is 0.
   void drain();
   /// Closes what is left, answered or not.
   void close_all();

@@ -99,6 +99,7 @@ struct Crowd::State {
     const bench::ClaimAnswer answer = bench::read_claim_answer(response, claim.coupon_id);
     const bool again = answer.attempt == bench::Attempt::kNotSent || answer.attempt == bench::Attempt::kUnknown ||
                        (answer.attempt == bench::Attempt::kRefused && bench::is_passing(*answer.problem));
+    report.attempts.count(answer, response);
     if (again) {
       const auto jitter = static_cast<std::int64_t>(random() % kRepeatMs);
       const std::int64_t told_ms = std::max(response.retry_after_s, 0) * 1000LL;

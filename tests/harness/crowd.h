@@ -27,6 +27,7 @@ struct CrowdOptions {
 /// What the crowd was told. Every claim that was begun is in `tally` once, with its final word, or in `unlearnt`.
 struct CrowdReport {
   bench::Tally tally;
+  bench::Tally attempts;  ///< the word on every attempt
   std::int64_t begun = 0;
   std::int64_t repeats = 0;   ///< attempts after the first of a claim
   std::int64_t unlearnt = 0;  ///< no final word when the patience of finish() ended

@@ -329,6 +329,39 @@ TEST_F(ServerTest, DrainsByAnsweringWhatIsOwedAndTakingNoMore) {
   EXPECT_TRUE(busy.closed_by_server());
 }
 
+TEST_F(ServerTest, DrainsWithoutCuttingAnIdleClientThatSpeaksOnceMore) {
+  Limits limits;
+  limits.last_request_ms = 600'000;
+  start(limits);
+  RawConnection idle(port_);
+  idle.send(get("/now?first"));
+  EXPECT_EQ(idle.answer()->headers.count("connection"), 0U);
+  in_loop([&] { return server_->drain(), true; });
+  ASSERT_TRUE(wait_until([&] { return !server_->counters().listening.load(); }));
+  idle.send(get("/now?last"));
+  auto answer = idle.answer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "last");
+  EXPECT_EQ(answer->headers["connection"], "close");
+  EXPECT_TRUE(idle.closed_by_server());
+}
+
+TEST_F(ServerTest, DrainsByAnsweringAllThatWasPipelinedAndSaysCloseLast) {
+  start();
+  RawConnection busy(port_);
+  busy.send(get("/later") + get("/later") + get("/later"));
+  ASSERT_TRUE(wait_until([&] { return handler_.kept_count() == 3; }));
+  in_loop([&] { return server_->drain(), true; });
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(answer_kept(i, std::to_string(i)));
+  for (int i = 0; i < 3; ++i) {
+    auto answer = busy.answer();
+    ASSERT_TRUE(answer) << i;
+    EXPECT_EQ(answer->body, std::to_string(i));
+    EXPECT_EQ(answer->headers.count("connection"), i == 2 ? 1U : 0U);
+  }
+  EXPECT_TRUE(busy.closed_by_server());
+}
+
 TEST_F(ServerTest, SurvivesItsDestructionWithAnswersOwed) {
   start();
   RawConnection client(port_);
