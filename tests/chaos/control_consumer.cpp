@@ -1,0 +1,73 @@
+// Negative controls of the consumer and of what it asks Redis and the database.
+#include "engine/amqp/topology.h"
+#include "tests/chaos/control_world.h"
+
+namespace flashclaim::chaos {
+namespace {
+
+class ControlConsumer : public Control {};
+
+TEST_P(ControlConsumer, AcknowledgesAfterTheCommit) {
+  without("consumer.ack_after_commit", "mirror.replay");
+  engine_ = engine();
+  const auto coupon = open_coupon(100, 1);
+  accept_some(coupon, 20);
+  await_mirror(coupon);
+  let_consumer_die_at("consumer.settle.sending");
+  consume_everything(coupon);
+  verdict(4, "unfinished entries that are not dead");
+}
+
+/// The seed's consumer gave the unit back when the insert met a duplicate.
+TEST_P(ControlConsumer, TakesADuplicateForASuccess) {
+  without_sql("judge_claims", {{"'replayed' AS outcome FROM user_coupon", "'rejected' AS outcome FROM user_coupon"}});
+  without("");
+  engine_ = engine();
+  const auto coupon = open_coupon(100, 1);
+  accept_some(coupon, 10);
+  await_mirror(coupon);
+  let_consumer_die_at("consumer.settle.answered");
+  consume_everything(coupon);
+  verdict(4, "the total is 100");
+}
+
+TEST_P(ControlConsumer, FinishTrustsOnlyTheEntry) {
+  without_lua("    return absent_entry(keys, coupon, epoch, entry_id, fresh)\n",
+              "    for _ in pairs(refused) do redis.call('INCRBY', keys[2], '1') end\n    return 'FINISHED'\n");
+  without("");
+  poison_users_from(1'000'000);
+  engine_ = engine();
+  const auto coupon = open_coupon(100, 1);
+  accept(coupon, 1'000'000);
+  await_mirror(coupon);
+  const auto messages = entries(coupon);
+  ASSERT_TRUE(amqp().purge_queue(amqp::kQueue));
+  deliver(messages, 3);
+  consumer_ = consumer({"--workers=1"});
+  EXPECT_TRUE(wait_until([&] { return amqp().queue_depth(amqp::kDeadLetterQueue).value() == 1; }));
+  flashctl({"dlq", "reject", "--yes"});
+  EXPECT_EQ(redis_number({"GET", redis::CouponKeys(coupon).stock}), 100);
+  EXPECT_EQ(consumer_->stop(), 0);
+  deliver(messages, 0);  // a copy that was under way all the time
+  consume_everything(coupon);
+  verdict(4, "the total is 100");
+}
+
+TEST_P(ControlConsumer, ClaimCountsTheUser) {
+  without_lua("      counts[user] = counts[user] + 1\n", "      counts[user] = counts[user] + 0\n");
+  without("", "consumer.mender");
+  engine_ = engine();
+  const auto coupon = open_coupon(100, 1);
+  for (int times = 0; times < 3; ++times) {
+    const auto answer = claim(coupon, 7);
+    if (answer.status == 202) told_apart_.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 7});
+  }
+  EXPECT_EQ(told_apart_.size(), removed() ? 3U : 1U);
+  consume_everything(coupon);
+  verdict(4, "user counts differ");
+}
+
+FLASHCLAIM_CONTROL(ControlConsumer);
+
+}  // namespace
+}  // namespace flashclaim::chaos

@@ -1,0 +1,86 @@
+// Negative control of appendfsync: a disk stalls, claims go on, and Redis is killed.
+#include <signal.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/admin/rebuild.h"
+#include "engine/base/assets.h"
+#include "engine/redis/library.h"
+#include "tests/chaos/control_world.h"
+#include "tests/harness/folder.h"
+
+namespace flashclaim::chaos {
+namespace {
+
+/// While it is made, what is started gets a disk that can stall.
+class StallingDisk {
+ public:
+  StallingDisk() {
+    setenv("LD_PRELOAD", FLASHCLAIM_BIN_DIR "/stalled_disk.so", 1);
+    setenv("FLASHCLAIM_STALL", file_.c_str(), 1);
+  }
+  static void for_no_other_program() {
+    unsetenv("LD_PRELOAD");
+    unsetenv("FLASHCLAIM_STALL");
+  }
+  void stall() const { std::ofstream(file_) << "stalled"; }
+  void heal() const { std::filesystem::remove(file_); }
+
+ private:
+  const std::string file_ = harness::run_folder() + "/disk-is-stalled";
+};
+
+class ControlDisk : public Control {
+ protected:
+  void use(harness::PrivateRedis& server) {
+    redis().close();
+    environment_["REDIS_URL"] = server.url();
+    ASSERT_TRUE(redis::load_library(redis(), kLuaLibrary));
+    ASSERT_TRUE(admin::mark_ready_if_new(redis(), pg()));
+  }
+  /// Whether Redis holds accepted claims that it has not even written, waiting for the disk.
+  bool holds_back() {
+    const auto info = redis_text({"INFO", "persistence"});
+    return info.find("aof_pending_bio_fsync:0") == std::string::npos &&
+           info.find("aof_buffer_length:0") == std::string::npos;
+  }
+};
+
+TEST_P(ControlDisk, SyncsEachClaimBeforeItsAnswer) {
+  StallingDisk disk;
+  harness::PrivateRedis server(removed() ? "--appendfsync everysec" : "--appendfsync always");
+  StallingDisk::for_no_other_program();
+  use(server);
+  without("");
+  engine_ = engine({"--role=http"});  // no mirror: what is lost here, no other store has
+  const auto coupon = open_coupon(1'000'000, 1'000'000);
+  accept(coupon, 1);
+  const int pid = server.pid();
+  disk.stall();
+  if (removed()) {
+    ASSERT_TRUE(wait_until([&] { return accept(coupon, 2).coupon_id == coupon && holds_back(); },
+                           std::chrono::seconds(60), std::chrono::milliseconds(1)));
+  } else {
+    EXPECT_EQ(claim(coupon, 2, "in-doubt").status, 503);
+  }
+  ::kill(pid, SIGKILL);
+  disk.heal();
+  server.start();
+  ASSERT_TRUE(wait_until([&] {
+    const auto answer = claim(coupon, 2, "in-doubt");
+    if (answer.status == 202) told_apart_.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 2});
+    return answer.status == 202;
+  }));
+  engine_.reset();
+  engine_ = engine();
+  consume_everything(coupon);
+  verdict(3, "acknowledged claims are nowhere");
+  redis().close();
+}
+
+FLASHCLAIM_CONTROL(ControlDisk);
+
+}  // namespace
+}  // namespace flashclaim::chaos
