@@ -1,6 +1,6 @@
 # Flashclaim: every command of the project. `make` alone prints this help.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status clean test model chaos bench lint format
+.PHONY: help run up down status clean test model fuzz chaos bench lint format
 stack := tests/stack/stack.sh
 
 help: ## this help
@@ -32,6 +32,9 @@ chaos: ## kill and stop everything at random while claims flow, then judge; SECO
 model: ## the protocol explored exhaustively with spin, and every guard taken out once; FILTER=LOSS for some
 	@tests/stack/install.sh build test
 	@tests/model/run.sh '$(FILTER)'
+
+fuzz: ## every parser fed with mutated bytes under sanitizers; SECONDS=n in total (60)
+	@tests/fuzz/run.sh '$(SECONDS)'
 
 bench: ## the parts by themselves, and the whole beside nginx, nginx + lua + EVALSHA and webdis; ROUNDS=n SECONDS_EACH=n
 	@bench/compare.sh

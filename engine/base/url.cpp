@@ -28,6 +28,14 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
+// The scheme is the one part that errors repeat: nothing that could be a misplaced password passes for one.
+bool is_scheme(std::string_view text) {
+  for (char c : text) {
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')) return false;
+  }
+  return !text.empty() && text.size() <= 16;
+}
+
 }  // namespace
 
 std::string Url::redacted() const {
@@ -37,7 +45,7 @@ std::string Url::redacted() const {
 Result<Url> parse_url(std::string_view text) {
   Url url;
   auto colon = text.find("://");
-  if (colon == std::string_view::npos || colon == 0) return failure("not a URL: no scheme://");
+  if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) return failure("not a URL: no scheme://");
   url.scheme = text.substr(0, colon);
   text.remove_prefix(colon + 3);
   auto slash = text.find('/');

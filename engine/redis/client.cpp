@@ -69,6 +69,15 @@ std::string_view ReplyView::error_code() const {
 
 void Reply::Free::operator()(redisReply* raw) const noexcept { freeReplyObject(raw); }
 
+Reply reply_of_bytes(std::string_view resp) {
+  redisReader* reader = redisReaderCreate();
+  void* reply = nullptr;
+  redisReaderFeed(reader, resp.data(), resp.size());
+  if (redisReaderGetReply(reader, &reply) != REDIS_OK) reply = nullptr;
+  redisReaderFree(reader);
+  return Reply(static_cast<redisReply*>(reply));
+}
+
 void Client::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
 
 Result<Client> Client::connect(const std::string& redis_url, Milliseconds timeout) {

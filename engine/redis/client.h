@@ -68,6 +68,9 @@ class Reply {
   std::unique_ptr<redisReply, Free> raw_;
 };
 
+/// The first reply in these bytes; nil when they hold no complete one. For the tests of what reads replies.
+Reply reply_of_bytes(std::string_view resp);
+
 /// One connection, used by one thread, blocking. Movable.
 ///
 /// Errors: before a command is sent, kFailure. Once it may have been sent and the answer did not come (timeout, reset),

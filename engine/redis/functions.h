@@ -177,6 +177,8 @@ struct Snapshot {
 };
 /// nullopt: Redis does not know the coupon, or has not its numbers (loading, no stock): a rebuild is due or under way.
 Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id);
+/// Of a reply that is no error.
+Result<std::optional<Snapshot>> parse_snapshot(ReplyView reply);
 
 enum class FixReply { kFixed, kMoved };
 std::string_view word(FixReply reply);
@@ -200,6 +202,8 @@ inline constexpr std::size_t kUserChunkMax = 1000;
 /// At most kUserChunkMax users a call, each once. nullopt as above.
 Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id,
                                               std::span<const std::int64_t> users);
+/// Of a reply that is no error, for that many users.
+Result<std::optional<UserCounts>> parse_user_counts(ReplyView reply, std::size_t asked);
 struct UserDelta {
   std::int64_t user_id = 0;
   std::int64_t delta = 0;

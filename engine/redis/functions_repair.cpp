@@ -23,7 +23,7 @@ constexpr Words<bool, 2> kCleared{{{true, "CLEARED"}, {false, "REFUSED"}}};
 constexpr Words<bool, 2> kLoadedWords{{{true, "LOADED"}, {false, "REFUSED"}}};
 
 /// NO_COUPON and NOT_READY: Redis does not hold the coupon's numbers.
-bool holds_nothing(const Reply& reply) { return reply.text() == "NO_COUPON" || reply.text() == "NOT_READY"; }
+bool holds_nothing(ReplyView reply) { return reply.text() == "NO_COUPON" || reply.text() == "NOT_READY"; }
 
 /// A reply that carries numbers: not an error, and not TOO_MANY, which is a failure that passes.
 Result<Reply> scanned(Result<Reply> reply) {
@@ -44,9 +44,13 @@ Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t 
   const CouponKeys keys(coupon_id);
   auto reply = scanned(client.command(fcall("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
   if (!reply) return reply.error();
-  if (holds_nothing(*reply)) return std::optional<Snapshot>();
+  return parse_snapshot(reply->view());
+}
+
+Result<std::optional<Snapshot>> parse_snapshot(ReplyView reply) {
+  if (holds_nothing(reply)) return std::optional<Snapshot>();
   Snapshot seen;
-  WordReader head{(*reply)[0].text()};
+  WordReader head{reply[0].text()};
   seen.epoch = head.number();
   seen.version = head.number();
   seen.fix_seq = head.number();
@@ -55,7 +59,7 @@ Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t 
   seen.total = head.number();
   seen.inflight = head.number();
   seen.last = head.entry();
-  WordReader list{(*reply)[1].text()};
+  WordReader list{reply[1].text()};
   while (list.good && !list.text.empty()) {
     const EntryId entry = list.entry();
     seen.entries.push_back({entry, list.number()});
@@ -81,20 +85,24 @@ Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupo
   for (const auto user : users) arguments.push_back(std::to_string(user));
   auto reply = scanned(client.command(fcall("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
   if (!reply) return reply.error();
-  if (holds_nothing(*reply)) return std::optional<UserCounts>();
+  return parse_user_counts(reply->view(), users.size());
+}
+
+Result<std::optional<UserCounts>> parse_user_counts(ReplyView reply, std::size_t asked) {
+  if (holds_nothing(reply)) return std::optional<UserCounts>();
   UserCounts found;
-  WordReader head{(*reply)[0].text()};
+  WordReader head{reply[0].text()};
   found.epoch = head.number();
   found.fix_seq = head.number();
   found.last = head.entry();
-  WordReader counts{(*reply)[1].text()};
+  WordReader counts{reply[1].text()};
   while (counts.good && !counts.text.empty()) found.counts.push_back(counts.number());
-  WordReader list{(*reply)[2].text()};
+  WordReader list{reply[2].text()};
   while (list.good && !list.text.empty()) {
     const EntryId entry = list.entry();
     found.in_flight.push_back({entry, list.number()});
   }
-  if (!head.good || !counts.good || !list.good || found.counts.size() != users.size()) {
+  if (!head.good || !counts.good || !list.good || found.counts.size() != asked) {
     return failure("user_counts: unexpected reply");
   }
   return std::optional<UserCounts>(std::move(found));

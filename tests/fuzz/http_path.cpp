@@ -1,0 +1,97 @@
+// Bytes over a real connection through the server, the router and the claim desk to answers (Redis is away): every
+// input is answered or closed, and the answers do not depend on how the bytes were cut.
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "engine/claim/desk.h"
+
+using namespace flashclaim;
+
+namespace {
+
+int start_server() {
+  std::promise<int> port;
+  std::thread([&port] {
+    loop::Loop loop;
+    claim::Desk desk(loop);
+    http::Server server(loop, desk);
+    auto client = redis::AsyncClient::create(loop, "redis://127.0.0.1:1/0", {.backoff_min_ms = 600'000});
+    desk.bind(server, **client);
+    if (!server.listen({"127.0.0.1", 0}, http::PortSharing::kExclusive)) std::abort();
+    port.set_value(server.port());
+    loop.run();
+  }).detach();
+  return port.get_future().get();
+}
+
+int connect_to(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const timeval patience{20, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const linger reset{1, 0};  // no TIME_WAIT: millions of connections
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) std::abort();
+  return fd;
+}
+
+/// All that the server says to the bytes; it must close the connection by itself once the client has half-closed.
+std::string answers(int port, std::string_view bytes, std::size_t chunk) {
+  const int fd = connect_to(port);
+  while (!bytes.empty()) {
+    const auto sent = ::send(fd, bytes.data(), std::min(chunk, bytes.size()), MSG_NOSIGNAL);
+    if (sent <= 0) break;  // the server said its last word already
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  ::shutdown(fd, SHUT_WR);
+  std::string said;
+  char buffer[16384];
+  ssize_t got = 0;
+  while ((got = ::recv(fd, buffer, sizeof buffer, 0)) > 0) said.append(buffer, static_cast<std::size_t>(got));
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) std::abort();  // neither answered nor closed
+  ::close(fd);
+  return said;
+}
+
+/// The statuses, without `100 Continue` (which depends on when a head arrives) and without a last refusal of the bytes
+/// as such (which of them is noticed first depends on the cut).
+std::vector<std::string> statuses(const std::string& said) {
+  std::vector<std::string> all;
+  const std::string_view mark = "HTTP/1.1 ";
+  if (!said.empty() && !said.starts_with(mark)) std::abort();
+  for (auto at = said.find(mark); at != std::string::npos; at = said.find(mark, at + 1))
+    if (const auto status = said.substr(at + mark.size(), 3); status != "100") all.push_back(status);
+  if (!all.empty() && (all.back() == "400" || all.back() == "413" || all.back() == "431")) all.pop_back();
+  return all;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const int kPort = start_server();
+  if (size < 1) return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::size_t chunk = data[0] == 0 ? 1 : data[0];
+  const auto whole = statuses(answers(kPort, bytes, bytes.size() + 1));
+  if (whole != statuses(answers(kPort, bytes, chunk))) {
+    std::fprintf(stderr, "the answers depend on the cut\n");
+    std::abort();
+  }
+  return 0;
+}
