@@ -10,4 +10,4 @@ quietly() {
 }
 quietly cmake -G Ninja -S "$top" -B "$dir" -DSANITIZE="${SANITIZE:-}" -DTEST_POINTS="${TEST_POINTS:-OFF}"
 echo "building in ${dir#"$top"/} ..."
-if [ -t 1 ]; then ninja -C "$dir" "$@"; else ninja -C "$dir" --quiet "$@"; fi
+if [ -t 1 ]; then ninja -C "$dir" "$@"; else ninja -C "$dir" --quiet "$@" | sed '/^ninja: no work to do\.$/d'; fi
