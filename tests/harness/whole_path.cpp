@@ -62,6 +62,13 @@ void WholePath::SetUp() {
   ASSERT_TRUE(amqp::declare_topology(amqp()));
 }
 
+void WholePath::use(const std::string& variable, const std::string& url) {
+  environment_[variable] = url;
+  redis_.reset();
+  pg_.reset();
+  amqp_.reset();
+}
+
 void WholePath::TearDown() {
   if (HasFailure()) {
     for (const auto* program : {engine_.get(), consumer_.get()}) {

@@ -35,6 +35,9 @@ class WholePath : public ::testing::Test {
   void SetUp() override;
   void TearDown() override;
 
+  /// Another server than the shared one for this test, before its programs start: REDIS_URL, AMQP_URL or PG_URL.
+  void use(const std::string& variable, const std::string& url);
+
   // The programs; a test starts those that it needs, and may start more than one.
   std::unique_ptr<harness::Process> engine(const std::vector<std::string>& flags = {});
   /// On the ports of the engine that was started last.
