@@ -27,6 +27,8 @@ cxxopts::Options make_flags() {
   add("threads", "of the HTTP front", cxxopts::value<int>()->default_value(std::to_string(default_threads)));
   add("share-port",
       "listen beside another engine on the same address: start the new one with it, then end the old one");
+  add("connections", "of clients, all threads together; fewer where file descriptors do not suffice",
+      cxxopts::value<int>()->default_value("40000"));
   add("role", "http, mirror or both", cxxopts::value<std::string>()->default_value("both"));
   add("mirror-name", "consumer name in the group `mirror`: stable over restarts, one per running mirror",
       cxxopts::value<std::string>()->default_value("mirror-1"));
@@ -48,6 +50,8 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.threads = given["threads"].as<int>();
   if (options.threads < 1 || options.threads > 256) return failure("--threads: 1 to 256");
   options.share_port = given.count("share-port") > 0;
+  options.connections = given["connections"].as<int>();
+  if (options.connections < options.threads) return failure("--connections: at least one for each thread");
   auto role = parse_role(given["role"].as<std::string>());
   if (!role) return failure("--role: http, mirror or both");
   options.role = *role;

@@ -82,6 +82,8 @@ void add_http(Families& out, const Workers& workers) {
   out.counter("flashclaim_http_accepted_total", "Connections accepted.", sum(&http::ServerCounters::accepted));
   out.counter("flashclaim_http_turned_away_total", "Connections beyond the bound.",
               sum(&http::ServerCounters::turned_away));
+  out.counter("flashclaim_http_yielded_total", "Silent connections closed to make room for new ones.",
+              sum(&http::ServerCounters::yielded));
   out.counter("flashclaim_http_timed_out_total", "Connections closed by a deadline.",
               sum(&http::ServerCounters::timed_out));
   out.gauge("flashclaim_http_connections", "Connections open.", sum(&http::ServerCounters::connections));

@@ -1,8 +1,10 @@
 // See service.h.
 #include "engine/service.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -21,6 +23,9 @@
 namespace flashclaim {
 namespace {
 
+// For the links to Redis and RabbitMQ, the admin listener and the loops: clients never take these, so that a link that
+// was lost can be made again.
+constexpr rlim_t kDescriptorsKept = 128;
 constexpr int kDrainPollMs = 20;
 constexpr int kDrainDeadlineMs = 5000;
 
@@ -36,6 +41,17 @@ std::string_view phase_name(Phase phase) {
       return "stopped";
   }
   return "?";
+}
+
+/// How many clients there may be, after the process' soft limit was raised to its hard one.
+int connections_possible(int wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t left = limit.rlim_cur > 2 * kDescriptorsKept ? limit.rlim_cur - kDescriptorsKept : limit.rlim_cur / 2;
+  return static_cast<int>(std::min<rlim_t>(left, static_cast<rlim_t>(wanted)));
 }
 
 bool serves(Role role) { return role != Role::kMirror; }
@@ -103,13 +119,17 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
     if (!alone) return alone.error();
     close(*alone);
   }
+  const int connections = connections_possible(options.connections);
+  http::Limits limits;
+  limits.connections = static_cast<std::size_t>(std::max(1, connections / options.threads));
   for (int i = 0; i < options.threads; ++i) {
-    auto worker = Worker::start(listen, options.redis_url);
+    auto worker = Worker::start(listen, options.redis_url, limits);
     if (!worker) return worker.error();
     workers.push_back(std::move(*worker));
     listen.port = workers.front()->port();
   }
-  log(LogLevel::kInfo, "engine", "listening", {{"address", listen.text()}, {"threads", options.threads}});
+  log(LogLevel::kInfo, "engine", "listening",
+      {{"address", listen.text()}, {"threads", options.threads}, {"connections", connections}});
   return {};
 }
 

@@ -18,6 +18,7 @@ struct ServiceOptions {
   http::Address admin_listen;
   int threads = 1;          ///< of the HTTP front
   bool share_port = false;  ///< with another engine, for a rolling restart
+  int connections = 40000;  ///< of clients, all threads together; fewer where file descriptors do not suffice
   Role role = Role::kBoth;
   std::string mirror_name;
   int republish_after_ms = 60000;  ///< see mirror::Options

@@ -10,7 +10,7 @@
 namespace flashclaim {
 
 struct Worker::State {
-  State() : desk(loop), server(loop, desk) {}
+  explicit State(const http::Limits& limits) : desk(loop), server(loop, desk, limits) {}
 
   // In this order: the client's pending answers refer to the desk, the desk's to the server.
   loop::Loop loop;
@@ -24,8 +24,9 @@ struct Worker::State {
 
 Worker::Worker(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<Worker>> Worker::start(const http::Address& listen, const std::string& redis_url) {
-  auto state = std::make_unique<State>();
+Result<std::unique_ptr<Worker>> Worker::start(const http::Address& listen, const std::string& redis_url,
+                                              const http::Limits& limits) {
+  auto state = std::make_unique<State>(limits);
   auto client = redis::AsyncClient::create(state->loop, redis_url);
   if (!client) return client.error();
   state->client = std::move(*client);

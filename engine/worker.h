@@ -15,7 +15,8 @@ namespace flashclaim {
 class Worker {
  public:
   /// Listens (SO_REUSEPORT) before it returns; the thread runs from then on.
-  static Result<std::unique_ptr<Worker>> start(const http::Address& listen, const std::string& redis_url);
+  static Result<std::unique_ptr<Worker>> start(const http::Address& listen, const std::string& redis_url,
+                                               const http::Limits& limits = {});
   /// Closes what is left and joins.
   ~Worker();
   Worker(const Worker&) = delete;

@@ -63,7 +63,10 @@ void Desk::receive(const Request& request, Exchange exchange, std::string_view i
     return refuse_claim(exchange, Problem::kInvalidRequest);
   if (!context_.client->ready()) return refuse_claim(exchange, Problem::kNotReady);
   if (counters_.waiting.value() >= kWaitingMax) return refuse_claim(exchange, Problem::kBusy);
-  queue_of(*coupon_id).add({exchange, loop::now_us()}, caller.user, key.value);
+  Queue& queue = queue_of(*coupon_id);
+  const std::int64_t now_us = loop::now_us();
+  if (!queue.admits(now_us)) return refuse_claim(exchange, Problem::kBusy);
+  queue.add({exchange, now_us}, caller.user, key.value);
 }
 
 void Desk::show_coupon(const Request&, Exchange exchange, std::string_view id) {

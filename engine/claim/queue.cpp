@@ -13,6 +13,15 @@ namespace flashclaim::claim {
 
 using http::Problem;
 
+namespace {
+
+// With the deadline of Redis' answer (3 s, async.h) these bound what a claim waits: 2 s before it leaves, 3 s after.
+constexpr std::int64_t kWaitMaxUs = 500'000;     // for the batches ahead, at their pace; more: BUSY at once
+constexpr std::int64_t kStallMaxUs = 1'000'000;  // a flight that takes longer: nobody more queues behind it
+constexpr std::int64_t kStaleUs = 2'000'000;     // waited for longer than this, when the pace broke down: BUSY
+
+}  // namespace
+
 std::unique_ptr<Batch> QueueContext::take_batch() {
   if (spare.empty()) return std::make_unique<Batch>();
   std::unique_ptr<Batch> batch = std::move(spare.back());
@@ -33,6 +42,12 @@ void Queue::add(const Waiter& waiter, std::string_view user, std::string_view ke
   if (!flying_) announce();
 }
 
+bool Queue::admits(std::int64_t now_us) const {
+  if (!flying_) return true;
+  const std::size_t full = waiting_.size() - (waiting_.empty() || waiting_.back()->full() ? 0 : 1);
+  return now_us - sent_at_us_ <= kStallMaxUs && static_cast<std::int64_t>(full) * flight_us_ <= kWaitMaxUs;
+}
+
 void Queue::announce() {
   if (announced_) return;
   announced_ = true;
@@ -42,19 +57,31 @@ void Queue::announce() {
 
 void Queue::send() {
   announced_ = false;
-  if (flying_ || waiting_.empty()) return;
+  if (flying_) return;
+  now_us_ = loop::now_us();
+  drop_stale();
+  if (waiting_.empty()) return;
   flying_ = std::move(waiting_.front());
   waiting_.erase(waiting_.begin());
   test_point("engine.claim.sending");
   redis::Sent sent = context_.client->send(flying_->command(), *this);
   if (sent == redis::Sent::kYes) {
+    sent_at_us_ = now_us_;
     context_.counters->batch_claims.add(flying_->waiters().size());
     return;
   }
-  now_us_ = loop::now_us();
   auto batch = landed();
   refuse_all(*batch, sent == redis::Sent::kFull ? Problem::kBusy : Problem::kNotReady);
   context_.spare.push_back(std::move(batch));
+}
+
+void Queue::drop_stale() {
+  while (!waiting_.empty() && now_us_ - waiting_.front()->waiters().front().since_us > kStaleUs) {
+    refuse_all(*waiting_.front(), Problem::kBusy);
+    context_.spare.push_back(std::move(waiting_.front()));
+    waiting_.erase(waiting_.begin());
+    if (waiting_.empty()) context_.idle_coupons.push_back(coupon_id_);
+  }
 }
 
 /// Takes the batch out of flight; what has filled meanwhile leaves at the end of this turn.
@@ -72,6 +99,7 @@ std::unique_ptr<Batch> Queue::landed() {
 void Queue::answered(const redis::ReplyView& reply) noexcept {
   test_point("engine.claim.answered");
   now_us_ = loop::now_us();
+  flight_us_ += (now_us_ - sent_at_us_ - flight_us_) / 4;
   auto batch = landed();
   if (reply.kind() == redis::ReplyKind::kArray && reply.size() == 2) {
     answer_verdicts(*batch, reply[0].text(), reply[1].text());

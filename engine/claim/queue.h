@@ -38,8 +38,10 @@ class Queue final : public redis::Call {
  public:
   Queue(QueueContext& context, std::int64_t coupon_id);
 
+  /// Whether a claim that comes now would leave soon, by the pace of the last flights. False: BUSY.
+  [[nodiscard]] bool admits(std::int64_t now_us) const;
   void add(const Waiter& waiter, std::string_view user, std::string_view key);
-  /// Sends the oldest batch, if there is one and none is in flight.
+  /// Sends the oldest batch, if there is one and none is in flight; what has grown stale by then is BUSY.
   void send();
   [[nodiscard]] bool idle() const { return !flying_ && waiting_.empty(); }
   [[nodiscard]] std::int64_t coupon_id() const { return coupon_id_; }
@@ -49,6 +51,7 @@ class Queue final : public redis::Call {
 
  private:
   void announce();
+  void drop_stale();
   std::unique_ptr<Batch> landed();
   void answer_verdicts(const Batch& batch, std::string_view entry, std::string_view words);
   std::size_t answer_words(const Batch& batch, std::string_view entry, std::string_view words);
@@ -64,6 +67,8 @@ class Queue final : public redis::Call {
   std::string coupon_text_;
   std::vector<std::unique_ptr<Batch>> waiting_;  ///< oldest first; only the last one may have room
   std::unique_ptr<Batch> flying_;
+  std::int64_t sent_at_us_ = 0;  ///< of the batch in flight
+  std::int64_t flight_us_ = 0;   ///< how long flights take, smoothed
   bool announced_ = false;
   std::int64_t now_us_ = 0;  ///< of the reply that is being answered
   std::string location_;     ///< scratch

@@ -92,7 +92,7 @@ struct Server::State {
         return false;
       }
       shared.counters.accepted.fetch_add(1, std::memory_order_relaxed);
-      if (open_connections() >= shared.limits.connections) {
+      if (open_connections() >= shared.limits.connections && !make_room()) {
         turn_away(fd);
       } else {
         int one = 1;
@@ -101,6 +101,18 @@ struct Server::State {
       }
     }
     return true;
+  }
+
+  /// Idle clients and drips must not keep honest ones out until their deadlines: the oldest of them goes.
+  bool make_room() {
+    for (ConnectionState state : {ConnectionState::kReading, ConnectionState::kIdle}) {
+      Connection* oldest = shared.by_state[static_cast<int>(state)].head;
+      if (!oldest || shared.now_ms - oldest->since_ms() < shared.limits.yield_ms) continue;
+      shared.counters.yielded.fetch_add(1, std::memory_order_relaxed);
+      oldest->close(CloseReason::kTurnedAway);
+      return true;
+    }
+    return false;
   }
 
   /// Says so if the socket takes it at once; a client beyond the bound gets no memory of ours.

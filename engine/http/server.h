@@ -39,7 +39,8 @@ struct Limits {
   std::size_t header_bytes = 8192;  ///< request line and headers; more: 431
   std::size_t body_bytes = 4096;    ///< more: 413
   std::size_t pipeline = 64;        ///< requests owed per connection; more wait unread
-  std::size_t connections = 20000;  ///< more: 503 BUSY and closed
+  std::size_t connections = 20000;  ///< more: the longest silent one gives way, or 503 BUSY and closed
+  int yield_ms = 5000;              ///< silent for this long between or in requests: gives way when all are taken
   int request_ms = 10000;           ///< from the first byte of a request to its last: a drip does not stretch it
   int idle_ms = 60000;              ///< between requests
   int write_ms = 10000;             ///< for a client that does not read its answers
@@ -53,6 +54,7 @@ struct ServerCounters {
   std::atomic<std::uint64_t> malformed{0};
   std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> turned_away{0};
+  std::atomic<std::uint64_t> yielded{0};
   std::atomic<std::uint64_t> timed_out{0};
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> answers_1xx_5xx[6]{};  ///< by the first digit of the status

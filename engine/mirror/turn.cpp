@@ -149,6 +149,8 @@ void Mirror::Impl::take(Reading reading) {
 
 void Mirror::Impl::take_entry(Seen seen) {
   if (!seen.damage.empty()) return note_damage(seen);
+  if (damaged_.erase({seen.coupon_id, seen.entry}) > 0)
+    log(LogLevel::kInfo, "mirror", "entry_whole", {{"coupon", seen.coupon_id}, {"entry", seen.entry.text()}});
   if (in_hand_.contains({seen.coupon_id, seen.entry})) return;
   if (!seen.message) {  // finished before it was acknowledged here: only the pending mark is left
     confirmed_[seen.coupon_id].push_back(seen.entry);

@@ -59,6 +59,9 @@ Result<void> Mirror::Impl::look_after(const Depth& depth, std::int64_t now_ms) {
     if (!retired && !redis_->client.connected()) return retired.error();
     if (retired && *retired) log(LogLevel::kInfo, "mirror", "coupon_retired", {{"coupon", depth.coupon_id}});
   }
+  // It may have been damaged on the way here only: it is read once more in each round.
+  const auto of_this = [&](const EntryKey& key) { return key.coupon_id == depth.coupon_id; };
+  if (depth.pending > 0 && std::any_of(damaged_.begin(), damaged_.end(), of_this)) recovering_[depth.coupon_id] = {};
   if (carrier_.room() == 0) return {};
   if (depth.pending > 0)
     if (auto done = take_over_idle(depth.coupon_id); !done) return done;

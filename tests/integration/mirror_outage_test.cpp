@@ -4,14 +4,11 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
 #include "engine/base/url.h"
-#include "tests/harness/gate.h"
 #include "tests/integration/mirror_bench.h"
 
 namespace flashclaim::mirror {
 namespace {
 
-using harness::Gate;
-using harness::GateMode;
 using harness::PrivateRabbit;
 using harness::PrivateRedis;
 using harness::wait_until;
@@ -83,34 +80,6 @@ TEST_F(MirrorOutage, ABrokerThatIsStoppedAndStartedGetsEverything) {
   EXPECT_TRUE(all_arrive());
 }
 
-TEST_F(MirrorOutage, ABrokerThatGoesSilentIsLeftAndFoundAgain) {
-  Gate gate(rabbit->port());
-  options_.amqp_url = gate.through(rabbit->url());
-  RunningMirror mirror(options_);
-  add(200);
-  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored == 200; }));
-  gate.set(GateMode::kStall);
-  add(200);
-  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.amqp_connected; }));
-  gate.pass();
-  EXPECT_TRUE(all_arrive());
-}
-
-TEST_F(MirrorOutage, ConnectionsThatAreCutUnderLoadLoseNothing) {
-  Gate gate(rabbit->port());
-  options_.amqp_url = gate.through(rabbit->url());
-  options_.window = 64;
-  RunningMirror mirror(options_);
-  for (int round = 0; round < 5; ++round) {
-    auto before = mirror.stats().published;
-    add(400);
-    ASSERT_TRUE(mirror.reaches([&](const MirrorStats& s) { return s.published > before; }));
-    gate.set(GateMode::kClose);
-    gate.pass();
-  }
-  EXPECT_TRUE(all_arrive());
-}
-
 TEST_F(MirrorOutage, AMemoryAlarmHoldsNobodyUpForEver) {
   RunningMirror mirror(options_);
   add(50);
@@ -153,19 +122,6 @@ TEST_F(MirrorOutage, ARedisThatIsKilledAndStartedLosesNothingAndIsSuspected) {
   EXPECT_TRUE(all_arrive());
   // Another replication id: what the old one had promised must be looked at.
   EXPECT_EQ(streams_->run({"HGET", "prs:coupon:{2}", "suspect"}).text(), "1");
-}
-
-TEST_F(MirrorOutage, ARedisThatAnswersNothingForAWhileLosesNothing) {
-  Gate gate(redis_server->port());
-  options_.redis_url = gate.through(redis_server->url());
-  RunningMirror mirror(options_);
-  add(500);
-  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return s.mirrored > 0; }));
-  gate.set(GateMode::kStall);
-  add(500);
-  ASSERT_TRUE(mirror.reaches([](const MirrorStats& s) { return !s.redis_connected; }));
-  gate.pass();
-  EXPECT_TRUE(all_arrive());
 }
 
 TEST_F(MirrorOutage, WithoutNeighboursItWaitsAndStopsWhenAsked) {

@@ -45,18 +45,28 @@ class LinksTest : public WholePath {
   /// The admin listener of the program at the near end of the link.
   static int admin_port(Link link);
   static harness::Process& program(Link link);
+  /// After its end: the same program, in the middle of a test.
+  void start_again(Link link);
   /// Its /readyz: status, and whether it names the link's dependency as the one that is not well.
   static bool says_broken(Link link);
   static bool all_ready();
+  /// The value of a line of its /metrics, 0 when it is not there.
+  static double metric(Link link, const std::string& name_and_labels);
   [[nodiscard]] static std::int64_t resident_kib(Link link);
 
   /// Ends what a test began: unknown claims are asked about, everything comes to rest, every store agrees with all that
   /// was told, nothing more than that is in the database.
   void expect_restored(Witnesses& witnesses, const std::string& what);
+  /// Everything comes to rest, every store agrees with what was told; how many claims are settled.
+  std::int64_t expect_all_settled(const std::vector<admin::Acknowledged>& acknowledged);
 
  private:
   void start_suite();
   void start_programs_through_gates();
+  void start_engine();
+  void start_mirror();
+  void start_consumer();
+  void use_gate(Link link, const char* name);
   struct Programs;
   static std::unique_ptr<Programs>& programs();
 };

@@ -21,8 +21,9 @@ using namespace std::chrono_literals;
 constexpr auto kRest = 10ms;
 constexpr std::size_t kComplaintsMax = 10;
 
+/// Ten digits, the first of which becomes another one when its lowest bit flips: what only a checksum can tell.
 std::int64_t next_user() {
-  static std::atomic<std::int64_t> user{1000};
+  static std::atomic<std::int64_t> user{2'000'000'000};
   return ++user;
 }
 

@@ -312,6 +312,25 @@ TEST_F(ServerTest, TurnsAwayConnectionsBeyondTheBound) {
   EXPECT_EQ(first.answer()->body, "fine");
 }
 
+TEST_F(ServerTest, TheLongestSilentClientGivesWayWhenAllPlacesAreTaken) {
+  Limits limits;
+  limits.connections = 2;
+  limits.yield_ms = 0;
+  start(limits);
+  RawConnection busy(port_);
+  busy.send(get("/later"));
+  ASSERT_TRUE(wait_until([&] { return handler_.kept_count() == 1; }));
+  RawConnection silent(port_);
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 2; }));
+  RawConnection honest(port_);
+  honest.send(get("/now?served"));
+  EXPECT_EQ(honest.answer()->body, "served");
+  EXPECT_TRUE(silent.closed_by_server());
+  EXPECT_EQ(server_->counters().yielded.load(), 1u);
+  EXPECT_TRUE(answer_kept(0, "kept"));
+  EXPECT_EQ(busy.answer()->body, "kept");
+}
+
 TEST_F(ServerTest, DrainsByAnsweringWhatIsOwedAndTakingNoMore) {
   start();
   RawConnection idle(port_);
