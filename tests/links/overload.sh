@@ -6,7 +6,7 @@ seconds=${SECONDS_EACH:-30}
 connections=${CONNECTIONS:-512}
 : "${HTTP_URL:?run '. .run/env' first}" "${REDIS_URL:?run '. .run/env' first}"
 load() { flashbench load --seconds "$seconds" --connections "$connections" --settle --output json "$@"; }
-rate_of() { sed -nE 's/.*"accepted per second": *"?([0-9]+).*/\1/p; s/.*"accepted_per_second": *([0-9]+).*/\1/p' | head -n 1; }
+rate_of() { sed -nE 's/.*"acceptedPerSecond": *"?([0-9]+).*/\1/p' | head -n 1; }
 
 echo "1. the maximum, closed loop"
 most=$(flashbench load --rate max --seconds 10 --connections "$connections" --settle --output json)

@@ -81,6 +81,7 @@ TEST_F(OverloadRate, OfAStalledRedisIsTurnedAwayWithAJitteredRetryAfter) {
   EXPECT_TRUE(wait_until([&] {
     return redis_number({"XLEN", redis::CouponKeys(coupon).claims}) > 0 || counts(coupon).rows > 0;
   }));
+  const auto paused = std::chrono::steady_clock::now();
   redis_server().pause();
   std::set<std::string> waits;
   EXPECT_TRUE(wait_until([&] {
@@ -88,15 +89,17 @@ TEST_F(OverloadRate, OfAStalledRedisIsTurnedAwayWithAJitteredRetryAfter) {
     if (answer.status == 503) waits.insert(answer.headers.at("retry-after"));
     return waits.size() >= 2;
   })) << "one Retry-After for all brings all of them back at once";
+  EXPECT_TRUE(wait_until([] { return says_broken(Link::kEngineRedis); }));
   EXPECT_LT(resident_kib(Link::kEngineRedis), resident + 128 * 1024);
   redis_server().resume();
   const auto resumed = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> stall = resumed - paused;
   EXPECT_TRUE(wait_until([&] { return claim(coupon, 8, "after").status == 202; }));
   const std::chrono::duration<double> back = std::chrono::steady_clock::now() - resumed;
   clients.join();
   note(run);
   print("stalled Redis", run);
-  std::printf("[links] back to normal %.1f s after the stall\n", back.count());
+  std::printf("[links] back to normal %.1f s after a stall of %.1f s\n", back.count(), stall.count());
   EXPECT_TRUE(wait_until(all_ready));
   EXPECT_GE(expect_all_settled(acknowledged_), run.all.accepted);
 }
