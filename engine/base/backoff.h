@@ -12,8 +12,8 @@ class Backoff {
  public:
   Backoff(int first_ms, int max_ms) : first_ms_(first_ms), max_ms_(max_ms), step_ms_(first_ms) {}
 
-  /// After a failed try: between half the step and the step, so that those who lost the same service do not come back in
-  /// one front; the step doubles. Not due again before that.
+  /// After a failed try: between half the step and the step, so that those who lost the same service do not come back
+  /// in one front; the step doubles. Not due again before that.
   int next_ms() {
     const int wait_ms = std::uniform_int_distribution<int>(std::max(1, step_ms_ / 2), std::max(1, step_ms_))(random_);
     next_ = Clock::now() + std::chrono::milliseconds(wait_ms);

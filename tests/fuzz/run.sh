@@ -29,8 +29,9 @@ for name in "${targets[@]}"; do
   found=$build/corpus/$name
   mkdir -p "$known" "$found"
   log=$build/$name.log
+  case $name in text) longest=128 ;; http_*) longest=2048 ;; *) longest=1024 ;; esac # as long as it takes, or it is only slow
   status=0
-  "$build/bin/fuzz_$name" -max_total_time="$each" -timeout=60 -rss_limit_mb=4096 -max_len=4096 -print_final_stats=1 \
+  "$build/bin/fuzz_$name" -max_total_time="$each" -timeout=60 -rss_limit_mb=4096 -max_len=$longest -print_final_stats=1 \
     -artifact_prefix="$build/findings/$name-" "$found" "$known" >"$log" 2>&1 </dev/null || status=$?
   inputs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   all=$((all + ${inputs:-0}))
@@ -39,7 +40,7 @@ for name in "${targets[@]}"; do
     echo "FAILED  fuzz_$name: $log"
     grep -E 'ERROR: |SUMMARY: |runtime error|Test unit written|depend on' "$log" | head -n 10 || true
   fi
-  if [ -n "${MERGE:-}" ]; then "$build/bin/fuzz_$name" -merge=1 "$known" "$found" >"$log.merge" 2>&1 || true; fi
+  if [ -n "${MERGE:-}" ]; then "$build/bin/fuzz_$name" -merge=1 -use_counters=0 -max_len="$longest" "$known" "$found" >"$log.merge" 2>&1 || true; fi
 done
 echo "fuzz: $all inputs, $failed of ${#targets[@]} targets failed"
 [ "$failed" = 0 ]

@@ -57,8 +57,8 @@ class PrivateRabbit : public Service {
   std::string fresh_vhost();
   /// The broker's own rabbitmqctl: policies, alarms. Takes seconds. Throws when it fails.
   void ctl(const std::vector<std::string>& words);
-  /// Before a kill: RabbitMQ 3.10 writes the names of new quorum queues to disk half a second after their declaration. A
-  /// broker that is killed before that comes back with queues that never elect a leader and answer nothing.
+  /// Before a kill: RabbitMQ 3.10 writes the names of new quorum queues to disk half a second after their declaration.
+  /// A broker that is killed before that comes back with queues that never elect a leader and answer nothing.
   static void let_new_queues_reach_the_disk();
 
  private:
