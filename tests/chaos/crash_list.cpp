@@ -1,4 +1,4 @@
-// The list of crash points and the sources agree: no point is forgotten by the tests, none of the list is gone.
+// The lists and the sources agree: no crash point is forgotten by the tests, no guard can be taken out for nothing.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -24,27 +24,43 @@ std::set<std::string> listed() {
   return all;
 }
 
-/// Every literal in a call of test_point or test_point_during, also both of `test_point(a ? "x" : "y")`.
-void scan(const std::filesystem::path& file, std::set<std::string>& found) {
+std::string text_of(const std::filesystem::path& file) {
   std::ifstream in(file);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  const std::regex call(R"(test_point(_during)?\(([^;]*)\);)");
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Every literal among the arguments of the calls that `call` matches, also both of `test_point(a ? "x" : "y")`.
+std::set<std::string> literals_in_sources(const char* call) {
+  std::set<std::string> found;
+  const std::regex calls(call);
   const std::regex literal(R"re("([^"]*)")re");
-  for (std::sregex_iterator at(text.begin(), text.end(), call), end; at != end; ++at) {
-    const std::string arguments = (*at)[2];
-    for (std::sregex_iterator name(arguments.begin(), arguments.end(), literal); name != end; ++name)
-      found.insert((*name)[1]);
+  for (const char* room : {"/engine", "/consumer"}) {
+    for (const auto& file : std::filesystem::recursive_directory_iterator(std::string(FLASHCLAIM_SOURCE_DIR) + room)) {
+      if (file.path().extension() != ".cpp") continue;
+      const std::string text = text_of(file.path());
+      for (std::sregex_iterator at(text.begin(), text.end(), calls), end; at != end; ++at) {
+        const std::string arguments = (*at)[1];
+        for (std::sregex_iterator name(arguments.begin(), arguments.end(), literal); name != end; ++name)
+          found.insert((*name)[1]);
+      }
+    }
   }
+  return found;
 }
 
 TEST(CrashPoints, AreAllListedAndAllInTheSources) {
-  std::set<std::string> found;
-  for (const char* room : {"engine", "consumer"})
-    for (const auto& file :
-         std::filesystem::recursive_directory_iterator(std::string(FLASHCLAIM_SOURCE_DIR) + "/" + room))
-      if (file.path().extension() == ".cpp") scan(file.path(), found);
+  const auto found = literals_in_sources(R"(test_point(?:_during)?\(([^;]*)\);)");
   EXPECT_EQ(found, listed());
   EXPECT_EQ(found.size(), 60U);
+}
+
+TEST(Guards, AreAllTakenOutBySomeControl) {
+  std::string controls;
+  for (const auto& file : std::filesystem::directory_iterator(FLASHCLAIM_SOURCE_DIR "/tests/chaos"))
+    if (file.path().filename().string().rfind("control_", 0) == 0) controls += text_of(file.path());
+  const auto found = literals_in_sources(R"(guard_removed\(([^)]*)\))");
+  EXPECT_EQ(found.size(), 6U);
+  for (const auto& guard : found) EXPECT_NE(controls.find(guard), std::string::npos) << guard;
 }
 
 }  // namespace
