@@ -14,7 +14,7 @@ echo "$most"
 maximum=$(rate_of <<<"$most")
 [ -n "$maximum" ] || { echo "no rate in the report" >&2; exit 1; }
 echo "2. twice that, open loop: $((2 * maximum)) claims/s"
-load --rate $((2 * maximum))
+load --rate $((2 * maximum)) --pipeline 32
 echo "3. half of it, Redis stopped for 10 s in the middle"
 redis=$(redis-cli -u "$REDIS_URL" info server | sed -nE 's/^process_id:([0-9]+).*/\1/p')
 load --rate $((maximum / 2)) &
