@@ -254,7 +254,8 @@ bool Connection::answer(Exchange exchange, const Answer& answer) {
   owed.answered = true;
   --shared_.owed;
   count(shared_.counters.answers_1xx_5xx[static_cast<int>(answer.status) / 100]);
-  if (shared_.draining && exchange.sequence + 1 == next_ && !held_back_) {  // the last that is here, and the last that is read
+  if (shared_.draining && exchange.sequence + 1 == next_ &&
+      !held_back_) {  // the last that is here, and the last that is read
     owed.keep_alive = false;
     last_request_seen_ = true;
   }
