@@ -35,7 +35,7 @@ struct Defect {
   const char* wrong;
 };
 
-void PrintTo(const Defect& defect, std::ostream* out) { *out << defect.name; }
+std::ostream& operator<<(std::ostream& out, const Defect& defect) { return out << defect.name; }
 
 const Defect kDefects[] = {
     {"OneUnitTooMany", "elseif left <= accepted then", "elseif left < accepted then"},

@@ -207,7 +207,7 @@ struct Defect {
   const char* wrong;
 };
 
-void PrintTo(const Defect& defect, std::ostream* out) { *out << defect.name; }
+std::ostream& operator<<(std::ostream& out, const Defect& defect) { return out << defect.name; }
 
 const Defect kDefects[] = {
     {"OneTooManyForAUser", "judge_claims", "nth <= user_limit", "nth <= user_limit + 1"},
