@@ -2,6 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/admin/command.h"
 #include "engine/admin/tell_redis.h"
@@ -56,11 +57,18 @@ Result<std::string> amqp_detail(amqp::Connection& amqp) {
                      work->consumers);
 }
 
-/// One line of the services' table; remembers the first that cannot be reached.
-void add_service(Table& table, std::string_view name, const Result<std::string>& detail, std::string& unreachable) {
+/// The first service that does not answer as it should.
+struct Failing {
+  std::string service;
+  Error error;
+};
+
+/// One line of the services' table.
+void add_service(Table& table, std::string_view name, const Result<std::string>& detail,
+                 std::optional<Failing>& failing) {
   table.rows.push_back(
       {Cell::text(name), Cell::text(detail ? "ok" : "failing"), Cell::text(detail ? *detail : detail.error().message)});
-  if (!detail && unreachable.empty()) unreachable = fmt::format("{}: {}", name, detail.error().message);
+  if (!detail && !failing) failing = Failing{fmt::format("{}: ", name), detail.error()};
 }
 
 template <class Service, class Detail>
@@ -151,25 +159,26 @@ Answer status(Context& context, const Arguments& arguments) {
   const auto redis = context.redis();
   const auto pg = context.pg();
   const auto amqp = context.amqp();
-  std::string unreachable;
+  std::optional<Failing> failing;
+  const auto redis_state = ask(redis, redis_detail);
   Table services{{"service", "state", "detail"}, {}};
-  add_service(services, "redis", ask(redis, redis_detail), unreachable);
-  add_service(services, "rabbitmq", ask(amqp, amqp_detail), unreachable);
-  add_service(services, "postgresql", ask(pg, pg_detail), unreachable);
+  add_service(services, "redis", redis_state, failing);
+  add_service(services, "rabbitmq", ask(amqp, amqp_detail), failing);
+  add_service(services, "postgresql", ask(pg, pg_detail), failing);
   Document document;
   document.add("services", std::move(services));
-  if (redis && pg) {
+  if (redis_state && pg) {  // a Redis that reads its data would make every coupon look lost
     auto lines = coupon_lines(**redis, **pg);
     if (lines) {
       add_coupons(document, std::move(lines).value(), arguments.has("all"));
-    } else if (unreachable.empty()) {
-      unreachable = lines.error().message;
+    } else if (!failing) {
+      failing = Failing{"", lines.error()};
     }
   }
-  if (unreachable.empty()) return done("", document);
-  Answer answer{Exit::kUnreachable, unreachable, document};
+  if (!failing) return done("", document);
+  Answer answer{Exit::kUnreachable, failing->service + failing->error.message, document};
   const bool reached = redis && pg && amqp;
-  if (reached) answer.exit = context.failed(failure("")).exit;
+  if (reached) answer.exit = context.failed(failing->error).exit;
   return answer;
 }
 

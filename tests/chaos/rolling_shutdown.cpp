@@ -26,7 +26,6 @@ class Shutdown : public WholePath {
     coupon_ = open_coupon(1'000'000, 1000);
     accept(1, 20);
     ASSERT_TRUE(wait_until([&] { return counts(coupon_).rows == 20; }));
-    harness::PrivateRabbit::let_new_queues_reach_the_disk();
   }
   void expect_good_end() {
     engine_->signal(SIGTERM);
@@ -98,6 +97,7 @@ TEST_F(Shutdown, WithASilentRabbitEndsAndLosesNothing) {
 
 TEST_F(Shutdown, WithoutRabbitEndsAndLosesNothing) {
   begin();
+  harness::PrivateRabbit::let_new_queues_reach_the_disk();
   rabbit_server().kill();
   accept(21, 40);
   expect_good_end();

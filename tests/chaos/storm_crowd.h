@@ -41,10 +41,10 @@ struct CrowdReport {
 
 struct CrowdOptions {
   std::vector<http::Address> engines;
-  int connections = 24;  ///< to each engine
-  int pipeline = 8;
+  int connections = 32;  ///< to each engine
+  int pipeline = 16;
   std::int64_t rate = 2000;      ///< new claims a second, at most
-  std::int64_t open_max = 1500;  ///< claims without a final answer
+  std::int64_t open_max = 4000;  ///< claims without a final answer
   std::uint64_t seed = 0;
 };
 

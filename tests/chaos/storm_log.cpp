@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 
@@ -12,6 +13,7 @@ namespace flashclaim::chaos {
 namespace {
 
 constexpr std::size_t kWrongsKept = 40;
+constexpr std::size_t kWrongBytes = 400;  // storm.log has the whole
 
 void append(const std::string& text) {
   std::ofstream(harness::run_folder() + "/storm.log", std::ios::app) << wall_ms() << ' ' << text << '\n';
@@ -36,7 +38,11 @@ void StormLog::command(const std::string& verb, int exit) {
 
 void StormLog::wrong(const std::string& what) {
   const std::lock_guard lock(mutex_);
-  if (wrongs_.size() < kWrongsKept) wrongs_.push_back(what);
+  if (wrongs_.size() < kWrongsKept) {
+    std::string line = what.substr(0, kWrongBytes);
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    wrongs_.push_back(std::move(line));
+  }
   ++wrong_count_;
   append("WRONG " + what);
 }

@@ -47,8 +47,7 @@ void Operator::finish() {
   sale_thread_.join();
   looks_thread_.join();
   for (const std::int64_t id : sale_.ids()) {
-    insist({"coupon", "resume", std::to_string(id)});  // refused for those that were ended
-    set_total(id, sale_.highest_total(id));
+    if (sale_.undecided(id)) set_total(id, sale_.highest_total(id));
   }
 }
 

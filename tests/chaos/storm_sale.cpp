@@ -77,6 +77,13 @@ void Sale::limit_set(std::int64_t id, std::int64_t limit) {
   }
 }
 
+bool Sale::undecided(std::int64_t id) const {
+  const std::lock_guard lock(mutex_);
+  const auto& totals = terms_.at(id).totals;
+  return std::count_if(totals.begin(), totals.end(),
+                       [](const Term& term) { return term.until_ms == std::numeric_limits<std::int64_t>::max(); }) > 1;
+}
+
 std::int64_t Sale::highest_total(std::int64_t id) const {
   const std::lock_guard lock(mutex_);
   std::int64_t highest = 0;

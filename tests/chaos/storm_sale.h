@@ -45,6 +45,7 @@ class Sale {
   void total_set(std::int64_t id, std::int64_t total);
   void limit_asked(std::int64_t id, std::int64_t limit);
   void limit_set(std::int64_t id, std::int64_t limit);
+  [[nodiscard]] bool undecided(std::int64_t id) const;              ///< more than one total may be in force
   [[nodiscard]] std::int64_t highest_total(std::int64_t id) const;  ///< of those that may be in force
   [[nodiscard]] std::map<std::int64_t, Terms> terms() const;
 

@@ -11,7 +11,7 @@ namespace {
 
 using Verdict = admin::Told::Verdict;
 
-constexpr std::int64_t kShortSeconds = 40;
+constexpr std::int64_t kShortSeconds = 35;
 
 TEST(Storm, BreaksNoPromise) {
   StormOptions options;

@@ -100,6 +100,8 @@ std::vector<Fault> ProgramVictim::faults() {
 
 /// Whatever else is broken meanwhile, it has to end by itself.
 void ProgramVictim::stop_in_good_order() {
+  // Before its first line a program has no handler yet, and nothing to lose.
+  (void)harness::wait_until([this] { return !process_->output().empty(); });
   if (const int code = process_->stop(120s); code != 0) {
     log_.wrong(fmt::format("{} ended its graceful shutdown with {} (-1: never)", name(), code));
   }

@@ -81,6 +81,7 @@ void become(const char* path, char** argv, char** envp, const Files& files, pid_
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
     return;
   }
+  setpgid(0, 0);  // a Ctrl-C at the terminal is the test's to answer
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -36,6 +36,10 @@ TEST_F(Flashctl, ARedisThatReadsItsDataIsAwayToo) {
     return last.err.find("LOADING") != std::string::npos;
   })) << last.err;
   EXPECT_EQ(last.exit_code, 5) << last.err;
+  last = run({"status"}, {{"REDIS_URL", url}});
+  EXPECT_EQ(last.exit_code, 5) << last.err;
+  EXPECT_NE(last.err.find("LOADING"), std::string::npos) << last.err;
+  EXPECT_EQ(last.out.find("NOT LOADED"), std::string::npos) << "no coupon is lost: " << last.out;
 }
 
 }  // namespace
