@@ -19,7 +19,7 @@ class SmallDisk {
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;
 
-  /// False where the machine lets nobody mount: the drill cannot be held here.
+  /// False where the machine lets nobody mount: the drill cannot be held here, which the constructor says.
   [[nodiscard]] bool mounted() const { return mounted_; }
   void fill() const;  ///< to the last byte
   void free() const;

@@ -1,7 +1,7 @@
 // URLs of the services: taken apart exactly, and never repeated where a password could be.
-#include "engine/base/url.h"
-
 #include <gtest/gtest.h>
+
+#include "engine/base/url.h"
 
 namespace flashclaim {
 namespace {
