@@ -26,6 +26,7 @@ namespace {
 // For the links to Redis and RabbitMQ, the admin listener and the loops: clients never take these, so that a link that
 // was lost can be made again.
 constexpr rlim_t kDescriptorsKept = 128;
+constexpr int kConnectPatienceMs = 3000;
 constexpr int kDrainPollMs = 20;
 constexpr int kDrainDeadlineMs = 5000;
 
@@ -123,7 +124,7 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
   http::Limits limits;
   limits.connections = static_cast<std::size_t>(std::max(1, connections / options.threads));
   for (int i = 0; i < options.threads; ++i) {
-    auto worker = Worker::start(listen, options.redis_url, limits);
+    auto worker = Worker::start(listen, options.redis_url, limits, options.share_port ? kConnectPatienceMs : 0);
     if (!worker) return worker.error();
     workers.push_back(std::move(*worker));
     listen.port = workers.front()->port();

@@ -2,6 +2,9 @@
 #include "engine/worker.h"
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <future>
 #include <thread>
 
 #include "engine/claim/desk.h"
@@ -25,16 +28,27 @@ struct Worker::State {
 Worker::Worker(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Worker>> Worker::start(const http::Address& listen, const std::string& redis_url,
-                                              const http::Limits& limits) {
+                                              const http::Limits& limits, int patience_ms) {
   auto state = std::make_unique<State>(limits);
   auto client = redis::AsyncClient::create(state->loop, redis_url);
   if (!client) return client.error();
   state->client = std::move(*client);
   state->desk.bind(state->server, *state->client);
-  if (auto listening = state->server.listen(listen, http::PortSharing::kShared); !listening) return listening.error();
-  state->port = state->server.port();
   state->thread = std::thread([raw = state.get()] { raw->loop.run(); });
-  return std::unique_ptr<Worker>(new Worker(std::move(state)));
+  std::unique_ptr<Worker> worker(new Worker(std::move(state)));
+  const std::int64_t give_up_ms = loop::now_ms() + patience_ms;
+  while (!worker->redis_counters().ready.load() && loop::now_ms() < give_up_ms)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (auto listening = worker->listen(listen); !listening) return listening.error();
+  return worker;
+}
+
+Result<void> Worker::listen(const http::Address& address) {
+  std::promise<Result<void>> listening;
+  state_->loop.post([&] { listening.set_value(state_->server.listen(address, http::PortSharing::kShared)); });
+  auto result = listening.get_future().get();
+  state_->port = state_->server.port();
+  return result;
 }
 
 Worker::~Worker() {

@@ -14,9 +14,11 @@ namespace flashclaim {
 
 class Worker {
  public:
-  /// Listens (SO_REUSEPORT) before it returns; the thread runs from then on.
+  /// Listens (SO_REUSEPORT) before it returns; the thread runs from then on. It waits up to `patience_ms` for its
+  /// connection to Redis before it listens: who shares the port with a working engine must not take a claim that it
+  /// cannot serve yet.
   static Result<std::unique_ptr<Worker>> start(const http::Address& listen, const std::string& redis_url,
-                                               const http::Limits& limits = {});
+                                               const http::Limits& limits = {}, int patience_ms = 0);
   /// Closes what is left and joins.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -35,6 +37,7 @@ class Worker {
  private:
   struct State;
   explicit Worker(std::unique_ptr<State> state);
+  Result<void> listen(const http::Address& address);
   std::unique_ptr<State> state_;
 };
 

@@ -68,7 +68,7 @@ TEST_F(RollingRestart, OfEnginesFailsNoRequest) {
   std::thread each_on_a_new_connection([&] {
     while (!done) {
       const auto answer = claim(coupon, 7'000'000 + ++newcomers);
-      EXPECT_EQ(answer.status, 202) << answer.head;
+      EXPECT_EQ(answer.status, 202) << answer.head << answer.body;
     }
   });
   for (int round = 1; round <= 4; ++round) {

@@ -44,7 +44,9 @@ TEST_F(DataLoss, OfRedisInMidSaleIsMendedByOneCommand) {
   EXPECT_GT(checked_.settled, 600);
 }
 
-TEST_F(DataLoss, OfTheLastWritesOfRedisIsSeenFrozenAndMended) {
+// Whether the mender sees that the database is ahead before new claims hide it, decides how it heals: by a rebuild, or,
+// since every restart of Redis makes its coupons suspect, by an exact reconcile.
+TEST_F(DataLoss, OfTheLastWritesOfRedisIsSeenAndMended) {
   start_programs();
   const auto coupon = open_coupon(1'000'000, 2);
   auto clients = crowd(coupon);
@@ -54,11 +56,12 @@ TEST_F(DataLoss, OfTheLastWritesOfRedisIsSeenFrozenAndMended) {
   std::filesystem::resize_file(file, std::filesystem::file_size(file) * 3 / 4);
   redis_server().start();
 
-  ASSERT_TRUE(wait_until([&] { return consumer_->output().find("event=coupon_frozen") != std::string::npos; }))
-      << "the database holds claims that Redis never gave out";
-  operate({"rebuild", std::to_string(coupon), "--yes"});
   const auto accepted = clients.accepted();
-  EXPECT_TRUE(wait_until([&] { return clients.accepted() > accepted + 300; })) << "the sale goes on";
+  EXPECT_TRUE(wait_until([&] {
+    const bool frozen = redis_text({"HGET", redis::CouponKeys(coupon).coupon, "status"}) == "loading";
+    if (frozen) operate({"rebuild", std::to_string(coupon), "--yes"});
+    return clients.accepted() > accepted + 300;
+  })) << "the sale goes on";
   end(clients, true);
 }
 

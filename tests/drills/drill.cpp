@@ -72,6 +72,8 @@ void Drill::end(harness::Crowd& crowd, bool lost_allowed) {
   EXPECT_EQ(said_.unlearnt, 0);
   EXPECT_EQ(said_.tally.unexpected, 0) << said_.tally.unexpected_example;
   await_rest();
+  for (const auto coupon : coupons_)
+    EXPECT_TRUE(wait_until([&] { return redis_number({"HGET", redis::CouponKeys(coupon).coupon, "suspect"}) == 0; }));
   admin::CheckOptions options;
   options.acknowledged = said_.acknowledged;
   options.told = said_.told;

@@ -170,7 +170,9 @@ void WholePath::await_rest() {
             return false;
           }
         }
-        return amqp().queue_depth(amqp::kQueue).value() == 0;
+        std::int64_t messages = amqp().queue_depth(amqp::kQueue).value();
+        for (const auto delay : amqp::kRetryDelaysMs) messages += amqp().queue_depth(amqp::retry_queue(delay)).value();
+        return messages == 0;
       },
       std::chrono::seconds(300)))
       << "the claims in flight did not come to rest";

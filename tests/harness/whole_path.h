@@ -55,7 +55,7 @@ class WholePath : public ::testing::Test {
   /// As fast as it goes; each refusal that passes by itself is tried again.
   bench::ClaimRunReport fire(const std::vector<bench::ClaimOrder>& orders, int connections = 64) const;
 
-  /// Waits until every stream is empty but for dead entries, and the queue is empty.
+  /// Waits until every stream is empty but for dead entries, and the main and the retry queues are empty.
   void await_rest();
   /// Every invariant at rest, with what clients were told.
   admin::CheckReport expect_invariants(admin::CheckOptions options = {});
