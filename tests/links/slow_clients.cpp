@@ -3,9 +3,11 @@
 
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <stdexcept>
@@ -27,6 +29,16 @@ int connect_to(int port) {
   return fd;
 }
 
+/// For clients, with the process' soft limit raised to its hard one.
+int descriptors_left() {
+  constexpr rlim_t kOfTheTest = 512;
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_max, 1'000'000) - kOfTheTest);
+}
+
 std::string_view beginning(SlowKind kind) {
   switch (kind) {
     case SlowKind::kIdle:
@@ -42,6 +54,7 @@ std::string_view beginning(SlowKind kind) {
 }  // namespace
 
 SlowClients::SlowClients(int port, int count) {
+  count = std::min(count, descriptors_left());
   for (int i = 0; i < count; ++i) {
     const auto kind = static_cast<SlowKind>(i % 3);
     clients_.push_back({connect_to(port), kind});
