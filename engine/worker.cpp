@@ -8,15 +8,17 @@
 #include <thread>
 
 #include "engine/claim/desk.h"
+#include "engine/door/door.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim {
 
 struct Worker::State {
-  explicit State(const http::Limits& limits) : desk(loop), server(loop, desk, limits) {}
+  explicit State(const http::Limits& limits) : desk(loop), server(loop, door, limits) {}
 
-  // In this order: the client's pending answers refer to the desk, the desk's to the server.
+  // In this order: the client's pending answers refer to the desk, the desk's to the server; the server tells the door.
   loop::Loop loop;
+  door::Door door;
   claim::Desk desk;
   http::Server server;
   std::unique_ptr<redis::AsyncClient> client;
@@ -33,7 +35,8 @@ Result<std::unique_ptr<Worker>> Worker::start(const http::Address& listen, const
   auto client = redis::AsyncClient::create(state->loop, redis_url);
   if (!client) return client.error();
   state->client = std::move(*client);
-  state->desk.bind(state->server, *state->client);
+  state->desk.bind(state->server, *state->client, state->door);
+  state->door.bind(state->server, state->desk);
   state->thread = std::thread([raw = state.get()] { raw->loop.run(); });
   std::unique_ptr<Worker> worker(new Worker(std::move(state)));
   const std::int64_t give_up_ms = loop::now_ms() + patience_ms;

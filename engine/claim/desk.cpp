@@ -5,6 +5,7 @@
 
 namespace flashclaim::claim {
 
+using door::Caller;
 using http::Exchange;
 using http::Method;
 using http::Problem;
@@ -19,7 +20,8 @@ constexpr std::size_t kQueuesKept = 1024;     ///< beyond it an idle coupon's qu
 
 Desk::Desk(loop::Loop& loop) : end_of_turn_(loop, [this] { on_end_of_turn(); }) {}
 
-void Desk::bind(http::Server& server, redis::AsyncClient& client) {
+void Desk::bind(http::Server& server, redis::AsyncClient& client, door::Door& door) {
+  door_ = &door;
   context_.server = &server;
   context_.client = &client;
   context_.counters = &counters_;
@@ -27,19 +29,19 @@ void Desk::bind(http::Server& server, redis::AsyncClient& client) {
   views_.bind(server, client);
 }
 
-void Desk::handle(const Request& request, Exchange exchange) noexcept {
+void Desk::handle(const Request& request, const Caller& caller, Exchange exchange) noexcept {
   Target target = parse_target(request.path);
   bool reads = request.method == Method::kGet || request.method == Method::kHead;
   switch (target.route) {
     case Route::kReceive:
       if (request.method != Method::kPost) break;
-      return receive(request, exchange, target.id);
+      return receive(request, caller, exchange, target.id);
     case Route::kCouponView:
       if (!reads) break;
       return show_coupon(request, exchange, target.id);
     case Route::kClaimView:
       if (!reads) break;
-      return show_claim(request, exchange, target.id);
+      return show_claim(caller, exchange, target.id);
     case Route::kNone:
       context_.server->refuse(exchange, Problem::kNotFound);
       return;
@@ -52,12 +54,13 @@ void Desk::refuse_claim(Exchange exchange, Problem problem) {
   context_.server->refuse(exchange, problem);
 }
 
-void Desk::receive(const Request& request, Exchange exchange, std::string_view id) {
+void Desk::receive(const Request& request, const Caller& caller, Exchange exchange, std::string_view id) {
   auto coupon_id = parse_id(id);
   if (!coupon_id) return refuse_claim(exchange, Problem::kCouponNotFound);
-  Caller caller = caller_of(request);
-  if (caller.kind == Caller::Kind::kMissing) return refuse_claim(exchange, Problem::kUnauthenticated);
-  if (caller.kind == Caller::Kind::kInvalid) return refuse_claim(exchange, Problem::kInvalidRequest);
+  if (!caller.known()) {
+    counters_.claims_refused[static_cast<std::size_t>(Problem::kUnauthenticated)].add();
+    return door_->refuse_unknown(exchange);
+  }
   http::HeaderMatch key = request.header("idempotency-key");
   if (key.count > 1 || (key.count == 1 && !redis::idempotency_key_fits(key.value)))
     return refuse_claim(exchange, Problem::kInvalidRequest);
@@ -79,12 +82,11 @@ void Desk::show_coupon(const Request&, Exchange exchange, std::string_view id) {
   views_.show_coupon(exchange, *coupon_id);
 }
 
-void Desk::show_claim(const Request& request, Exchange exchange, std::string_view id) {
+void Desk::show_claim(const Caller& caller, Exchange exchange, std::string_view id) {
   counters_.views.add();
   auto claim = parse_claim_id(id);
-  Caller caller = caller_of(request);
-  if (caller.kind == Caller::Kind::kInvalid) {
-    context_.server->refuse(exchange, Problem::kInvalidRequest);
+  if (!caller.known() && door_->must_be_known()) {
+    door_->refuse_unknown(exchange);
   } else if (!claim) {
     context_.server->refuse(exchange, Problem::kClaimNotFound);
   } else {

@@ -9,6 +9,7 @@
 #include "engine/claim/counters.h"
 #include "engine/claim/queue.h"
 #include "engine/claim/view.h"
+#include "engine/door/door.h"
 #include "engine/http/server.h"
 #include "engine/loop/loop.h"
 #include "engine/redis/async.h"
@@ -16,25 +17,26 @@
 namespace flashclaim::claim {
 
 /// Belongs to the loop's thread. Outlives the client (whose pending answers refer to it).
-class Desk final : public http::Handler {
+class Desk final : public door::Guarded {
  public:
   explicit Desk(loop::Loop& loop);
   /// Before the first request.
-  void bind(http::Server& server, redis::AsyncClient& client);
+  void bind(http::Server& server, redis::AsyncClient& client, door::Door& door);
 
-  void handle(const http::Request& request, http::Exchange exchange) noexcept override;
+  void handle(const http::Request& request, const door::Caller& caller, http::Exchange exchange) noexcept override;
   [[nodiscard]] const DeskCounters& counters() const { return counters_; }
 
  private:
-  void receive(const http::Request& request, http::Exchange exchange, std::string_view id);
+  void receive(const http::Request& request, const door::Caller& caller, http::Exchange exchange, std::string_view id);
   void show_coupon(const http::Request& request, http::Exchange exchange, std::string_view id);
-  void show_claim(const http::Request& request, http::Exchange exchange, std::string_view id);
+  void show_claim(const door::Caller& caller, http::Exchange exchange, std::string_view id);
   void refuse_claim(http::Exchange exchange, http::Problem problem);
   Queue& queue_of(std::int64_t coupon_id);
   void on_end_of_turn();
   void drop_idle_queues();
 
   DeskCounters counters_;
+  door::Door* door_ = nullptr;
   QueueContext context_;
   Views views_;
   std::unordered_map<std::int64_t, std::unique_ptr<Queue>> queues_;

@@ -19,12 +19,4 @@ Target parse_target(std::string_view path) {
   return {};
 }
 
-Caller caller_of(const http::Request& request) {
-  http::HeaderMatch header = request.header("x-user-id");
-  if (header.count == 0) return {};
-  auto user_id = header.count == 1 ? parse_id(header.value) : std::nullopt;
-  if (!user_id) return {Caller::Kind::kInvalid, {}, 0};
-  return {Caller::Kind::kUser, header.value, *user_id};
-}
-
 }  // namespace flashclaim::claim

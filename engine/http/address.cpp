@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "engine/base/ids.h"
+#include "engine/http/peer.h"
 
 namespace flashclaim::http {
 namespace {
@@ -45,6 +46,19 @@ std::string explain(const Address& address, int error) {
 }
 
 }  // namespace
+
+Peer peer_of(const sockaddr& address) {
+  Peer peer;
+  if (address.sa_family == AF_INET) {
+    peer.kind = Peer::Kind::kInternet;
+    peer.address[10] = peer.address[11] = 0xff;
+    std::memcpy(&peer.address[12], &reinterpret_cast<const sockaddr_in&>(address).sin_addr, 4);
+  } else if (address.sa_family == AF_INET6) {
+    peer.kind = Peer::Kind::kInternet;
+    std::memcpy(peer.address.data(), &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, peer.address.size());
+  }
+  return peer;
+}
 
 std::string Address::text() const {
   bool v6 = host.find(':') != std::string::npos;

@@ -67,9 +67,10 @@ Connection::Connection(Shared& shared, std::uint32_t index)
       readable_(shared.loop, loop::FdEvent::Kind::kRead, [this] { on_readable(); }),
       writable_(shared.loop, loop::FdEvent::Kind::kWrite, [this] { flush(); }) {}
 
-void Connection::open(int fd) {
+void Connection::open(int fd, const Peer& peer) {
   assert(state_ == ConnectionState::kClosed && first_ == next_);
   fd_ = fd;
+  peer_ = peer;
   last_request_seen_ = held_back_ = continue_said_ = false;
   set_state(ConnectionState::kIdle);
   readable_.watch(fd);
@@ -92,6 +93,7 @@ void Connection::close(CloseReason reason) {
   release_if_large(out_);
   set_state(ConnectionState::kClosed);
   shared_.counters.connections.fetch_sub(1, std::memory_order_relaxed);
+  shared_.handler.left(peer_);
   shared_.closed.push_back(this);
   shared_.end_of_turn.schedule();
 }
@@ -174,6 +176,7 @@ void Connection::consume(const char* data, std::size_t size) {
     switch (parsed.outcome) {
       case ParseOutcome::kRequest:
         at += parsed.consumed;
+        shared_.request.peer = &peer_;
         begin_exchange(shared_.request);
         break;
       case ParseOutcome::kMalformed:

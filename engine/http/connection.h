@@ -63,7 +63,7 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  void open(int fd);
+  void open(int fd, const Peer& peer);
   /// The one way out; the object goes back to the pool at the end of the turn.
   void close(CloseReason reason);
   /// False for an exchange of an earlier client.
@@ -110,6 +110,7 @@ class Connection {
   std::uint32_t index_;
   std::uint32_t generation_ = 0;
   int fd_ = -1;
+  Peer peer_;
   ConnectionState state_ = ConnectionState::kClosed;
   bool dirty_ = false;
   bool last_request_seen_ = false;  ///< close after the answers that are owed; read no further request

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "engine/http/peer.h"
+
 namespace flashclaim::http {
 
 enum class Method { kGet, kHead, kPost, kOptions, kOther };
@@ -30,6 +32,7 @@ struct Request {
   bool keep_alive = true;
   std::array<Header, kHeadersMax> headers;
   std::size_t headers_n = 0;
+  const Peer* peer = nullptr;  ///< of the connection; the parser leaves it alone
 
   /// `name` in lower case.
   [[nodiscard]] HeaderMatch header(std::string_view name) const;

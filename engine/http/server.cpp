@@ -82,7 +82,9 @@ struct Server::State {
   /// False when nobody waits any more.
   bool accept_some() {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
-      int fd = accept4(listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      sockaddr_storage from{};
+      socklen_t from_size = sizeof from;
+      int fd = accept4(listen_fd, reinterpret_cast<sockaddr*>(&from), &from_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
           log(LogLevel::kWarn, "http", "cannot_accept", {{"error", std::strerror(errno)}});
@@ -92,12 +94,15 @@ struct Server::State {
         return false;
       }
       shared.counters.accepted.fetch_add(1, std::memory_order_relaxed);
+      const Peer peer = peer_of(reinterpret_cast<const sockaddr&>(from));
       if (open_connections() >= shared.limits.connections && !make_room()) {
-        turn_away(fd);
+        turn_away(fd, Problem::kBusy);
+      } else if (!shared.handler.admits(peer)) {
+        turn_away(fd, Problem::kRateLimited);
       } else {
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        take_from_pool().open(fd);
+        take_from_pool().open(fd, peer);
       }
     }
     return true;
@@ -116,10 +121,10 @@ struct Server::State {
   }
 
   /// Says so if the socket takes it at once; a client beyond the bound gets no memory of ours.
-  void turn_away(int fd) {
+  void turn_away(int fd, Problem problem) {
     shared.counters.turned_away.fetch_add(1, std::memory_order_relaxed);
     std::string text;
-    append_answer(text, problem_answer(Problem::kBusy), {shared.date, "none", true, false});
+    append_answer(text, problem_answer(problem), {shared.date, "none", true, false});
     [[maybe_unused]] ssize_t sent = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
     ::shutdown(fd, SHUT_WR);
     ::close(fd);

@@ -31,6 +31,11 @@ class Handler {
  public:
   virtual void handle(const Request& request, Exchange exchange) noexcept = 0;
 
+  /// Asked when a client has connected, before it gets memory; false: it is turned away. `left` is called once for each
+  /// that was admitted, when it is gone.
+  virtual bool admits(const Peer& peer) noexcept { return static_cast<void>(peer), true; }
+  virtual void left(const Peer& peer) noexcept { static_cast<void>(peer); }
+
  protected:
   ~Handler() = default;
 };

@@ -27,9 +27,11 @@ int start_server() {
   std::thread([&port] {
     loop::Loop loop;
     claim::Desk desk(loop);
-    http::Server server(loop, desk);
+    door::Door door;
+    http::Server server(loop, door);
     auto client = redis::AsyncClient::create(loop, "redis://127.0.0.1:1/0", {.backoff_min_ms = 600'000});
-    desk.bind(server, **client);
+    desk.bind(server, **client, door);
+    door.bind(server, desk);
     if (!server.listen({"127.0.0.1", 0}, http::PortSharing::kExclusive)) std::abort();
     port.set_value(server.port());
     loop.run();

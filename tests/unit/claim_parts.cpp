@@ -1,4 +1,4 @@
-// The parts of the claim desk that need no Redis: paths, callers, the two switches, the bytes of a batch.
+// The parts of the claim desk that need no Redis: paths, the two switches, the bytes of a batch.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -23,22 +23,6 @@ TEST(ParseTarget, KnowsThePathsOfTheApi) {
   for (const char* none : {"/", "/coupons", "/coupons/", "/coupons/42/", "/coupons/42/receive/", "/coupons/42/receivex",
                            "/coupons/42/x/receive", "/claims", "/claims/", "/claims/1/2", "/COUPONS/42", "*"})
     EXPECT_EQ(parse_target(none).route, Route::kNone) << none;
-}
-
-Caller caller_with(std::initializer_list<http::Header> headers) {
-  http::Request request;
-  for (const http::Header& header : headers) request.headers[request.headers_n++] = header;
-  return caller_of(request);
-}
-
-TEST(CallerOf, TakesExactlyOneUserId) {
-  EXPECT_EQ(caller_with({}).kind, Caller::Kind::kMissing);
-  EXPECT_EQ(caller_with({{"x-user-id", "7"}}).user_id, 7);
-  EXPECT_EQ(caller_with({{"X-USER-ID", "9223372036854775807"}}).user, "9223372036854775807");
-  EXPECT_EQ(caller_with({{"X-User-Id", "7"}, {"x-user-id", "7"}}).kind, Caller::Kind::kInvalid);
-  for (const char* bad :
-       {"", "0", "007", "+5", "-5", "5 6", "5a", "0x5", "9223372036854775808", "99999999999999999999"})
-    EXPECT_EQ(caller_with({{"X-User-Id", bad}}).kind, Caller::Kind::kInvalid) << bad;
 }
 
 TEST(ProblemOf, EveryVerdictHasItsAnswer) {

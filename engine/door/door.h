@@ -1,0 +1,83 @@
+// The door of one thread: every request passes it before anything else looks at it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/door/caller.h"
+#include "engine/door/credentials.h"
+#include "engine/door/jwt.h"
+#include "engine/door/keys.h"
+#include "engine/door/limits.h"
+#include "engine/door/peers.h"
+#include "engine/http/server.h"
+
+namespace flashclaim::door {
+
+/// How users are known; the same for all threads and for the life of the process.
+struct Policy {
+  Auth auth = Auth::kInsecureDev;
+  std::string audience;  ///< of kJwt
+  /// Proxies that all clients come through: no limit per address counts them. With kGateway nobody else may say who a
+  /// user is.
+  PeerList gateways;
+};
+
+/// Written by the door's thread, read by any.
+struct DoorCounters {
+  std::array<std::atomic<std::uint64_t>, kFaults> refused{};  ///< by fault
+  std::atomic<std::uint64_t> user_limited{0};
+  std::atomic<std::uint64_t> address_limited{0};
+  std::atomic<std::uint64_t> connections_refused{0};
+};
+
+/// Belongs to its loop's thread; counters may be read by any. Refuses what is over a limit (429), what shows
+/// credentials in a form that two readers could read differently (400), and credentials that are not right (401); hands
+/// on the rest with its caller. A request without credentials is handed on with no caller: whoever is behind decides
+/// (must_be_known).
+class Door final : public http::Handler {
+ public:
+  /// `limits` is shared by all doors of the process; none: no limits. `keys` as load_keys made them for the policy.
+  Door(Policy policy, std::shared_ptr<Limits> limits, std::shared_ptr<const Keys> keys);
+  /// Everybody who says so is let in as whoever he says: the scheme insecure-dev, without limits.
+  Door();
+  /// Before the first request.
+  void bind(http::Server& server, Guarded& guarded);
+
+  void handle(const http::Request& request, http::Exchange exchange) noexcept override;
+  bool admits(const http::Peer& peer) noexcept override;
+  void left(const http::Peer& peer) noexcept override;
+
+  /// From the next request on.
+  void use(std::shared_ptr<const Keys> keys) { keys_ = std::move(keys); }
+  /// True when what belongs to a user is shown to nobody else, not even to those who say nothing.
+  [[nodiscard]] bool must_be_known() const { return policy_.auth != Auth::kInsecureDev; }
+  /// 401 with the challenge of the scheme in force.
+  void refuse_unknown(http::Exchange exchange);
+
+  [[nodiscard]] const DoorCounters& counters() const { return counters_; }
+
+ private:
+  struct Known {
+    Fault fault = Fault::kNone;
+    Caller caller;
+  };
+  Known caller_of(const http::Request& request);
+  Known caller_from_gateway(const http::Request& request, const Credentials& shown);
+  Known caller_from_token(const Credentials& shown);
+  void refuse(http::Exchange exchange, Fault fault);
+  void tell_to_wait(http::Exchange exchange, const char* whose, int per_second, std::int64_t wait_ms);
+
+  Policy policy_;
+  std::shared_ptr<Limits> limits_;
+  std::shared_ptr<const Keys> keys_;
+  TokenReader tokens_;
+  http::Server* server_ = nullptr;
+  Guarded* guarded_ = nullptr;
+  DoorCounters counters_;
+};
+
+}  // namespace flashclaim::door

@@ -1,0 +1,68 @@
+// A real server whose requests pass a real door: what gets through is answered with its user.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "engine/door/door.h"
+#include "engine/http/server.h"
+#include "engine/loop/loop.h"
+#include "tests/harness/raw_http.h"
+
+namespace flashclaim {
+
+/// Its loop runs in a thread of its own until it is destroyed.
+class DoorWorld final : public door::Guarded {
+ public:
+  DoorWorld(door::Policy policy, std::shared_ptr<door::Limits> limits, std::shared_ptr<const door::Keys> keys)
+      : door_(std::move(policy), std::move(limits), std::move(keys)) {
+    std::promise<int> port;
+    thread_ = std::thread([this, &port] {
+      http::Server server(loop_, door_);
+      server_ = &server;
+      door_.bind(server, *this);
+      port.set_value(server.listen({"127.0.0.1", 0}, http::PortSharing::kExclusive) ? server.port() : 0);
+      loop_.run();
+    });
+    port_ = port.get_future().get();
+  }
+  ~DoorWorld() {
+    loop_.stop();
+    thread_.join();
+  }
+  DoorWorld(const DoorWorld&) = delete;
+  DoorWorld& operator=(const DoorWorld&) = delete;
+
+  /// 200 with the user's digits (`nobody` for none) as body, or what the door says.
+  [[nodiscard]] harness::RawAnswer ask(const std::string& headers, const std::string& method = "GET",
+                                       const std::string& path = "/x") const {
+    return harness::raw_request(port_, method, path, headers);
+  }
+  void reload(std::shared_ptr<const door::Keys> keys) {
+    std::promise<void> done;
+    loop_.post([&] {
+      door_.use(std::move(keys));
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] const door::DoorCounters& counters() const { return door_.counters(); }
+
+  void handle(const http::Request&, const door::Caller& caller, http::Exchange exchange) noexcept override {
+    const std::string body = caller.known() ? std::string(caller.user) : "nobody";
+    server_->answer(exchange, {http::Status::kOk, http::kText, {}, body});
+  }
+
+ private:
+  loop::Loop loop_;
+  door::Door door_;
+  http::Server* server_ = nullptr;
+  std::thread thread_;
+  int port_ = 0;
+};
+
+}  // namespace flashclaim
