@@ -38,13 +38,17 @@ Check durability_check(const ReplyView& reply) {
   Check check{"durability", false, true, {}};
   std::string_view appendonly = "?";
   std::string_view appendfsync = "?";
+  std::string_view truncated = "?";
   for (std::size_t i = 0; i + 1 < reply.size(); i += 2) {
     if (reply[i].text() == "appendonly") appendonly = reply[i + 1].text();
     if (reply[i].text() == "appendfsync") appendfsync = reply[i + 1].text();
+    if (reply[i].text() == "aof-load-truncated") truncated = reply[i + 1].text();
   }
-  check.ok = appendonly == "yes" && appendfsync == "always";
-  check.detail = fmt::format("appendonly {} appendfsync {}", appendonly, appendfsync);
-  if (!check.ok) check.detail += ": a 202 is not durable";
+  const bool durable = appendonly == "yes" && appendfsync == "always";
+  check.ok = durable && truncated == "no";  // why: engine/redis/README.md
+  check.detail = fmt::format("appendonly {} appendfsync {} aof-load-truncated {}", appendonly, appendfsync, truncated);
+  if (!durable) check.detail += ": a 202 is not durable";
+  if (durable && !check.ok) check.detail += ": after a torn write, claims that nobody was told of would come back";
   return check;
 }
 
@@ -121,7 +125,8 @@ Result<std::unique_ptr<RedisProbe>> RedisProbe::create(loop::Loop& loop, const s
   state->known.push_back(unheard("redis"));
   state->prepare(state->questions[0], "lua", {"FCALL_RO", "flashclaim_version", "0"},
                  [&library](const ReplyView& reply) { return library_check(reply, library); });
-  state->prepare(state->questions[1], "durability", {"CONFIG", "GET", "append*"}, durability_check);
+  state->prepare(state->questions[1], "durability", {"CONFIG", "GET", "append*", "aof-load-truncated"},
+                 durability_check);
   state->prepare(state->questions[2], "data", {"EXISTS", redis::kReady}, data_check);
   state->timer.every_ms(kPeriodMs);
   return std::unique_ptr<RedisProbe>(new RedisProbe(std::move(state)));

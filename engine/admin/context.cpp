@@ -76,9 +76,10 @@ std::optional<Answer> Context::confirm(const std::string& question) const {
 
 namespace {
 
-/// Redis is there and serves nobody yet: it reads its data after a start, or a replica waits for its primary.
+/// Redis is there and serves nobody now: it reads its data after a start, a replica waits for its primary, a script was
+/// interrupted for seconds.
 bool serves_nobody(const std::string& message) {
-  return message.starts_with("LOADING ") || message.starts_with("MASTERDOWN ");
+  return message.starts_with("LOADING ") || message.starts_with("MASTERDOWN ") || message.starts_with("BUSY ");
 }
 
 }  // namespace

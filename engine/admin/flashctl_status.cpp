@@ -32,8 +32,9 @@ Result<std::string> redis_detail(redis::Client& redis) {
   std::string text =
       loaded->has_value() ? fmt::format("library version {}", (*loaded)->version) : "no library: lua load";
   text += ready->integer() == 1 ? ", loaded" : ", NOT READY: rebuild";
-  return text + fmt::format(", appendonly {}, appendfsync {}, {}", setting(redis, "appendonly"),
-                            setting(redis, "appendfsync"), setting(redis, "maxmemory-policy"));
+  return text + fmt::format(", appendonly {}, appendfsync {}, aof-load-truncated {}, {}", setting(redis, "appendonly"),
+                            setting(redis, "appendfsync"), setting(redis, "aof-load-truncated"),
+                            setting(redis, "maxmemory-policy"));
 }
 
 Result<std::string> pg_detail(postgres::Session& pg) {

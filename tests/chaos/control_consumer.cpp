@@ -9,10 +9,7 @@ class ControlConsumer : public Control {};
 
 TEST_P(ControlConsumer, AcknowledgesAfterTheCommit) {
   without("consumer.ack_after_commit", "mirror.replay");
-  engine_ = engine();
-  const auto coupon = open_coupon(100, 1);
-  accept_some(coupon, 20);
-  await_mirror(coupon);
+  const auto coupon = mirrored(20);
   let_consumer_die_at("consumer.settle.sending");
   consume_everything(coupon);
   verdict(4, "unfinished entries that are not dead");
@@ -22,10 +19,7 @@ TEST_P(ControlConsumer, AcknowledgesAfterTheCommit) {
 TEST_P(ControlConsumer, TakesADuplicateForASuccess) {
   without_sql("judge_claims", {{"'replayed' AS outcome FROM user_coupon", "'rejected' AS outcome FROM user_coupon"}});
   without("");
-  engine_ = engine();
-  const auto coupon = open_coupon(100, 1);
-  accept_some(coupon, 10);
-  await_mirror(coupon);
+  const auto coupon = mirrored(10);
   let_consumer_die_at("consumer.settle.answered");
   consume_everything(coupon);
   verdict(4, "the total is 100");
@@ -60,9 +54,9 @@ TEST_P(ControlConsumer, ClaimCountsTheUser) {
   const auto coupon = open_coupon(100, 1);
   for (int times = 0; times < 3; ++times) {
     const auto answer = claim(coupon, 7);
-    if (answer.status == 202) told_apart_.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 7});
+    if (answer.status == 202) told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 7});
   }
-  EXPECT_EQ(told_apart_.size(), removed() ? 3U : 1U);
+  EXPECT_EQ(told_.acknowledged.size(), removed() ? 3U : 1U);
   consume_everything(coupon);
   verdict(4, "user counts differ");
 }

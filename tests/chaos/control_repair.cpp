@@ -16,10 +16,7 @@ TEST_P(ControlRepair, ReconcileCountsNoClaimTwice) {
         "              WHERE (f.ms, f.seq) <= (p_last_ms, p_last_seq)),",
         ","}});
   without("");
-  engine_ = engine();
-  const auto coupon = open_coupon(100, 1);
-  accept_some(coupon, 10);
-  await_mirror(coupon);
+  const auto coupon = mirrored(10);
   let_consumer_die_at("consumer.settle.answered");
   flashctl({"reconcile", std::to_string(coupon), "--fix", "--yes"});
   consume_everything(coupon);
@@ -30,10 +27,7 @@ TEST_P(ControlRepair, ReconcileCountsNoClaimTwice) {
 TEST_P(ControlRepair, RebuildRaisesTheEpoch) {
   without_sql("begin_rebuild", {{"SET epoch = c.epoch + 1, version", "SET epoch = c.epoch, version"}});
   without("", "consumer.mender");
-  engine_ = engine();
-  const auto coupon = open_coupon(100, 1);
-  accept_some(coupon, 20);
-  await_mirror(coupon);
+  const auto coupon = mirrored(20);
   redis_server().flush();
   const auto rebuilt = admin::rebuild_coupon(redis(), pg(), coupon, {});
   ASSERT_TRUE(rebuilt && rebuilt->outcome == admin::RebuildOutcome::kOpen);

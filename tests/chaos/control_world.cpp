@@ -72,6 +72,14 @@ void Control::accept_some(std::int64_t coupon, int claims) {
   for (int user = 1; user <= claims; ++user) accept(coupon, user);
 }
 
+std::int64_t Control::mirrored(int claims) {
+  engine_ = engine();
+  const auto coupon = open_coupon(100, 1);
+  accept_some(coupon, claims);
+  await_mirror(coupon);
+  return coupon;
+}
+
 void Control::await_mirror(std::int64_t coupon, std::int64_t pending) {
   EXPECT_TRUE(wait_until([&] {
     mirror::Outbox outbox(redis(), "test");
@@ -92,7 +100,7 @@ void Control::consume_everything(std::int64_t coupon) {
   consumer_ = consumer({"--workers=1"});
   // Subscribed: the queue is there, should a scene have deleted it.
   EXPECT_TRUE(wait_until([&] { return harness::raw_request(consumer_admin_port_, "GET", "/readyz").status == 200; }));
-  const ClaimId id = accept(coupon, 900'001 + static_cast<std::int64_t>(told_apart_.size()));
+  const ClaimId id = accept(coupon, 900'001 + static_cast<std::int64_t>(told_.acknowledged.size()));
   EXPECT_TRUE(wait_until([&] { return postgres::find_claim(pg(), id).value().has_value(); })) << id.text();
 }
 
@@ -109,7 +117,7 @@ void Control::verdict(int invariant, std::string_view words) {
     return;
   }
   admin::CheckOptions options;
-  options.acknowledged = told_apart_;
+  options.acknowledged = told_.acknowledged;
   const auto report = admin::check(redis(), pg(), &amqp(), coupons_, options).value();
   bool found = false;
   for (const auto& violation : report.violations) {

@@ -30,6 +30,8 @@ class Control : public CrashWorld, public ::testing::WithParamInterface<bool> {
   // What the scenes share.
   /// `claims` accepted claims of users 1..claims, each an entry of its own.
   void accept_some(std::int64_t coupon, int claims);
+  /// The engine, a coupon of 100, a user's limit of 1, and that many accepted claims, which RabbitMQ has confirmed.
+  std::int64_t mirrored(int claims);
   /// Until the mirror has read everything and `pending` entries are not acknowledged.
   void await_mirror(std::int64_t coupon, std::int64_t pending = 0);
   /// A consumer of one worker, which dies at that point.

@@ -179,11 +179,11 @@ void CrashWorld::crash_flashctl(std::string_view point, int times,
 }
 
 ClaimId CrashWorld::accept(std::int64_t coupon, std::int64_t user) {
-  const auto answer = claim(coupon, user, fmt::format("apart-{}-{}", user, told_apart_.size()));
+  const auto answer = claim(coupon, user, fmt::format("apart-{}-{}", user, told_.acknowledged.size()));
   const auto id = parse_claim_id(json_field(answer.body, "claimId"));
   EXPECT_TRUE(answer.status == 202 && id) << answer.body;
   if (!id) return {};
-  told_apart_.push_back({*id, user});
+  told_.acknowledged.push_back({*id, user});
   return *id;
 }
 
@@ -220,7 +220,7 @@ admin::CheckReport CrashWorld::judge() {
   harness::CrowdReport told;
   if (crowd_ != nullptr) told = crowd_->finish();
   crowd_.reset();
-  told.acknowledged.insert(told.acknowledged.end(), told_apart_.begin(), told_apart_.end());
+  told.acknowledged.insert(told.acknowledged.end(), told_.acknowledged.begin(), told_.acknowledged.end());
   EXPECT_EQ(told.unlearnt, 0) << "claims whose outcome nobody could learn";
   EXPECT_EQ(told.tally.unexpected, 0) << told.tally.unexpected_example;
   EXPECT_EQ(told.tally.of(http::Problem::kCouponNotFound), 0);

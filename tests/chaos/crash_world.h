@@ -82,7 +82,6 @@ class CrashWorld : public WholePath {
   std::uint64_t seed_ = 0;  ///< FLASHCLAIM_SEED, else by the clock; printed
   std::mt19937_64 random_;
   std::unique_ptr<harness::Crowd> crowd_;
-  std::vector<admin::Acknowledged> told_apart_;  ///< accept()
 
  private:
   /// Its exit code; printed and failed when it does not become 137 or `expected`.

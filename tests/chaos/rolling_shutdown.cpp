@@ -11,20 +11,11 @@ namespace {
 
 class Shutdown : public WholePath {
  protected:
-  void accept(std::int64_t first, std::int64_t last) {
-    for (auto user = first; user <= last; ++user) {
-      const auto answer = claim(coupon_, user);
-      ASSERT_EQ(answer.status, 202) << answer.body;
-      const auto id = parse_claim_id(json_field(answer.body, "claimId"));
-      ASSERT_TRUE(id) << answer.body;
-      told_.acknowledged.push_back({*id, user});
-    }
-  }
   /// Everything runs and has settled something.
   void begin() {
     start_programs();
     coupon_ = open_coupon(1'000'000, 1000);
-    accept(1, 20);
+    accept(coupon_, 1, 20);
     ASSERT_TRUE(wait_until([&] { return counts(coupon_).rows == 20; }));
   }
   void expect_good_end() {
@@ -42,7 +33,6 @@ class Shutdown : public WholePath {
   }
 
   std::int64_t coupon_ = 0;
-  admin::CheckOptions told_;
 };
 
 TEST_F(Shutdown, WhenIdleEndsByItself) {
@@ -70,7 +60,7 @@ TEST_F(Shutdown, UnderLoadLosesNothing) {
 
 TEST_F(Shutdown, WithASilentRedisEndsAndLosesNothing) {
   begin();
-  accept(21, 40);
+  accept(coupon_, 21, 40);
   redis_server().pause();
   expect_good_end();
   redis_server().resume();
@@ -79,7 +69,7 @@ TEST_F(Shutdown, WithASilentRedisEndsAndLosesNothing) {
 
 TEST_F(Shutdown, WithoutRedisEndsAndLosesNothing) {
   begin();
-  accept(21, 40);
+  accept(coupon_, 21, 40);
   redis_server().kill();
   expect_good_end();
   redis_server().start();
@@ -89,7 +79,7 @@ TEST_F(Shutdown, WithoutRedisEndsAndLosesNothing) {
 TEST_F(Shutdown, WithASilentRabbitEndsAndLosesNothing) {
   begin();
   rabbit_server().pause();
-  accept(21, 40);
+  accept(coupon_, 21, 40);
   expect_good_end();
   rabbit_server().resume();
   expect_nothing_lost();
@@ -99,7 +89,7 @@ TEST_F(Shutdown, WithoutRabbitEndsAndLosesNothing) {
   begin();
   harness::PrivateRabbit::let_new_queues_reach_the_disk();
   rabbit_server().kill();
-  accept(21, 40);
+  accept(coupon_, 21, 40);
   expect_good_end();
   rabbit_server().start();
   expect_nothing_lost();
@@ -109,7 +99,7 @@ TEST_F(Shutdown, WithoutRabbitEndsAndLosesNothing) {
 TEST_F(Shutdown, WithABatchHeldByASilentPostgresEndsAndLosesNothing) {
   begin();
   postgres_server().pause();
-  accept(21, 40);
+  accept(coupon_, 21, 40);
   EXPECT_TRUE(wait_until([&] { return amqp().queue_depth(amqp::kQueue).value() == 0; }));
   expect_good_end();
   postgres_server().resume();
@@ -119,7 +109,7 @@ TEST_F(Shutdown, WithABatchHeldByASilentPostgresEndsAndLosesNothing) {
 TEST_F(Shutdown, WithABatchHeldWithoutPostgresEndsAndLosesNothing) {
   begin();
   postgres_server().kill();
-  accept(21, 40);
+  accept(coupon_, 21, 40);
   EXPECT_TRUE(wait_until([&] {
     return harness::raw_request(consumer_admin_port_, "GET", "/readyz").body.find(" held") != std::string::npos;
   }));

@@ -75,7 +75,7 @@ class Storm {
     need(admin::mark_ready_if_new(redis, *pg), "marker");
     need(amqp::declare_topology(*amqp), "queues");
     harness::PrivateRabbit::let_new_queues_reach_the_disk();
-    sale_operator_.open_large_coupons(1000 + options_.rate * options_.seconds);
+    sale_operator_.open_first_coupons(1000 + options_.rate * options_.seconds);
   }
 
   void add_program(const std::string& name, int weight, const std::string& program, std::vector<std::string> flags) {

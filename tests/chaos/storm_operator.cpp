@@ -32,8 +32,10 @@ Operator::~Operator() {
   if (looks_thread_.joinable()) looks_thread_.join();
 }
 
-void Operator::open_large_coupons(std::int64_t claims) {
-  const bool opened = open_coupon(claims, 1, 40) && open_coupon(claims, 3, 30) && open_coupon(claims / 4 + 1000, 3, 10);
+void Operator::open_first_coupons(std::int64_t claims) {
+  const bool opened = open_coupon(claims, 1, 40) && open_coupon(claims, 3, 30) &&
+                      open_coupon(claims / 4 + 1000, 3, 10) && open_coupon(kSmallTotal, 1, 10) &&
+                      open_coupon(kSmallTotal, 3, 10);
   if (!opened) throw std::runtime_error("the first coupons could not be opened");
 }
 

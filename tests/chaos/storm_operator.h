@@ -23,8 +23,9 @@ class Operator {
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
 
-  /// Before the storm: coupons that are large enough for `claims` claims. Throws when they cannot be opened.
-  void open_large_coupons(std::int64_t claims);
+  /// Before the storm: coupons that are large enough for `claims` claims, and two that are soon sold out. Throws when
+  /// they cannot be opened.
+  void open_first_coupons(std::int64_t claims);
   void begin();
   /// Ends the threads, then carries out what is still owed: everything is healed.
   void finish();

@@ -14,14 +14,6 @@ class DataLoss : public Drill {
   static void empty(const std::string& folder) {
     for (const auto& entry : std::filesystem::directory_iterator(folder)) std::filesystem::remove_all(entry.path());
   }
-  /// The append-only file that Redis wrote last.
-  static std::filesystem::path append_only_file() {
-    std::filesystem::path newest;
-    for (const auto& entry : std::filesystem::directory_iterator(redis_server().folder() + "/appendonlydir")) {
-      if (entry.path().string().find(".incr.aof") != std::string::npos) newest = std::max(newest, entry.path());
-    }
-    return newest;
-  }
 };
 
 TEST_F(DataLoss, OfRedisInMidSaleIsMendedByOneCommand) {
@@ -52,7 +44,7 @@ TEST_F(DataLoss, OfTheLastWritesOfRedisIsSeenAndMended) {
   auto clients = crowd(coupon);
   ASSERT_TRUE(wait_until([&] { return counts(coupon).rows > 500; }));
   redis_server().kill();
-  const auto file = append_only_file();
+  const std::string file = redis_server().append_only_file();
   std::filesystem::resize_file(file, std::filesystem::file_size(file) * 3 / 4);
   redis_server().start();
 
@@ -70,13 +62,15 @@ TEST_F(DataLoss, ATornTailOfTheAppendOnlyFileLosesNothing) {
   const auto coupon = open_coupon(1'000'000, 2);
   auto clients = crowd(coupon);
   ASSERT_TRUE(wait_until([&] { return clients.accepted() > 200; }));
-  redis_server().kill();
-  std::ofstream(append_only_file(), std::ios::app)
-      << "*5\r\n$5\r\nFCALL\r\n$5\r\nclai";  // cut in the middle of a write
-  redis_server().start();
-  const auto accepted = clients.accepted();
-  EXPECT_TRUE(wait_until([&] { return clients.accepted() > accepted + 200; }));
+  for (int times = 0; times < 2; ++times) {  // what is left of the first write must not come back at the second start
+    redis_server().kill();
+    redis_server().tear_claim(coupon, 5'000'000 + times);
+    redis_server().start();
+    const auto accepted = clients.accepted();
+    EXPECT_TRUE(wait_until([&] { return clients.accepted() > accepted + 200; }));
+  }
   end(clients);
+  EXPECT_EQ(redis_text({"GET", redis::CouponKeys(coupon).user(5'000'000)}), "");
 }
 
 // What the loss of a claim's writes leaves when its message had left already: the unit looks free in Redis.

@@ -71,6 +71,23 @@ void agree(const std::string& actual, const std::string& expected, const std::st
 
 Dice dice_of(std::uint64_t seed, int step) { return Dice(mixed(mixed(seed) + static_cast<std::uint64_t>(step + 1))); }
 
+std::string run_sequence(std::uint64_t seed, const std::vector<int>& steps, const WithDice& begin,
+                         const WithDice& step) {
+  int at = -1;
+  try {
+    auto dice = dice_of(seed, at);
+    begin(dice);
+    for (const int number : steps) {
+      at = number;
+      dice = dice_of(seed, number);
+      step(dice);
+    }
+    return "";
+  } catch (const Disagreement& difference) {
+    return "step " + std::to_string(at) + ": " + difference.what();
+  }
+}
+
 std::string Found::text() const {
   std::string list;
   for (const int step : steps) {

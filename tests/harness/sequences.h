@@ -41,6 +41,12 @@ class Dice {
 /// too. Number -1: the dice that make the world in which the sequence runs.
 Dice dice_of(std::uint64_t seed, int step);
 
+/// One sequence: `begin` makes the world from the dice -1, then `step` with the dice of each number. Returns the first
+/// difference ("step 7: …"), or "".
+using WithDice = std::function<void(Dice&)>;
+std::string run_sequence(std::uint64_t seed, const std::vector<int>& steps, const WithDice& begin,
+                         const WithDice& step);
+
 /// Runs the numbered steps of the seed in a fresh world. Returns the first difference, or "".
 using RunSteps = std::function<std::string(std::uint64_t seed, const std::vector<int>& steps)>;
 

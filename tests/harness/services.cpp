@@ -3,12 +3,17 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 
+#include "engine/base/digest.h"
+#include "engine/redis/async.h"
+#include "engine/redis/keys.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/process.h"
 
@@ -82,6 +87,31 @@ PrivateRedis& PrivateRedis::shared() {
 std::string PrivateRedis::url() const { return "redis://127.0.0.1:" + std::to_string(port()) + "/0"; }
 
 void PrivateRedis::flush() { must("/usr/bin/redis-cli", {"-p", std::to_string(port()), "FLUSHALL"}); }
+
+std::string PrivateRedis::append_only_file() const {
+  std::string newest;
+  for (const auto& entry : std::filesystem::directory_iterator(folder() + "/appendonlydir")) {
+    if (entry.path().string().ends_with(".incr.aof")) newest = std::max(newest, entry.path().string());
+  }
+  return newest;
+}
+
+void PrivateRedis::tear_claim(std::int64_t coupon, std::int64_t user) const {
+  const redis::CouponKeys keys(coupon);
+  const std::string users = std::to_string(user);
+  const auto now_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const std::string entry = std::to_string(now_ms.count()) + "-0";
+  const std::string sum = checksum("1 " + users);
+  const std::vector<std::vector<std::string_view>> commands = {
+      {"MULTI"},
+      {"XADD", keys.claims, "NOMKSTREAM", entry, "e", "1", "u", users, "h", sum},
+      {"MSET", keys.user(user), "1"}};
+  std::string written;
+  for (const auto& command : commands) redis::append_resp(written, command);
+  written.resize(written.size() - 12);
+  std::ofstream(append_only_file(), std::ios::app | std::ios::binary) << written;
+}
 
 // --- RabbitMQ
 PrivateRabbit::PrivateRabbit() : Service("rabbitmq", 3, "") {}

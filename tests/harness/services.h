@@ -45,6 +45,11 @@ class PrivateRedis : public Service {
   [[nodiscard]] std::string url() const;
   /// Forgets every key; the functions stay.
   void flush();
+  /// The append-only file that it wrote last.
+  [[nodiscard]] std::string append_only_file() const;
+  /// While it is down: its file as a kill in the middle of a write leaves it. The claim of `user`, written and never
+  /// answered: its transaction ends in the middle of its second command.
+  void tear_claim(std::int64_t coupon, std::int64_t user) const;
 };
 
 class PrivateRabbit : public Service {

@@ -151,6 +151,16 @@ harness::RawAnswer WholePath::get(const std::string& path) const {
   return harness::raw_request(http_port_, "GET", path);
 }
 
+void WholePath::accept(std::int64_t coupon, std::int64_t first, std::int64_t last) {
+  for (auto user = first; user <= last; ++user) {
+    const auto answer = claim(coupon, user);
+    ASSERT_EQ(answer.status, 202) << answer.body;
+    const auto id = parse_claim_id(json_field(answer.body, "claimId"));
+    ASSERT_TRUE(id) << answer.body;
+    told_.acknowledged.push_back({*id, user});
+  }
+}
+
 bench::ClaimRunReport WholePath::fire(const std::vector<bench::ClaimOrder>& orders, int connections) const {
   bench::ClaimRunOptions options;
   options.address = {"127.0.0.1", http_port_};

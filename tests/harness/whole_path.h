@@ -52,6 +52,8 @@ class WholePath : public ::testing::Test {
   // As a client sees it.
   harness::RawAnswer claim(std::int64_t coupon, std::int64_t user, const std::string& key = "") const;
   [[nodiscard]] harness::RawAnswer get(const std::string& path) const;
+  /// One claim of each of the users first..last, all of which must be accepted; remembered in told_.
+  void accept(std::int64_t coupon, std::int64_t first, std::int64_t last);
   /// As fast as it goes; each refusal that passes by itself is tried again.
   bench::ClaimRunReport fire(const std::vector<bench::ClaimOrder>& orders, int connections = 64) const;
 
@@ -81,6 +83,7 @@ class WholePath : public ::testing::Test {
   std::unique_ptr<harness::Process> engine_;    ///< start_programs
   std::unique_ptr<harness::Process> consumer_;  ///< start_programs
   std::vector<std::int64_t> coupons_;
+  admin::CheckOptions told_;  ///< what clients were told, for expect_invariants(told_)
 
  private:
   std::unique_ptr<harness::Process> start(const std::string& program, std::vector<std::string> flags, int admin_port);

@@ -75,7 +75,7 @@ TEST_F(EngineProcess, IsReadyWhenRedisIsLoadedEvenWithoutRabbitMQ) {
   EXPECT_NE(body.find(R"("detail":"version )" + std::to_string(kLuaLibrary.version) + " hash " +
                       std::string(kLuaLibrary.hash)),
             std::string::npos);
-  EXPECT_NE(body.find("appendonly yes appendfsync always"), std::string::npos);
+  EXPECT_NE(body.find("appendonly yes appendfsync always aof-load-truncated no"), std::string::npos);
   EXPECT_NE(body.find(R"("rabbitmq":{"ok":false,"required":false)"), std::string::npos);
   EXPECT_NE(get("/metrics").body.find("flashclaim_claims_total{answer=\"ACCEPTED\"} 0"), std::string::npos);
   EXPECT_EQ(engine_->stop(), 0) << engine_->output();
@@ -90,6 +90,10 @@ TEST_F(EngineProcess, IsNotReadyWhenA202WouldNotBeDurable) {
   EXPECT_EQ(get("/readyz").status, 503);
   ASSERT_TRUE(client_->command({"CONFIG", "SET", "appendfsync", "always"}));
   EXPECT_TRUE(wait_until([&] { return get("/readyz").status == 200; }));
+  ASSERT_TRUE(client_->command({"CONFIG", "SET", "aof-load-truncated", "yes"}));
+  EXPECT_TRUE(wait_until([&] { return ready_says("would come back"); }));
+  EXPECT_EQ(get("/readyz").status, 503);
+  ASSERT_TRUE(client_->command({"CONFIG", "SET", "aof-load-truncated", "no"}));
 }
 
 TEST_F(EngineProcess, IsNotReadyWithoutTheLibrary) {

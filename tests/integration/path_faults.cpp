@@ -12,16 +12,6 @@ namespace {
 
 class FaultPath : public WholePath {
  protected:
-  /// Claims of the users first..last, each of which must be accepted.
-  void accept(std::int64_t coupon, std::int64_t first, std::int64_t last) {
-    for (auto user = first; user <= last; ++user) {
-      const auto answer = claim(coupon, user);
-      ASSERT_EQ(answer.status, 202) << answer.body;
-      const auto id = parse_claim_id(json_field(answer.body, "claimId"));
-      ASSERT_TRUE(id) << answer.body;
-      told_.acknowledged.push_back({*id, user});
-    }
-  }
   /// Tries until the claim is accepted; every answer before it must be an honest 503.
   void accept_when_healed(std::int64_t coupon, std::int64_t user) {
     ASSERT_TRUE(wait_until([&] {
@@ -40,8 +30,6 @@ class FaultPath : public WholePath {
       EXPECT_NE(json_field(answer.body, "applied"), "") << answer.body;
     }
   }
-
-  admin::CheckOptions told_;
 };
 
 TEST_F(FaultPath, GoesOnAcceptingWithoutRabbitAndCatchesUp) {

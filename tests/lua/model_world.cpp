@@ -39,19 +39,8 @@ RandomCoupon::RandomCoupon(redis::Client& client) : client_(client) {
 }
 
 std::string RandomCoupon::run(std::uint64_t seed, const std::vector<int>& steps) {
-  int at = -1;
-  try {
-    auto dice = harness::dice_of(seed, -1);
-    publish(dice);
-    for (const int number : steps) {
-      at = number;
-      dice = harness::dice_of(seed, number);
-      step(dice);
-    }
-    return "";
-  } catch (const harness::Disagreement& difference) {
-    return "step " + std::to_string(at) + ": " + difference.what();
-  }
+  return harness::run_sequence(
+      seed, steps, [this](harness::Dice& dice) { publish(dice); }, [this](harness::Dice& dice) { step(dice); });
 }
 
 std::string RandomCoupon::read_shown() { return checked(client_.read()); }

@@ -43,20 +43,11 @@ class RandomBooks {
   std::string run(std::uint64_t seed, const std::vector<int>& steps) {
     model_ = DatabaseModel();
     ids_ = {fresh_id_(), fresh_id_()};
-    int at = -1;
-    try {
-      auto dice = harness::dice_of(seed, -1);
+    const auto begin = [this](harness::Dice& dice) {
       create(ids_[0], dice);
       operate(ids_[0], Operation::kPublish);
-      for (const int number : steps) {
-        at = number;
-        dice = harness::dice_of(seed, number);
-        step(dice);
-      }
-      return "";
-    } catch (const harness::Disagreement& difference) {
-      return "step " + std::to_string(at) + ": " + difference.what();
-    }
+    };
+    return harness::run_sequence(seed, steps, begin, [this](harness::Dice& dice) { step(dice); });
   }
 
  private:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds and runs the test suites, two at a time, on private services; `make test`. SANITIZE=address|undefined|thread builds apart.
+# Builds and runs the test suites, three parts at a time, on private services; `make test`. SANITIZE=address|undefined|thread builds apart.
 # SUITE=name takes one suite, FILTER is GoogleTest's. Ends with the ten slowest tests and the line `N passed, N failed`.
+# The suites that mostly wait are cut into parts (GoogleTest's shards), each with services of its own: two cores then have something to do.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -28,23 +29,40 @@ TEST_POINTS=ON "$here/build.sh" "$build-points" flashclaim-engine flashclaim-con
 rm -rf "$logs"
 mkdir -p "$logs"
 
-run_suite() {
-  local suite=$1 status=0 program=$build/bin/test_$1
-  [ ! -x "tests/$suite/run.sh" ] || program=tests/$suite/run.sh
-  timeout -k 10 $((ends - $(date +%s))) "$program" </dev/null >"$logs/$suite.log" 2>&1 || status=$?
-  if [ $status = 0 ]; then echo "  ok      $suite"; else
-    echo "  FAILED  $suite (exit $status): the end of $logs/$suite.log"
-    grep -E '^FAILED|^\[  FAILED  \]|Failure$|ERROR: |WARNING: ThreadSanitizer|runtime error' "$logs/$suite.log" | sort -u | head -n 40 || true
-    tail -n 40 "$logs/$suite.log"
-  fi
-  echo "exit $status" >>"$logs/$suite.log"
+# The names of the parts, `suite` or `suite.shard-of-shards`; the longest suites first.
+parts_of() {
+  local suite shards shard
+  for suite in "$@"; do
+    case $suite in integration) shards=4 ;; chaos | links | drills) shards=2 ;; *) shards=1 ;; esac
+    for ((shard = 0; shard < shards; shard++)); do
+      echo "$((9 - shards)) $suite$([ $shards = 1 ] || echo ".$shard-of-$shards")"
+    done
+  done | sort -n -s -k1,1 | cut -d ' ' -f 2
 }
-export -f run_suite
+
+run_part() {
+  local part=$1 suite=${1%%.*} status=0
+  local log=$logs/$part.log program=$build/bin/test_$suite
+  [ ! -x "tests/$suite/run.sh" ] || program=tests/$suite/run.sh
+  if [ "$part" != "$suite" ]; then
+    local shard=${part#*.}
+    export GTEST_SHARD_INDEX=${shard%%-*} GTEST_TOTAL_SHARDS=${shard##*-}
+  fi
+  timeout -k 10 $((ends - $(date +%s))) "$program" </dev/null >"$log" 2>&1 || status=$?
+  if [ $status = 0 ]; then echo "  ok      $part"; else
+    echo "  FAILED  $part (exit $status): the end of $log"
+    grep -E '^FAILED|^\[  FAILED  \]|Failure$|ERROR: |WARNING: ThreadSanitizer|runtime error' "$log" | sort -u | head -n 40 || true
+    tail -n 40 "$log"
+  fi
+  echo "exit $status" >>"$log"
+}
+export -f run_part
 export build logs ends
-printf '%s\n' "${suites[@]}" | xargs -P 2 -I '{}' bash -c 'run_suite {}'
+mapfile -t parts < <(parts_of "${suites[@]}")
+printf '%s\n' "${parts[@]}" | xargs -P 3 -I '{}' bash -c 'run_part {}'
 
 # Counted from the logs: a test that began and never ended (a crash, the deadline) has failed.
-awk -v suites="${suites[*]}" '
+awk -v suites="${parts[*]}" '
   FNR == 1 { close_file(); n = split(FILENAME, parts, "/"); suite = parts[n]; sub(/\.log$/, "", suite); seen[suite] = 1 }
   /^\[ RUN      \] / { open = $4 }
   /^\[       OK \] / { passed++; open = ""; time_of($4) }

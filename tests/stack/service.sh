@@ -41,16 +41,27 @@ failed_start() { # service, log...
 # --- Redis
 redis_pid_file=$dir/redis.pid
 redis_answers() { [ "$(redis-cli -p "$port" ping 2>/dev/null)" = PONG ]; }
-redis_start() {
-  if running_pid "$redis_pid_file" >/dev/null; then redis_answers && return 0; else refuse_taken_port "$port"; fi
+redis_launch() {
   # shellcheck disable=SC2086
-  running_pid "$redis_pid_file" >/dev/null ||
-    redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$redis_pid_file" \
-      --logfile "$dir/redis.log" --appendonly yes --appendfsync always --maxmemory-policy noeviction \
-      --save '' --auto-aof-rewrite-min-size 256mb --no-appendfsync-on-rewrite no ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
+  redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$redis_pid_file" \
+    --logfile "$dir/redis.log" --appendonly yes --appendfsync always --aof-load-truncated no --maxmemory-policy noeviction \
+    --save '' --auto-aof-rewrite-min-size 256mb --no-appendfsync-on-rewrite no ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
     failed_start Redis "$dir/start.log"
+}
+# Killed in the middle of a write, Redis leaves a torn tail. With aof-load-truncated yes it cuts that off inside the transaction (7.0; a
+# MULTI without its EXEC stays) and the next restart applies what nobody was told. redis-check-aof cuts before the MULTI.
+redis_tail_is_torn() { tail -n 4 "$dir/redis.log" | grep -q 'Unexpected end of file reading the append only file'; }
+redis_mend_tail() { redis-check-aof --fix "$dir/appendonlydir/appendonly.aof.manifest" <<<y >"$dir/check-aof.log" 2>&1; }
+redis_start() {
+  local mended=
+  if running_pid "$redis_pid_file" >/dev/null; then redis_answers && return 0; else refuse_taken_port "$port"; redis_launch; fi
   for _ in $(seq 1200); do
     redis_answers && return 0
+    if [ -z "$mended" ] && ! running_pid "$redis_pid_file" >/dev/null && redis_tail_is_torn; then
+      mended=yes
+      redis_mend_tail || failed_start Redis "$dir/check-aof.log"
+      redis_launch
+    fi
     sleep 0.05
   done
   failed_start Redis "$dir/redis.log"
