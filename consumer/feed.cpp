@@ -31,7 +31,7 @@ Result<void> Feed::connect() {
   auto opened = amqp::Connection::open(options_.amqp_url, amqp_options);
   if (!opened) return opened.error();
   connection_ = std::move(opened).value();
-  if (auto declared = amqp::declare_topology(*connection_); !declared) return lose(declared.error());
+  if (auto declared = amqp::need_topology(*connection_); !declared) return lose(declared.error());
   // A tag is never used twice: a quorum queue of RabbitMQ 3.10 may leave a renewed subscription without deliveries.
   consumer_tag_ = fmt::format("{}-{}-{}", name_, now_ms(), ++subscriptions_);
   if (auto consuming = connection_->consume(amqp::kQueue, consumer_tag_, options_.prefetch); !consuming)

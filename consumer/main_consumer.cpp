@@ -22,7 +22,8 @@ constexpr int kClaimsMaxMax = 9000;  // settle_claims takes 10,000, and one mess
 cxxopts::Options make_flags() {
   cxxopts::Options flags("flashclaim-consumer",
                          "Settles the claims that the mirror carried to RabbitMQ.\nReads REDIS_URL, AMQP_URL and "
-                         "PG_URL from the environment (`source .run/env`).");
+                         "PG_URL from the environment (`source .run/env`), or from the files that REDIS_URL_FILE and "
+                         "so on name.");
   const Options defaults;
   auto add = flags.add_options();
   auto number = [](int value) { return cxxopts::value<int>()->default_value(std::to_string(value)); };

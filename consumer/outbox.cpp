@@ -22,7 +22,7 @@ Result<void> Outbox::connect() {
   auto opened = amqp::Connection::open(amqp_url_, options);
   if (!opened) return opened.error();
   connection_ = std::move(opened).value();
-  if (auto declared = amqp::declare_topology(*connection_); !declared) return declared;
+  if (auto declared = amqp::need_topology(*connection_); !declared) return declared;
   return connection_->enable_confirms();
 }
 

@@ -19,7 +19,8 @@ cxxopts::Options make_flags() {
   int default_threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
   cxxopts::Options flags("flashclaim-engine",
                          "The HTTP front of Flashclaim and its mirror.\nReads REDIS_URL and, for a role with the "
-                         "mirror, AMQP_URL from the environment (`source .run/env`).");
+                         "mirror, AMQP_URL and MIRROR_REDIS_URL (default: REDIS_URL) from the environment (`source "
+                         ".run/env`), or from the files that REDIS_URL_FILE and so on name.");
   auto add = flags.add_options();
   add("listen", "address of the public API", cxxopts::value<std::string>()->default_value("127.0.0.1:8080"));
   add("admin-listen", "address of /healthz, /readyz, /metrics; keep it private",
@@ -99,6 +100,9 @@ int main_with_flags(int argc, char** argv) {
     auto amqp_url = require_env("AMQP_URL");
     if (!amqp_url) return fail(amqp_url.error().message);
     options->amqp_url = *amqp_url;
+    auto mirror_redis_url = require_env(has_env("MIRROR_REDIS_URL") ? "MIRROR_REDIS_URL" : "REDIS_URL");
+    if (!mirror_redis_url) return fail(mirror_redis_url.error().message);
+    options->mirror_redis_url = *mirror_redis_url;
   }
   return run(*options);
 }

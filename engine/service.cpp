@@ -136,7 +136,7 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
 
 void Service::State::start_mirror(const ServiceOptions& options) {
   mirror::Options wanted;
-  wanted.redis_url = options.redis_url;
+  wanted.redis_url = options.mirror_redis_url;
   wanted.amqp_url = options.amqp_url;
   wanted.name = options.mirror_name;
   wanted.republish_after_ms = options.republish_after_ms;

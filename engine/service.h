@@ -23,6 +23,7 @@ struct ServiceOptions {
   std::string mirror_name;
   int republish_after_ms = 60000;  ///< see mirror::Options
   std::string redis_url;
+  std::string mirror_redis_url;  ///< the same server, as the mirror's own user
   std::string amqp_url;  ///< for a role with the mirror
 };
 

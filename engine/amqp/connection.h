@@ -72,6 +72,10 @@ struct QueueArguments {
   std::int64_t length_max = 0;    ///< messages; 0: no limit
   std::string dead_letter_exchange = {};
   std::string dead_letter_key = {};
+
+  using Value = std::variant<std::int64_t, std::string>;
+  /// As RabbitMQ knows them: `x-queue-type` and so on.
+  [[nodiscard]] std::vector<std::pair<const char*, Value>> table() const;
 };
 struct QueueState {
   std::int64_t messages = 0;  ///< ready ones
@@ -118,6 +122,7 @@ class Connection {
   // Questions and declarations use a channel of their own: a refusal there leaves publishes and deliveries alone.
   Result<QueueState> queue_state(std::string_view queue);          ///< fails when it does not exist
   Result<std::int64_t> queue_depth(std::string_view queue);        ///< messages of queue_state
+  Result<void> exchange_state(std::string_view exchange);          ///< fails when it does not exist
   Result<void> declare_topic_exchange(std::string_view exchange);  ///< durable
   Result<void> declare_queue(std::string_view queue, const QueueArguments& arguments);  ///< durable
   Result<void> bind_queue(std::string_view queue, std::string_view exchange, std::string_view routing_key);

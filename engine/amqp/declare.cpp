@@ -18,6 +18,15 @@ Result<std::int64_t> Connection::queue_depth(std::string_view queue) {
   return state->messages;
 }
 
+Result<void> Connection::exchange_state(std::string_view exchange) {
+  amqp_exchange_declare_t declare{};
+  declare.exchange = bytes_of(exchange);
+  declare.type = amqp_cstring_bytes("topic");
+  declare.passive = 1;
+  auto answer = impl_->ask(AMQP_EXCHANGE_DECLARE_METHOD, &declare);
+  return answer ? Result<void>() : answer.error();
+}
+
 Result<void> Connection::declare_topic_exchange(std::string_view exchange) {
   amqp_exchange_declare_t declare{};
   declare.exchange = bytes_of(exchange);
@@ -27,16 +36,26 @@ Result<void> Connection::declare_topic_exchange(std::string_view exchange) {
   return answer ? Result<void>() : answer.error();
 }
 
+std::vector<std::pair<const char*, QueueArguments::Value>> QueueArguments::table() const {
+  std::vector<std::pair<const char*, Value>> entries;
+  if (quorum) entries.emplace_back("x-queue-type", "quorum");
+  if (reject_when_full) entries.emplace_back("x-overflow", "reject-publish");
+  if (ttl_ms > 0) entries.emplace_back("x-message-ttl", ttl_ms);
+  if (length_max > 0) entries.emplace_back("x-max-length", length_max);
+  if (!dead_letter_key.empty()) {
+    entries.emplace_back("x-dead-letter-exchange", dead_letter_exchange);
+    entries.emplace_back("x-dead-letter-routing-key", dead_letter_key);
+    if (quorum) entries.emplace_back("x-dead-letter-strategy", "at-least-once");
+  }
+  return entries;
+}
+
 Result<void> Connection::declare_queue(std::string_view queue, const QueueArguments& arguments) {
+  const auto table = arguments.table();
   std::vector<amqp_table_entry_t> entries;
-  if (arguments.quorum) entries.push_back(text_entry("x-queue-type", "quorum"));
-  if (arguments.reject_when_full) entries.push_back(text_entry("x-overflow", "reject-publish"));
-  if (arguments.ttl_ms > 0) entries.push_back(integer_entry("x-message-ttl", arguments.ttl_ms));
-  if (arguments.length_max > 0) entries.push_back(integer_entry("x-max-length", arguments.length_max));
-  if (!arguments.dead_letter_key.empty()) {
-    entries.push_back(text_entry("x-dead-letter-exchange", arguments.dead_letter_exchange));
-    entries.push_back(text_entry("x-dead-letter-routing-key", arguments.dead_letter_key));
-    if (arguments.quorum) entries.push_back(text_entry("x-dead-letter-strategy", "at-least-once"));
+  for (const auto& [key, value] : table) {
+    const auto* text = std::get_if<std::string>(&value);
+    entries.push_back(text != nullptr ? text_entry(key, *text) : integer_entry(key, std::get<std::int64_t>(value)));
   }
   amqp_queue_declare_t declare{};
   declare.queue = bytes_of(queue);

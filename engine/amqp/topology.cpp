@@ -1,8 +1,6 @@
 // See topology.h. The arguments are decided here once: RabbitMQ cannot change them later.
 #include "engine/amqp/topology.h"
 
-#include "engine/amqp/connection.h"
-
 namespace flashclaim::amqp {
 namespace {
 
@@ -22,25 +20,45 @@ QueueArguments waiting_queue(std::int64_t delay_ms) {
   return arguments;
 }
 
-Result<void> declare(Connection& connection, std::string_view queue, const QueueArguments& arguments) {
-  auto declared = connection.declare_queue(queue, arguments);
+Error refused(const std::string& what, const Error& error, const std::string& otherwise) {
+  const bool forbidden = error.message.find("ACCESS_REFUSED") != std::string::npos;
+  return failure(what + " cannot be declared: " + error.message + ". " +
+                 (forbidden ? "This user may not: run flashctl mq declare as the admin" : otherwise));
+}
+
+Result<void> declare(Connection& connection, const QueueDeclaration& queue) {
+  auto declared = connection.declare_queue(queue.name, queue.arguments);
   if (declared || !connection.open()) return declared;
-  return failure("queue " + std::string(queue) + " cannot be declared: " + declared.error().message +
-                 ". Where it exists with other arguments: stop the programs, let it run empty, delete it, start again");
+  return refused("queue " + queue.name, declared.error(),
+                 "Where it exists with other arguments: stop the programs, let it run empty, delete it, start again");
 }
 
 }  // namespace
 
 std::string retry_queue(std::int64_t delay_ms) { return "promotion.coupon.receive.retry." + std::to_string(delay_ms); }
 
+std::vector<QueueDeclaration> topology_queues() {
+  std::vector<QueueDeclaration> queues = {{std::string(kQueue), lasting_queue()}};
+  for (std::int64_t delay_ms : kRetryDelaysMs) queues.push_back({retry_queue(delay_ms), waiting_queue(delay_ms)});
+  queues.push_back({std::string(kDeadLetterQueue), lasting_queue()});
+  return queues;
+}
+
 Result<void> declare_topology(Connection& connection) {
-  if (auto declared = connection.declare_topic_exchange(kExchange); !declared)
-    return failure("exchange " + std::string(kExchange) + " cannot be declared: " + declared.error().message);
-  if (auto declared = declare(connection, kQueue, lasting_queue()); !declared) return declared;
-  if (auto bound = connection.bind_queue(kQueue, kExchange, kRoutingKey); !bound) return bound;
-  for (std::int64_t delay_ms : kRetryDelaysMs)
-    if (auto declared = declare(connection, retry_queue(delay_ms), waiting_queue(delay_ms)); !declared) return declared;
-  return declare(connection, kDeadLetterQueue, lasting_queue());
+  if (auto declared = connection.declare_topic_exchange(kExchange); !declared) {
+    if (!connection.open()) return declared;
+    return refused("exchange " + std::string(kExchange), declared.error(), "Where it is of another type: delete it");
+  }
+  for (const QueueDeclaration& queue : topology_queues())
+    if (auto declared = declare(connection, queue); !declared) return declared;
+  return connection.bind_queue(kQueue, kExchange, kRoutingKey);
+}
+
+Result<void> need_topology(Connection& connection) {
+  bool complete = connection.exchange_state(kExchange).has_value();
+  for (const QueueDeclaration& queue : topology_queues())
+    complete = complete && connection.queue_state(queue.name).has_value();
+  return complete ? Result<void>() : declare_topology(connection);
 }
 
 }  // namespace flashclaim::amqp

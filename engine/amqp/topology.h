@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "engine/amqp/connection.h"
 #include "engine/base/result.h"
 
 namespace flashclaim::amqp {
-
-class Connection;
 
 inline constexpr std::string_view kExchange = "promotion.topic";
 inline constexpr std::string_view kRoutingKey = "coupon.receive";
@@ -26,8 +26,19 @@ inline constexpr std::string_view kAttemptsHeader = "x-attempts";
 /// `promotion.coupon.receive.retry.<ms>`. Publish to it through the default exchange ("") with this as routing key.
 std::string retry_queue(std::int64_t delay_ms);
 
-/// Declares everything; may be repeated by anybody at any time. A queue that exists with other arguments (they cannot
-/// be changed) is an error that names it and says what to do.
+struct QueueDeclaration {
+  std::string name;
+  QueueArguments arguments;
+};
+/// The queues of the product, the main queue first. All durable; the main one is bound to kExchange by kRoutingKey.
+std::vector<QueueDeclaration> topology_queues();
+
+/// Declares everything; may be repeated at any time by a user who may configure the names. A queue that exists with
+/// other arguments (they cannot be changed) is an error that names it and says what to do.
 Result<void> declare_topology(Connection& connection);
+
+/// For the programs, whose users may not configure anything (`flashctl access rabbitmq`): asks whether everything is
+/// there, and declares only when something is missing. A binding that is missing shows in returned messages only.
+Result<void> need_topology(Connection& connection);
 
 }  // namespace flashclaim::amqp

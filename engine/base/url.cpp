@@ -2,6 +2,7 @@
 #include "engine/base/url.h"
 
 #include <cstdlib>
+#include <fstream>
 
 #include "engine/base/ids.h"
 
@@ -34,6 +35,11 @@ bool is_scheme(std::string_view text) {
     if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')) return false;
   }
   return !text.empty() && text.size() <= 16;
+}
+
+std::string env(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? "" : value;
 }
 
 }  // namespace
@@ -69,10 +75,17 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
-Result<std::string> require_env(const char* name) {
-  const char* value = std::getenv(name);
-  if (!value || !*value) return failure(std::string(name) + " is not set: run `make up`, then `source .run/env`");
-  return std::string(value);
+bool has_env(const std::string& name) { return !env(name).empty() || !env(name + "_FILE").empty(); }
+
+Result<std::string> require_env(const std::string& name) {
+  if (std::string value = env(name); !value.empty()) return value;
+  const std::string path = env(name + "_FILE");
+  if (path.empty()) return failure(name + " is not set: run `make up`, then `source .run/env`");
+  std::ifstream file(path);
+  std::string value;
+  if (!std::getline(file, value) || value.empty())
+    return failure(name + "_FILE: " + path + " cannot be read, or is empty");
+  return value;
 }
 
 }  // namespace flashclaim

@@ -22,7 +22,10 @@ struct Url {
 /// The error names what is wrong and never repeats the text (it may hold a password).
 Result<Url> parse_url(std::string_view text);
 
-/// The environment variable's value, or an error that says which variable to set and how (`source .run/env`).
-Result<std::string> require_env(const char* name);
+/// True when NAME or NAME_FILE is set and not empty.
+bool has_env(const std::string& name);
+/// The environment variable's value or, where NAME is not set, what the file NAME_FILE holds (a secret in a file:
+/// without its last line end). Otherwise an error that says which variable to set and how (`source .run/env`).
+Result<std::string> require_env(const std::string& name);
 
 }  // namespace flashclaim

@@ -33,12 +33,14 @@ Result<void> Carrier::connect() {
   auto opened = amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_});
   if (!opened) return opened.error();
   connection_ = std::move(*opened);
-  if (auto declared = declare(); !declared) return declared;
+  if (!connection_->queue_state(amqp::kQueue) && connection_->open()) queue_was_lost_ = true;
+  if (auto there = amqp::need_topology(*connection_); !there) return there;
   patient_since_ = Clock::now();
   return connection_->enable_confirms();
 }
 
-Result<void> Carrier::declare() {
+/// Also what nobody can ask for: a binding that is missing.
+Result<void> Carrier::declare_again() {
   if (!connection_->queue_state(amqp::kQueue) && connection_->open()) queue_was_lost_ = true;
   return amqp::declare_topology(*connection_);
 }
@@ -112,7 +114,7 @@ void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
     if (!refusal_.due()) return;  // one repair for a whole window that comes back
     refuse("publish_unroutable", returned->reply);
     if (!connection_) return;
-    if (auto declared = declare(); !declared) lose(declared.error().message);
+    if (auto declared = declare_again(); !declared) lose(declared.error().message);
   } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
     patient_since_ = Clock::now();
     log(LogLevel::kWarn, "mirror", blocked->blocked ? "broker_blocked" : "broker_unblocked", {});

@@ -41,7 +41,7 @@ class Carrier {
   void refuse(std::string_view event, const std::string& reason);
   void lose(const std::string& reason);
   void check_patience();
-  Result<void> declare();
+  Result<void> declare_again();
 
   std::string amqp_url_;
   std::string name_;

@@ -34,19 +34,21 @@ std::string must(const std::string& program, const std::vector<std::string>& arg
 
 }  // namespace
 
-Service::Service(const char* kind, int ports, std::string options)
+Service::Service(const char* kind, int ports, Setup setup)
     : kind_(kind),
       port_(free_ports(ports)),
       folder_(run_folder() + "/" + kind + "-" + std::to_string(port_)),
-      options_(std::move(options)) {
+      environment_(std::move(setup.environment)) {
+  environment_["REDIS_EXTRA"] = environment_["POSTGRES_EXTRA"] = setup.options;
+  std::filesystem::create_directories(folder_);
+  for (const auto& [name, text] : setup.files) std::ofstream(folder_ + "/" + name) << text;
   start();
 }
 
 Service::~Service() { run_program(source("tests/stack/service.sh"), {"kill", kind_, folder_, std::to_string(port_)}); }
 
 void Service::run(const char* verb) const {
-  must(source("tests/stack/service.sh"), {verb, kind_, folder_, std::to_string(port_)},
-       {{"REDIS_EXTRA", options_}, {"POSTGRES_EXTRA", options_}});
+  must(source("tests/stack/service.sh"), {verb, kind_, folder_, std::to_string(port_)}, environment_);
 }
 
 void Service::start() { run("start"); }
@@ -76,7 +78,8 @@ void Service::pause() { signal_all(SIGSTOP); }
 void Service::resume() { signal_all(SIGCONT); }
 
 // --- Redis
-PrivateRedis::PrivateRedis(std::string options) : Service("redis", 1, std::move(options)) {}
+PrivateRedis::PrivateRedis(std::string options) : PrivateRedis(Setup{std::move(options)}) {}
+PrivateRedis::PrivateRedis(Setup setup) : Service("redis", 1, std::move(setup)) {}
 
 PrivateRedis& PrivateRedis::shared() {
   run_folder();  // made first, so that it goes last
@@ -114,7 +117,7 @@ void PrivateRedis::tear_claim(std::int64_t coupon, std::int64_t user) const {
 }
 
 // --- RabbitMQ
-PrivateRabbit::PrivateRabbit() : Service("rabbitmq", 3, "") {}
+PrivateRabbit::PrivateRabbit(Setup setup) : Service("rabbitmq", 3, std::move(setup)) {}
 
 PrivateRabbit& PrivateRabbit::shared() {
   run_folder();
@@ -152,7 +155,7 @@ void PrivateRabbit::ctl(const std::vector<std::string>& words) {
 // --- PostgreSQL
 // After a kill the server syncs its whole folder, which here holds a database of each test: syncfs does it in one call.
 PrivatePostgres::PrivatePostgres(std::string options)
-    : Service("postgres", 1, "-c recovery_init_sync_method=syncfs " + std::move(options)) {}
+    : Service("postgres", 1, {"-c recovery_init_sync_method=syncfs " + std::move(options)}) {}
 
 PrivatePostgres& PrivatePostgres::shared() {
   run_folder();

@@ -1,10 +1,21 @@
 // Redis, RabbitMQ and PostgreSQL for tests: real servers of this test process alone, on loopback, gone when it ends.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "tests/harness/process.h"
+
 namespace flashclaim::harness {
+
+/// What a server is started with: words of its command line (Redis, PostgreSQL), files that lie in its folder before
+/// its first start, and what service.sh finds in its environment.
+struct Setup {
+  std::string options = {};
+  std::map<std::string, std::string> files = {};
+  Environment environment = {};
+};
 
 /// One private server. start, stop and kill throw std::runtime_error with the server's own words. After kill or stop,
 /// start brings the same server back with its data. Not for use by two threads at once.
@@ -24,8 +35,7 @@ class Service {
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
  protected:
-  /// `options` are given to the server in REDIS_EXTRA / POSTGRES_EXTRA.
-  Service(const char* kind, int ports, std::string options);
+  Service(const char* kind, int ports, Setup setup);
 
  private:
   void run(const char* verb) const;
@@ -33,13 +43,14 @@ class Service {
   const char* kind_;
   int port_;
   std::string folder_;
-  std::string options_;
+  Environment environment_;
 };
 
 class PrivateRedis : public Service {
  public:
   /// `options`: more words of redis-server's command line, such as "--maxmemory 64mb".
   explicit PrivateRedis(std::string options = "");
+  explicit PrivateRedis(Setup setup);
   /// The one of this process, started at first use. Tests that break it take one of their own.
   static PrivateRedis& shared();
   [[nodiscard]] std::string url() const;
@@ -54,7 +65,7 @@ class PrivateRedis : public Service {
 
 class PrivateRabbit : public Service {
  public:
-  PrivateRabbit();
+  explicit PrivateRabbit(Setup setup = {});
   static PrivateRabbit& shared();
   /// The URL of the vhost `/`.
   [[nodiscard]] std::string url() const;

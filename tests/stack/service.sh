@@ -4,8 +4,10 @@
 #   service.sh ctl rabbitmq DIR PORT WORD...      (the broker's own rabbitmqctl)
 # RabbitMQ also takes PORT+1 (distribution) and PORT+2 (epmd). `start` returns when the service answers and does nothing
 # when it runs; `kill` is kill -9; `status` prints the pid, or exits 1. REDIS_EXTRA and POSTGRES_EXTRA add server options.
+# DIR/users.acl and DIR/definitions.json, where they are, hold the users of Redis and RabbitMQ (`flashctl access`); the probe
+# of Redis then logs in as REDIS_USER with REDISCLI_AUTH.
 set -euo pipefail
-usage() { sed -n '2,6p' "$0" >&2; exit 2; }
+usage() { sed -n '2,8p' "$0" >&2; exit 2; }
 [ $# -ge 4 ] || usage
 verb=$1 service=$2 dir=$3 port=$4
 shift 4
@@ -40,12 +42,14 @@ failed_start() { # service, log...
 
 # --- Redis
 redis_pid_file=$dir/redis.pid
-redis_answers() { [ "$(redis-cli -p "$port" ping 2>/dev/null)" = PONG ]; }
+redis_answers() { [ "$(redis-cli -p "$port" ${REDIS_USER:+--user "$REDIS_USER"} ping 2>/dev/null)" = PONG ]; }
 redis_launch() {
+  local users=()
+  [ ! -e "$dir/users.acl" ] || users=(--aclfile "$dir/users.acl")
   # shellcheck disable=SC2086
   redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$redis_pid_file" \
     --logfile "$dir/redis.log" --appendonly yes --appendfsync always --aof-load-truncated no --maxmemory-policy noeviction \
-    --save '' --auto-aof-rewrite-min-size 256mb --no-appendfsync-on-rewrite no ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
+    --save '' --auto-aof-rewrite-min-size 256mb --no-appendfsync-on-rewrite no "${users[@]}" ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
     failed_start Redis "$dir/start.log"
 }
 # Killed in the middle of a write, Redis leaves a torn tail. With aof-load-truncated yes it cuts that off inside the transaction (7.0; a
@@ -113,6 +117,7 @@ raft.wal_max_size_bytes = 64000000
 vm_memory_high_watermark.absolute = 2GB
 consumer_timeout = 1800000
 CONF
+    [ ! -e definitions.json ] || echo "load_definitions = $dir/definitions.json" >>rabbitmq.conf
     setsid /usr/lib/rabbitmq/bin/rabbitmq-server </dev/null >start.log 2>&1 &
     echo $! >"$rabbitmq_pid_file"
   fi

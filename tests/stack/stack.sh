@@ -75,24 +75,67 @@ start_services() {
   local entry name failed='' pids=()
   for entry in "${services[@]}"; do
     # shellcheck disable=SC2086
-    service start $entry 9>&- &
+    REDIS_USER=admin REDISCLI_AUTH=$(key redis-admin) service start $entry 9>&- &
     pids+=("$!")
   done
   for name in "${!pids[@]}"; do wait "${pids[$name]}" || failed=yes; done
   [ -z "$failed" ] || fail "not every service started (see above); make down stops the others"
 }
+# --- users (`flashctl access`): passwords in .run/keys, every program with users of its own
+key() { cat "$run/keys/$1"; }
+redis_url() { printf 'redis://%s:%s@127.0.0.1:%s/0' "$1" "$(key "redis-$1")" $((base + 2)); }
+amqp_url() { printf 'amqp://%s:%s@127.0.0.1:%s/%%2F' "$1" "$(key "rabbitmq-$1")" $((base + 3)); }
+pg_url() { printf 'postgresql://flashclaim_%s:%s@127.0.0.1:%s/flashclaim' "$1" "$(key "postgres-$1")" $((base + 6)); }
+# Before there were users the programs logged in as nobody and guest: they cannot go on beside servers that know users.
+leave_old_stack() {
+  if [ ! -d "$run/keys" ] && anything_runs; then
+    say 'this stack was started by a version without users: it is stopped, and started again with them; the data stays'
+    down
+  fi
+}
+# A text that differs from the one in use: true, and it is in use from the next start of its server on.
+changed_users() { # file
+  if cmp -s "$1.new" "$1"; then rm "$1.new"; return 1; fi
+  mv "$1.new" "$1"
+}
+make_users() {
+  mkdir -p "$run/redis" "$run/rabbitmq"
+  [ -d "$run/rabbitmq/mnesia" ] || touch "$run/rabbitmq/without_guest" # a broker that begins with definitions makes no guest
+  "$bin/flashctl" access keys "$run/keys" --yes >>"$run/log/up.log"
+  (
+    umask 077
+    "$bin/flashctl" access redis "$run/keys" >"$run/redis/users.acl.new"
+    "$bin/flashctl" access rabbitmq "$run/keys" >"$run/rabbitmq/definitions.json.new"
+  )
+  if changed_users "$run/redis/users.acl" && service status redis $((base + 2)) >/dev/null; then
+    say "this version's users of Redis are others: Redis is started again"
+    service stop redis $((base + 2))
+  fi
+  if changed_users "$run/rabbitmq/definitions.json" && service status rabbitmq $((base + 3)) >/dev/null; then
+    "$here/service.sh" ctl rabbitmq "$run/rabbitmq" $((base + 3)) import_definitions "$run/rabbitmq/definitions.json" >>"$run/log/up.log"
+  fi
+}
+drop_guest() {
+  [ ! -e "$run/rabbitmq/without_guest" ] || return 0
+  "$here/service.sh" ctl rabbitmq "$run/rabbitmq" $((base + 3)) delete_user guest >>"$run/log/up.log"
+  touch "$run/rabbitmq/without_guest"
+}
+as_superuser() { # psql argument...
+  PGPASSWORD=$(cat "$run/postgres/password") psql -qXAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p $((base + 6)) -U flashclaim "$@"
+}
+grant() { "$bin/flashctl" access postgres "$run/keys" | as_superuser -d flashclaim; }
+
 quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
+# What a person has: the admin's users.
 write_env() {
-  local password
-  password=$(cat "$run/postgres/password")
   (
     umask 077
     {
       printf 'export HTTP_URL=%s\n' "$(quoted "http://127.0.0.1:$http_port")"
       printf 'export ADMIN_URL=%s\n' "$(quoted "http://127.0.0.1:$admin_port")"
-      printf 'export REDIS_URL=%s\n' "$(quoted "redis://127.0.0.1:$((base + 2))/0")"
-      printf 'export AMQP_URL=%s\n' "$(quoted "amqp://guest:guest@127.0.0.1:$((base + 3))/%2F")"
-      printf 'export PG_URL=%s\n' "$(quoted "postgresql://flashclaim:$password@127.0.0.1:$((base + 6))/flashclaim")"
+      printf 'export REDIS_URL=%s\n' "$(quoted "$(redis_url admin)")"
+      printf 'export AMQP_URL=%s\n' "$(quoted "$(amqp_url admin)")"
+      printf 'export PG_URL=%s\n' "$(quoted "$(pg_url admin)")"
       case ":$PATH:" in
         *":$bin:"*) printf 'export PATH=%s\n' "$(quoted "$PATH")" ;;
         *) printf 'export PATH=%s\n' "$(quoted "$bin:$PATH")" ;;
@@ -103,18 +146,25 @@ write_env() {
   # shellcheck disable=SC1091
   . "$run/env"
 }
+# What a program has: its own users, in its environment only. The engine is two, the front and the mirror.
+become() { # engine|consumer
+  REDIS_URL=$(redis_url "$1") PG_URL=$(pg_url "$1")
+  case $1 in
+    engine) AMQP_URL=$(amqp_url mirror) MIRROR_REDIS_URL=$(redis_url mirror) ;;
+    *) AMQP_URL=$(amqp_url "$1") ;;
+  esac
+  export REDIS_URL PG_URL AMQP_URL MIRROR_REDIS_URL
+}
 make_database() {
-  PGPASSWORD=$(cat "$run/postgres/password")
-  export PGPASSWORD
-  local psql=(psql -qXAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p $((base + 6)) -U flashclaim -d postgres)
-  [ "$("${psql[@]}" -c "SELECT 1 FROM pg_database WHERE datname = 'flashclaim'")" = 1 ] ||
-    "${psql[@]}" -c 'CREATE DATABASE flashclaim TEMPLATE template0'
-  unset PGPASSWORD
+  [ "$(as_superuser -d postgres -c "SELECT 1 FROM pg_database WHERE datname = 'flashclaim'")" = 1 ] ||
+    as_superuser -d postgres -c 'CREATE DATABASE flashclaim TEMPLATE template0'
 }
 # Every step is idempotent: a second `make up` finds all of it done.
 load_contents() {
   {
-    flashctl db migrate --yes
+    grant
+    PG_URL=$(pg_url owner) flashctl db migrate --yes
+    grant
     flashctl mq declare --yes
     flashctl lua load --yes
     flashctl rebuild --if-new --yes
@@ -148,7 +198,7 @@ start_program() { # name port program argument...
   local name=$1 port=$2
   shift 2
   if ! program_pid "$name" >/dev/null; then
-    (cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &
+    (become "$name" && cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &
     echo $! >"$run/$name.pid"
     disown
   fi
@@ -163,8 +213,11 @@ start_program() { # name port program argument...
 up() {
   prepare
   build
+  leave_old_stack
   check_ports
+  make_users
   start_services
+  drop_guest
   make_database
   write_env
   load_contents
