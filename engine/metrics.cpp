@@ -106,6 +106,8 @@ void add_claims(Families& out, const Workers& workers) {
   }
   out.counter("flashclaim_views_total", "Reading requests.",
               total(workers, [](const Worker& w) { return w.claim_counters().views.value(); }));
+  out.counter("flashclaim_claims_answered_locally_total", "Claims refused by what Redis had just said of the coupon.",
+              total(workers, [](const Worker& w) { return w.claim_counters().answered_locally.value(); }));
   out.gauge("flashclaim_claims_waiting", "Claims in and before flight to Redis.",
             total(workers, [](const Worker& w) { return w.claim_counters().waiting.value(); }));
   out.histogram(

@@ -17,6 +17,7 @@ local TIME_MIN_MS = 1e11 -- below it a time was given in seconds
 local TIME_MAX_MS = 1e14 -- above it in microseconds
 local RESULT_TTL_S = '3600'
 local IDEMPOTENCY_TTL_S = '86400'
+local SHUT_MS = 100 -- how old a refusal may be that a host repeats by itself (INV-5)
 local SCAN_COUNT = 1000 -- stream entries per XRANGE of a scan
 local SCAN_ENTRIES_MAX = 200000 -- entries in one scan: Redis serves nobody else for about a second
 local MIRROR_GROUP = 'mirror'

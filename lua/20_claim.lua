@@ -20,7 +20,8 @@ local function need_claims(tag, args)
   return users, names
 end
 
--- Why nobody can claim now, as a verdict for the whole batch, or nil and what the judgement needs.
+-- Why nobody can claim now, as a verdict for the whole batch, and, before the begin, the ms until it; or nil and what the
+-- judgement needs.
 local function read_gate(keys)
   local values = read('coupon', 'HMGET', keys[1], 'status', 'epoch', 'issueBeginTime', 'issueEndTime', 'userLimit',
     'inflight', 'maxInflight')
@@ -51,7 +52,7 @@ local function read_gate(keys)
   end
   local now = now_ms()
   if now < begin_ms then
-    return 'NOT_STARTED'
+    return 'NOT_STARTED', begin_ms - now
   elseif now >= end_ms then
     return 'ENDED'
   end
@@ -140,6 +141,16 @@ local function judge(users, names, closed, gate, counts, replays)
   return words, winners, stored, echoes
 end
 
+-- The verdict that every claim without a key would get for the next ms, unless a key is changed: `<verdict> <ms>`. Or nil.
+local function shut_for(closed, opens_in_ms, left)
+  if closed then
+    return closed .. ' ' .. decimal(math.min(opens_in_ms or SHUT_MS, SHUT_MS))
+  elseif left <= 0 then
+    return 'SOLD_OUT ' .. decimal(SHUT_MS)
+  end
+  return nil
+end
+
 -- The counts of the winners, each user once. Below `-- writes`.
 local function write_raised_counts(prefix, winners, counts)
   local pairs_to_set, m = {}, 0
@@ -171,8 +182,10 @@ end
 -- ARGV  1..256 times `<user>` or `<user>:<idempotencyKey>` (key: 1..64 of [A-Za-z0-9_-])
 -- REPLY [`<epoch>-<ms>-<seq>` of the new stream entry, or '' when none was accepted,
 --       verdicts joined by one space, in the order of ARGV: ACCEPTED | REPLAYED=<epoch>-<ms>-<seq>-<index> | NOT_STARTED |
---       PAUSED | ENDED | LIMIT_REACHED | SOLD_OUT | BUSY | NOT_READY | NO_COUPON]
+--       PAUSED | ENDED | LIMIT_REACHED | SOLD_OUT | BUSY | NOT_READY | NO_COUPON,
 --       The index of an accepted claim is its order among the ACCEPTED.
+--       and, when nobody can claim any more or yet: `<verdict> <ms>`, what a host may answer by itself, for so long from
+--       the moment it asked, to claims without a key (one with a key may be a replay)]
 -- ERROR ARGUMENT, DAMAGED; OOM at maxmemory (before anything was written)
 -- COST  8 commands a call, O(1) a claim; each accepted claim with a key adds one SET
 --
@@ -185,11 +198,15 @@ local function claim(keys, args)
   local coupon_key = keys[1]
   local users, names = need_claims(need_tag(coupon_key), args)
   local closed, gate = read_gate(keys)
+  local opens_in_ms
+  if closed then
+    opens_in_ms, gate = gate, nil
+  end
   local counts, replays = read_claimants(coupon_key, users, names, closed)
   local words, winners, stored, echoes = judge(users, names, closed, gate, counts, replays)
   local accepted = #winners
   if accepted == 0 then
-    return { '', table.concat(words, ' ') }
+    return { '', table.concat(words, ' '), shut_for(closed, opens_in_ms, gate and gate.left) }
   end
 
   -- writes (XADD may still refuse, before anything else was written)
@@ -206,5 +223,5 @@ local function claim(keys, args)
   if names then
     write_replays(claim_prefix, stored, echoes, words)
   end
-  return { claim_prefix, table.concat(words, ' ') }
+  return { claim_prefix, table.concat(words, ' '), shut_for(nil, nil, gate.left - accepted) }
 end

@@ -41,6 +41,7 @@ struct DeskCounters {
   Counter accepted;
   Counter replayed;
   std::array<Counter, http::kProblemCount> claims_refused;  ///< claims only, by problem
+  Counter answered_locally;  ///< refused without asking Redis, which had said for how long; in claims_refused too
   Counter views;
   PowersHistogram<10> batch_claims;  ///< claims per FCALL
   PowersHistogram<24> claim_us;      ///< from the parsed request to the answer

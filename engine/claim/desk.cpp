@@ -68,6 +68,12 @@ void Desk::receive(const Request& request, const Caller& caller, Exchange exchan
   if (counters_.waiting.value() >= kWaitingMax) return refuse_claim(exchange, Problem::kBusy);
   Queue& queue = queue_of(*coupon_id);
   const std::int64_t now_us = loop::now_us();
+  if (key.count == 0) {
+    if (const auto problem = queue.shut(now_us)) {
+      counters_.answered_locally.add();
+      return refuse_claim(exchange, *problem);
+    }
+  }
   if (!queue.admits(now_us)) return refuse_claim(exchange, Problem::kBusy);
   queue.add({exchange, now_us}, caller.user, key.value);
 }

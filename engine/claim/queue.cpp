@@ -4,6 +4,7 @@
 #include <cassert>
 #include <charconv>
 
+#include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
 #include "engine/claim/outcome.h"
@@ -16,6 +17,10 @@ using http::Problem;
 namespace {
 
 // With the deadline of Redis' answer (3 s, async.h) these bound what a claim waits: 2 s before it leaves, 3 s after.
+/// So many claims Redis refuses before the engine repeats it: while few ask, each gets the exact word (LIMIT_REACHED
+/// before SOLD_OUT).
+constexpr std::size_t kAskedFirst = 16;
+
 constexpr std::int64_t kWaitMaxUs = 500'000;     // for the batches ahead, at their pace; more: BUSY at once
 constexpr std::int64_t kStallMaxUs = 1'000'000;  // a flight that takes longer: nobody more queues behind it
 constexpr std::int64_t kStaleUs = 2'000'000;     // waited for longer than this, when the pace broke down: BUSY
@@ -33,12 +38,20 @@ Queue::Queue(QueueContext& context, std::int64_t coupon_id)
     : context_(context), coupon_id_(coupon_id), keys_(coupon_id), coupon_text_(std::to_string(coupon_id)) {}
 
 void Queue::add(const Waiter& waiter, std::string_view user, std::string_view key) {
+  context_.counters->waiting.add();
+  if (was_shut_ && flying_ && key.empty()) {
+    parked_.push_back({waiter, *parse_id(user)});
+  } else {
+    add_to_batch(waiter, user, key);
+  }
+}
+
+void Queue::add_to_batch(const Waiter& waiter, std::string_view user, std::string_view key) {
   if (waiting_.empty() || waiting_.back()->full()) {
     waiting_.push_back(context_.take_batch());
     waiting_.back()->begin(keys_);
   }
   waiting_.back()->add(waiter, user, key);
-  context_.counters->waiting.add();
   if (!flying_) announce();
 }
 
@@ -101,8 +114,10 @@ void Queue::answered(const redis::ReplyView& reply) noexcept {
   now_us_ = loop::now_us();
   flight_us_ += (now_us_ - sent_at_us_ - flight_us_) / 4;
   auto batch = landed();
-  if (reply.kind() == redis::ReplyKind::kArray && reply.size() == 2) {
+  was_shut_ = false;
+  if (reply.kind() == redis::ReplyKind::kArray && reply.size() >= 2) {
     answer_verdicts(*batch, reply[0].text(), reply[1].text());
+    note_shut(reply, batch->waiters().size());
   } else {
     Problem problem = reply.is_error() ? problem_of_error(reply.text()) : Problem::kOutcomeUnknown;
     if (!heals_itself(problem))
@@ -110,6 +125,7 @@ void Queue::answered(const redis::ReplyView& reply) noexcept {
     refuse_all(*batch, problem);
   }
   test_point("engine.claim.told");
+  release_parked();
   context_.spare.push_back(std::move(batch));
 }
 
@@ -117,7 +133,38 @@ void Queue::lost() noexcept {
   now_us_ = loop::now_us();
   auto batch = landed();
   refuse_all(*batch, Problem::kOutcomeUnknown);
+  was_shut_ = false;
+  release_parked();
   context_.spare.push_back(std::move(batch));
+}
+
+/// The third word of a reply, `<verdict> <ms>`: counted from when Redis was asked, so that no refusal is older.
+void Queue::note_shut(const redis::ReplyView& reply, std::size_t claims) {
+  asked_while_shut_ = reply.size() < 3 ? 0 : asked_while_shut_ + claims;
+  if (asked_while_shut_ <= kAskedFirst) return;
+  const std::string_view text = reply[2].text();
+  const auto space = text.find(' ');
+  const auto verdict = redis::parse_verdict(text.substr(0, space));
+  const auto problem = verdict ? problem_of(*verdict) : std::nullopt;
+  const auto lasts_ms = space == std::string_view::npos ? std::nullopt : parse_number(text.substr(space + 1));
+  if (!problem || !lasts_ms) return;
+  was_shut_ = true;
+  shut_as_ = *problem;
+  shut_until_us_ = sent_at_us_ + *lasts_ms * 1000;
+}
+
+void Queue::release_parked() {
+  for (const Parked& parked : parked_) {
+    if (was_shut_) {
+      context_.counters->answered_locally.add();
+      refuse(parked.waiter, shut_as_);
+    } else {
+      char user[20];
+      const char* end = std::to_chars(user, user + sizeof user, parked.user).ptr;
+      add_to_batch(parked.waiter, {user, static_cast<std::size_t>(end - user)}, {});
+    }
+  }
+  parked_.clear();
 }
 
 void Queue::answer_verdicts(const Batch& batch, std::string_view entry, std::string_view words) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ class Queue final : public redis::Call {
   /// Whether a claim that comes now would leave soon, by the pace of the last flights. False: BUSY.
   [[nodiscard]] bool admits(std::int64_t now_us) const;
   void add(const Waiter& waiter, std::string_view user, std::string_view key);
+  /// What Redis said that a claim without a key may be told for a while without asking; nullopt: ask.
+  [[nodiscard]] std::optional<http::Problem> shut(std::int64_t now_us) const {
+    return now_us < shut_until_us_ ? std::optional(shut_as_) : std::nullopt;
+  }
   /// Sends the oldest batch, if there is one and none is in flight; what has grown stale by then is BUSY.
   void send();
   [[nodiscard]] bool idle() const { return !flying_ && waiting_.empty(); }
@@ -50,7 +55,16 @@ class Queue final : public redis::Call {
   void lost() noexcept override;
 
  private:
+  /// A claim without a key that came while Redis was asked whether a shut coupon still is.
+  struct Parked {
+    Waiter waiter;
+    std::int64_t user;
+  };
+
   void announce();
+  void add_to_batch(const Waiter& waiter, std::string_view user, std::string_view key);
+  void note_shut(const redis::ReplyView& reply, std::size_t claims);
+  void release_parked();
   void drop_stale();
   std::unique_ptr<Batch> landed();
   void answer_verdicts(const Batch& batch, std::string_view entry, std::string_view words);
@@ -70,9 +84,14 @@ class Queue final : public redis::Call {
   std::int64_t sent_at_us_ = 0;  ///< of the batch in flight
   std::int64_t flight_us_ = 0;   ///< how long flights take, smoothed
   bool announced_ = false;
-  std::int64_t now_us_ = 0;  ///< of the reply that is being answered
-  std::string location_;     ///< scratch
-  std::string body_;         ///< scratch
+  bool was_shut_ = false;  ///< Redis' last word, and many have asked
+  std::size_t asked_while_shut_ = 0;
+  http::Problem shut_as_ = http::Problem::kSoldOut;
+  std::int64_t shut_until_us_ = 0;
+  std::vector<Parked> parked_;  ///< told what the flight brings, or sent after it
+  std::int64_t now_us_ = 0;     ///< of the reply that is being answered
+  std::string location_;        ///< scratch
+  std::string body_;            ///< scratch
 };
 
 }  // namespace flashclaim::claim

@@ -72,7 +72,7 @@ int Operator::insist(const std::vector<std::string>& words) {
   for (int tries = 0;; ++tries) {
     const int exit = flashctl(words);
     if (exit != kUnreachable) return exit;
-    if (tries > 200) {
+    if (finishing_ && tries > 200) {
       log_.wrong(fmt::format("flashctl {}never reached the services", joined(words)));
       return exit;
     }

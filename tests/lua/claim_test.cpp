@@ -23,6 +23,21 @@ TEST_F(ClaimFunction, AnswersTheEpochAndTheEntryOfTheAccepted) {
   EXPECT_EQ(reply, "1-" + last_entry().text() + "|ACCEPTED");
 }
 
+TEST_F(ClaimFunction, SaysForHowLongNobodyCanWin) {
+  const auto asked = [this] { return call("claim", {keys.coupon, keys.stock, keys.claims, ready}, {"7"}); };
+  EXPECT_EQ(asked(), "|NOT_READY|NOT_READY 100");
+  publish(1, 2);
+  EXPECT_TRUE(asked().ends_with("|ACCEPTED|SOLD_OUT 100")) << "the last unit is gone";
+  EXPECT_EQ(asked(), "|SOLD_OUT|SOLD_OUT 100");
+  auto later = settings(1, 2);
+  later.version = 2;
+  later.begin_ms = now_ms() + 60;
+  ASSERT_EQ(apply(later, false), "APPLIED");
+  const auto soon = asked();
+  ASSERT_TRUE(soon.starts_with("|NOT_STARTED|NOT_STARTED ")) << soon;
+  EXPECT_LE(std::stoi(soon.substr(soon.rfind(' ') + 1)), 60) << "not beyond the begin";
+}
+
 TEST_F(ClaimFunction, NumbersTheAcceptedAmongThemselves) {
   publish(10, 1);
   const redis::ClaimRequest asked[] = {{7, {}}, {7, {}}, {8, {}}};

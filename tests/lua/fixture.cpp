@@ -117,7 +117,11 @@ std::string LuaTest::apply(const redis::CouponSettings& wanted, bool create) {
 
 std::string LuaTest::claim(const Words& args) {
   const auto reply = call("claim", {keys.coupon, keys.stock, keys.claims, ready}, args);
-  return reply.starts_with("!") ? reply : reply.substr(reply.find('|') + 1);
+  if (reply.starts_with("!")) {
+    return reply;
+  }
+  const auto words = reply.find('|') + 1;
+  return reply.substr(words, reply.find('|', words) - words);
 }
 
 EntryId LuaTest::last_entry() {

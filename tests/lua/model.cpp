@@ -37,6 +37,13 @@ std::string CouponModel::gate() const {
   return window == Window::kBefore ? "NOT_STARTED" : "";
 }
 
+std::string CouponModel::shut() const {
+  if (const auto closed = gate(); !closed.empty()) {
+    return "|" + closed + " 100";
+  }
+  return *stock <= 0 ? "|SOLD_OUT 100" : "";
+}
+
 std::string CouponModel::verdict(std::int64_t user, std::size_t accepted) const {
   if (const auto closed = gate(); !closed.empty()) {
     return closed;

@@ -37,6 +37,8 @@ class CouponModel {
   /// `entry` is the id that Redis gave, used when something was accepted. `names[i]` empty: no Idempotency-Key.
   std::vector<std::string> claim(const std::vector<std::int64_t>& users, const std::vector<std::string>& names,
                                  EntryId entry);
+  /// What a claim is answered beside its verdict, led by `|`, when nobody can win now; else "".
+  [[nodiscard]] std::string shut() const;
   std::string finish(std::int64_t of_epoch, EntryId entry, std::size_t n, bool fresh, const Refusals& refused);
   std::string apply(const ModelSettings& to, bool create);
   std::string fix(std::int64_t of_epoch, std::int64_t seq, std::int64_t seen, std::int64_t stock_delta,

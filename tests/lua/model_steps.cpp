@@ -94,7 +94,7 @@ void RandomCoupon::claim(harness::Dice& dice) {
   const auto epoch = model_.epoch;
   const auto words = model_.claim(users, names, entry);
   const bool accepted = std::find(words.begin(), words.end(), "ACCEPTED") != words.end();
-  expect(reply, (accepted ? number(*epoch) + "-" + entry.text() : "") + "|" + joined(words));
+  expect(reply, (accepted ? number(*epoch) + "-" + entry.text() : "") + "|" + joined(words) + model_.shut());
 }
 
 void RandomCoupon::finish_entry(EntryId entry, std::int64_t epoch, std::size_t n, bool fresh,

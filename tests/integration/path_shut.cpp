@@ -1,0 +1,106 @@
+// A coupon that nobody can have now: the engine repeats what Redis said, hardly asks, and opens again by itself.
+#include <gtest/gtest.h>
+#include <spdlog/fmt/chrono.h>
+
+#include <chrono>
+
+#include "tests/harness/process.h"
+#include "tests/harness/whole_path.h"
+
+namespace flashclaim {
+namespace {
+
+class ShutCoupon : public WholePath {
+ protected:
+  /// One unit, which user 1 has (with the key "first"); the engine knows that nothing is left.
+  std::int64_t sold_out() {
+    const auto coupon = open_coupon(1, 1);
+    const auto answer = claim(coupon, 1, "first");
+    EXPECT_EQ(answer.status, 202) << answer.body;
+    told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 1});
+    for (int user = 2; user < 40; ++user) EXPECT_EQ(json_field(claim(coupon, user).body, "code"), "SOLD_OUT");
+    return coupon;
+  }
+  void flashctl(std::vector<std::string> words) {
+    words.emplace_back("--yes");
+    const auto run = harness::run_program(FLASHCLAIM_BIN_DIR "/flashctl", words, environment_);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+  }
+  /// FCALLs that Redis has carried out: with an engine that is no mirror and no consumer, those of claims.
+  std::int64_t calls() {
+    const auto info = redis_text({"INFO", "commandstats"});
+    const std::string name = "cmdstat_fcall:calls=";
+    return std::stoll(info.substr(info.find(name) + name.size()));
+  }
+  void expect_all_settled() {
+    await_rest();
+    expect_invariants(told_);
+  }
+};
+
+TEST_F(ShutCoupon, CostsRedisTenCallsASecond) {
+  engine_ = engine({"--role=http", "--threads=1"});
+  const auto coupon = sold_out();
+  const auto began = std::chrono::steady_clock::now();
+  const auto before = calls();
+  int refused = 0;
+  while (refused < 1000 || std::chrono::steady_clock::now() - began < std::chrono::seconds(1)) {
+    ASSERT_EQ(json_field(claim(coupon, 1000 + refused).body, "code"), "SOLD_OUT");
+    ++refused;
+  }
+  const auto asked = calls() - before;
+  const std::chrono::duration<double> lasted = std::chrono::steady_clock::now() - began;
+  EXPECT_GE(asked, 1);
+  EXPECT_LE(static_cast<double>(asked), 10 * lasted.count() + 1) << refused << " claims";
+  engine_.reset();
+  start_programs();
+  expect_all_settled();
+}
+
+TEST_F(ShutCoupon, OpensAgainWhenStockComes) {
+  start_programs();
+  const auto coupon = sold_out();
+  flashctl({"coupon", "update", std::to_string(coupon), "--total", "2"});
+  ASSERT_TRUE(wait_until([&] {
+    const auto answer = claim(coupon, 2);
+    if (answer.status == 202) told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 2});
+    return answer.status == 202;
+  }));
+  expect_all_settled();
+}
+
+TEST_F(ShutCoupon, LetsAKeyThroughToItsReplay) {
+  start_programs();
+  const auto coupon = sold_out();
+  for (int times = 0; times < 50; ++times) {
+    EXPECT_EQ(json_field(claim(coupon, 2).body, "code"), "SOLD_OUT");
+    const auto again = claim(coupon, 1, "first");
+    EXPECT_EQ(again.status, 202) << again.body;
+    EXPECT_EQ(json_field(again.body, "claimId"), told_.acknowledged.front().claim.text());
+  }
+  expect_all_settled();
+}
+
+TEST_F(ShutCoupon, OpensAtItsBegin) {
+  start_programs();
+  const std::time_t soon = std::time(nullptr) + 4;
+  flashctl({"coupon", "create", "--id", "990", "--name", "soon", "--total", "5", "--user-limit", "1", "--begin",
+            fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(soon)), "--end", "+1h"});
+  flashctl({"coupon", "publish", "990"});
+  coupons_.push_back(990);
+  EXPECT_EQ(json_field(claim(990, 1).body, "code"), "NOT_STARTED");
+  ASSERT_TRUE(wait_until([&] {
+    const auto answer = claim(990, 1);
+    if (answer.status != 202) {
+      EXPECT_EQ(json_field(answer.body, "code"), "NOT_STARTED");
+      return false;
+    }
+    told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 1});
+    return true;
+  }));
+  EXPECT_GE(told_.acknowledged.front().claim.entry.ms, redis_number({"HGET", "prs:coupon:{990}", "issueBeginTime"}));
+  expect_all_settled();
+}
+
+}  // namespace
+}  // namespace flashclaim
