@@ -161,7 +161,7 @@ measure_whole() {
 }
 
 median_of() { awk -F'\t' -v want="$1" -v column="$2" '$1 == want { print $column }' "$samples" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", b > 0 ? a / b : 0 }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0 ? a / b : 0) }'; }
 row() { # what, value, unit, against, its value, target
   local r='-'
   [ -z "$5" ] || r=$(ratio "$2" "$5")

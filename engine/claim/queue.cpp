@@ -16,11 +16,15 @@ using http::Problem;
 
 namespace {
 
-// With the deadline of Redis' answer (3 s, async.h) these bound what a claim waits: 2 s before it leaves, 3 s after.
 /// So many claims Redis refuses before the engine repeats it: while few ask, each gets the exact word (LIMIT_REACHED
 /// before SOLD_OUT).
 constexpr std::size_t kAskedFirst = 16;
 
+/// Of a coupon and thread: while Redis syncs one batch, the clients of the one before are answered and ask again. Redis
+/// takes and answers them in order. More made batches smaller and nothing faster.
+constexpr std::size_t kFlightsMax = 2;
+
+// With the deadline of Redis' answer (3 s, async.h) these bound what a claim waits: 2 s before it leaves, 3 s after.
 constexpr std::int64_t kWaitMaxUs = 500'000;     // for the batches ahead, at their pace; more: BUSY at once
 constexpr std::int64_t kStallMaxUs = 1'000'000;  // a flight that takes longer: nobody more queues behind it
 constexpr std::int64_t kStaleUs = 2'000'000;     // waited for longer than this, when the pace broke down: BUSY
@@ -39,7 +43,7 @@ Queue::Queue(QueueContext& context, std::int64_t coupon_id)
 
 void Queue::add(const Waiter& waiter, std::string_view user, std::string_view key) {
   context_.counters->waiting.add();
-  if (was_shut_ && flying_ && key.empty()) {
+  if (was_shut_ && !flights_.empty() && key.empty()) {
     parked_.push_back({waiter, *parse_id(user)});
   } else {
     add_to_batch(waiter, user, key);
@@ -52,13 +56,14 @@ void Queue::add_to_batch(const Waiter& waiter, std::string_view user, std::strin
     waiting_.back()->begin(keys_);
   }
   waiting_.back()->add(waiter, user, key);
-  if (!flying_) announce();
+  if (flights_.size() < kFlightsMax) announce();
 }
 
 bool Queue::admits(std::int64_t now_us) const {
-  if (!flying_) return true;
+  if (flights_.empty()) return true;
   const std::size_t full = waiting_.size() - (waiting_.empty() || waiting_.back()->full() ? 0 : 1);
-  return now_us - sent_at_us_ <= kStallMaxUs && static_cast<std::int64_t>(full) * flight_us_ <= kWaitMaxUs;
+  return now_us - flights_.front().sent_at_us <= kStallMaxUs &&
+         static_cast<std::int64_t>(full) * flight_us_ <= kWaitMaxUs;
 }
 
 void Queue::announce() {
@@ -70,22 +75,25 @@ void Queue::announce() {
 
 void Queue::send() {
   announced_ = false;
-  if (flying_) return;
   now_us_ = loop::now_us();
   drop_stale();
-  if (waiting_.empty()) return;
-  flying_ = std::move(waiting_.front());
+  while (!waiting_.empty() && flights_.size() < kFlightsMax) send_oldest();
+}
+
+void Queue::send_oldest() {
+  flights_.push_back({std::move(waiting_.front()), now_us_});
   waiting_.erase(waiting_.begin());
+  Batch& batch = *flights_.back().batch;
   test_point("engine.claim.sending");
-  redis::Sent sent = context_.client->send(flying_->command(), *this);
+  const redis::Sent sent = context_.client->send(batch.command(), *this);
   if (sent == redis::Sent::kYes) {
-    sent_at_us_ = now_us_;
-    context_.counters->batch_claims.add(flying_->waiters().size());
+    context_.counters->batch_claims.add(batch.waiters().size());
     return;
   }
-  auto batch = landed();
-  refuse_all(*batch, sent == redis::Sent::kFull ? Problem::kBusy : Problem::kNotReady);
-  context_.spare.push_back(std::move(batch));
+  const std::unique_ptr<Batch> refused = std::move(flights_.back().batch);
+  flights_.pop_back();
+  refuse_all(*refused, sent == redis::Sent::kFull ? Problem::kBusy : Problem::kNotReady);
+  became_idle_if_so();
 }
 
 void Queue::drop_stale() {
@@ -93,31 +101,36 @@ void Queue::drop_stale() {
     refuse_all(*waiting_.front(), Problem::kBusy);
     context_.spare.push_back(std::move(waiting_.front()));
     waiting_.erase(waiting_.begin());
-    if (waiting_.empty()) context_.idle_coupons.push_back(coupon_id_);
+    became_idle_if_so();
   }
 }
 
-/// Takes the batch out of flight; what has filled meanwhile leaves at the end of this turn.
-std::unique_ptr<Batch> Queue::landed() {
-  assert(flying_);
-  if (!waiting_.empty()) {
-    announce();
-  } else {
-    context_.idle_coupons.push_back(coupon_id_);
-    context_.end_of_turn->schedule();
-  }
-  return std::move(flying_);
+/// Takes the oldest flight out: answers come in the order of the questions. What has filled meanwhile leaves at the end
+/// of this turn.
+Queue::Flight Queue::landed() {
+  assert(!flights_.empty());
+  Flight flight = std::move(flights_.front());
+  flights_.erase(flights_.begin());
+  if (!waiting_.empty()) announce();
+  became_idle_if_so();
+  return flight;
+}
+
+void Queue::became_idle_if_so() {
+  if (!idle()) return;
+  context_.idle_coupons.push_back(coupon_id_);
+  context_.end_of_turn->schedule();
 }
 
 void Queue::answered(const redis::ReplyView& reply) noexcept {
   test_point("engine.claim.answered");
   now_us_ = loop::now_us();
-  flight_us_ += (now_us_ - sent_at_us_ - flight_us_) / 4;
-  auto batch = landed();
+  auto [batch, sent_at_us] = landed();
+  flight_us_ += (now_us_ - sent_at_us - flight_us_) / 4;
   was_shut_ = false;
   if (reply.kind() == redis::ReplyKind::kArray && reply.size() >= 2) {
     answer_verdicts(*batch, reply[0].text(), reply[1].text());
-    note_shut(reply, batch->waiters().size());
+    note_shut(reply, batch->waiters().size(), sent_at_us);
   } else {
     Problem problem = reply.is_error() ? problem_of_error(reply.text()) : Problem::kOutcomeUnknown;
     if (!heals_itself(problem))
@@ -131,7 +144,7 @@ void Queue::answered(const redis::ReplyView& reply) noexcept {
 
 void Queue::lost() noexcept {
   now_us_ = loop::now_us();
-  auto batch = landed();
+  auto batch = landed().batch;
   refuse_all(*batch, Problem::kOutcomeUnknown);
   was_shut_ = false;
   release_parked();
@@ -139,7 +152,7 @@ void Queue::lost() noexcept {
 }
 
 /// The third word of a reply, `<verdict> <ms>`: counted from when Redis was asked, so that no refusal is older.
-void Queue::note_shut(const redis::ReplyView& reply, std::size_t claims) {
+void Queue::note_shut(const redis::ReplyView& reply, std::size_t claims, std::int64_t sent_at_us) {
   asked_while_shut_ = reply.size() < 3 ? 0 : asked_while_shut_ + claims;
   if (asked_while_shut_ <= kAskedFirst) return;
   const std::string_view text = reply[2].text();
@@ -150,7 +163,7 @@ void Queue::note_shut(const redis::ReplyView& reply, std::size_t claims) {
   if (!problem || !lasts_ms) return;
   was_shut_ = true;
   shut_as_ = *problem;
-  shut_until_us_ = sent_at_us_ + *lasts_ms * 1000;
+  shut_until_us_ = sent_at_us + *lasts_ms * 1000;
 }
 
 void Queue::release_parked() {

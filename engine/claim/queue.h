@@ -1,5 +1,5 @@
-// Group commit for one coupon: while a batch is in flight the next ones fill; when none is, a batch leaves at the end
-// of the turn that began it, so that nothing waits for company.
+// Group commit for one coupon: while batches are in flight the next ones fill; as soon as a flight is free, a batch
+// leaves at the end of the turn that began it, so that nothing waits for company.
 #pragma once
 
 #include <cstdint>
@@ -46,15 +46,19 @@ class Queue final : public redis::Call {
   [[nodiscard]] std::optional<http::Problem> shut(std::int64_t now_us) const {
     return now_us < shut_until_us_ ? std::optional(shut_as_) : std::nullopt;
   }
-  /// Sends the oldest batch, if there is one and none is in flight; what has grown stale by then is BUSY.
+  /// Sends the oldest batches, as far as flights are free; what has grown stale by then is BUSY.
   void send();
-  [[nodiscard]] bool idle() const { return !flying_ && waiting_.empty(); }
+  [[nodiscard]] bool idle() const { return flights_.empty() && waiting_.empty(); }
   [[nodiscard]] std::int64_t coupon_id() const { return coupon_id_; }
 
   void answered(const redis::ReplyView& reply) noexcept override;
   void lost() noexcept override;
 
  private:
+  struct Flight {
+    std::unique_ptr<Batch> batch;
+    std::int64_t sent_at_us;
+  };
   /// A claim without a key that came while Redis was asked whether a shut coupon still is.
   struct Parked {
     Waiter waiter;
@@ -63,10 +67,12 @@ class Queue final : public redis::Call {
 
   void announce();
   void add_to_batch(const Waiter& waiter, std::string_view user, std::string_view key);
-  void note_shut(const redis::ReplyView& reply, std::size_t claims);
+  void note_shut(const redis::ReplyView& reply, std::size_t claims, std::int64_t sent_at_us);
   void release_parked();
   void drop_stale();
-  std::unique_ptr<Batch> landed();
+  void send_oldest();
+  Flight landed();
+  void became_idle_if_so();
   void answer_verdicts(const Batch& batch, std::string_view entry, std::string_view words);
   std::size_t answer_words(const Batch& batch, std::string_view entry, std::string_view words);
   bool answer_one(const Waiter& waiter, std::string_view word, std::string_view entry, int& accepted);
@@ -80,9 +86,8 @@ class Queue final : public redis::Call {
   redis::CouponKeys keys_;
   std::string coupon_text_;
   std::vector<std::unique_ptr<Batch>> waiting_;  ///< oldest first; only the last one may have room
-  std::unique_ptr<Batch> flying_;
-  std::int64_t sent_at_us_ = 0;  ///< of the batch in flight
-  std::int64_t flight_us_ = 0;   ///< how long flights take, smoothed
+  std::vector<Flight> flights_;                  ///< oldest first, as they are answered
+  std::int64_t flight_us_ = 0;                   ///< how long flights take, smoothed
   bool announced_ = false;
   bool was_shut_ = false;  ///< Redis' last word, and many have asked
   std::size_t asked_while_shut_ = 0;
