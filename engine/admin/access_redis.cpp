@@ -37,8 +37,8 @@ const std::vector<Rules>& redis_rules() {
         "(~prs:coupon:* +hset +hincrby)", "(~coupon:issuing +srem)"}},
       {"consumer",
        {"~prs:coupon:*", "~coupon:stock:*", "~coupon:claims:*", "~coupon:dead:*", "~coupon:result:*", "~coupon:ready",
-        "%R~coupon:issuing", "+ping", "+select", "+time", "+exists", "+get", "+mget", "+hget", "+hmget", "+smembers",
-        "+xlen", "+xrange", "+xinfo|stream", "+fcall|finish", "+fcall|mark_dead", "+fcall|coupon_view",
+        "%R~coupon:issuing", "+ping", "+select", "+scan", "+time", "+exists", "+get", "+mget", "+hget", "+hmget",
+        "+smembers", "+xlen", "+xrange", "+xinfo|stream", "+fcall|finish", "+fcall|mark_dead", "+fcall|coupon_view",
         "+fcall|reconcile_snapshot", "+fcall|reconcile_fix", "+fcall|user_counts", "+fcall|user_counts_fix",
         "+fcall|rebuild_freeze", "+fcall|flashclaim_version",
         // inside finish, mark_dead, the repairs
@@ -67,8 +67,8 @@ const std::vector<Rules>& redis_rules() {
 
 Result<std::string> redis_access(const std::string& folder) {
   // Nobody is the default user, for it is off; its rights are those of the reader of the append-only file: Redis 7.0.15
-  // checks what stands between MULTI and EXEC there (all that a function wrote), and drops at its start what the default
-  // user may not do (observed: every claim was gone).
+  // checks what stands between MULTI and EXEC there (all that a function wrote), and drops at its start what the
+  // default user may not do (observed: every claim was gone).
   std::string text = "user default off resetpass ~* &* +@all\n";
   for (const Rules& user : redis_rules()) {
     const auto password = read_password(folder + "/redis-" + std::string(user.login));
