@@ -4,6 +4,7 @@
 #include <cxxopts.hpp>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/base/log.h"
 #include "engine/base/url.h"
@@ -30,6 +31,8 @@ cxxopts::Options make_flags() {
       "listen beside another engine on the same address: start the new one with it, then end the old one");
   add("connections", "of clients, all threads together; fewer where file descriptors do not suffice",
       cxxopts::value<int>()->default_value("40000"));
+  add("cors-origin", "origin whose pages may use the API, like https://shop.example, or *; may be repeated",
+      cxxopts::value<std::vector<std::string>>());
   add("role", "http, mirror or both", cxxopts::value<std::string>()->default_value("both"));
   add("mirror-name", "consumer name in the group `mirror`: stable over restarts, one per running mirror",
       cxxopts::value<std::string>()->default_value("mirror-1"));
@@ -53,6 +56,11 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.share_port = given.count("share-port") > 0;
   options.connections = given["connections"].as<int>();
   if (options.connections < options.threads) return failure("--connections: at least one for each thread");
+  if (given.count("cors-origin") > 0) {
+    auto cors = http::Cors::of(given["cors-origin"].as<std::vector<std::string>>());
+    if (!cors) return failure("--cors-origin: " + cors.error().message);
+    options.cors = *cors;
+  }
   auto role = parse_role(given["role"].as<std::string>());
   if (!role) return failure("--role: http, mirror or both");
   options.role = *role;

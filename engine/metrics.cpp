@@ -108,6 +108,14 @@ void add_claims(Families& out, const Workers& workers) {
               total(workers, [](const Worker& w) { return w.claim_counters().views.value(); }));
   out.counter("flashclaim_claims_answered_locally_total", "Claims refused by what Redis had just said of the coupon.",
               total(workers, [](const Worker& w) { return w.claim_counters().answered_locally.value(); }));
+  auto sum = [&](auto member) {
+    return total(workers, [member](const Worker& w) { return (w.claim_counters().*member).value(); });
+  };
+  out.gauge("flashclaim_polls_waiting", "Requests that wait for an outcome.", sum(&claim::DeskCounters::polls_waiting));
+  out.counter("flashclaim_polls_pushed_total", "Those answered by what finish said.",
+              sum(&claim::DeskCounters::polls_pushed));
+  out.counter("flashclaim_polls_expired_total", "Those answered `pending` at their deadline.",
+              sum(&claim::DeskCounters::polls_expired));
   out.gauge("flashclaim_claims_waiting", "Claims in and before flight to Redis.",
             total(workers, [](const Worker& w) { return w.claim_counters().waiting.value(); }));
   out.histogram(

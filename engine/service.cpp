@@ -124,7 +124,8 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
   http::Limits limits;
   limits.connections = static_cast<std::size_t>(std::max(1, connections / options.threads));
   for (int i = 0; i < options.threads; ++i) {
-    auto worker = Worker::start(listen, options.redis_url, limits, options.share_port ? kConnectPatienceMs : 0);
+    auto worker =
+        Worker::start(listen, options.redis_url, limits, options.share_port ? kConnectPatienceMs : 0, options.cors);
     if (!worker) return worker.error();
     workers.push_back(std::move(*worker));
     listen.port = workers.front()->port();

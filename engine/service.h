@@ -7,6 +7,7 @@
 
 #include "engine/base/result.h"
 #include "engine/http/address.h"
+#include "engine/http/cors.h"
 
 namespace flashclaim {
 
@@ -18,6 +19,7 @@ struct ServiceOptions {
   http::Address admin_listen;
   int threads = 1;          ///< of the HTTP front
   bool share_port = false;  ///< with another engine, for a rolling restart
+  http::Cors cors;          ///< origins whose pages may use the API
   int connections = 40000;  ///< of clients, all threads together; fewer where file descriptors do not suffice
   Role role = Role::kBoth;
   std::string mirror_name;

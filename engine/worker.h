@@ -18,7 +18,8 @@ class Worker {
   /// connection to Redis before it listens: who shares the port with a working engine must not take a claim that it
   /// cannot serve yet.
   static Result<std::unique_ptr<Worker>> start(const http::Address& listen, const std::string& redis_url,
-                                               const http::Limits& limits = {}, int patience_ms = 0);
+                                               const http::Limits& limits = {}, int patience_ms = 0,
+                                               const http::Cors& cors = {});
   /// Closes what is left and joins.
   ~Worker();
   Worker(const Worker&) = delete;

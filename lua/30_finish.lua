@@ -68,13 +68,16 @@ end
 --       MISMATCH  another epoch, number of claims or indices: nothing changed
 --       NO_COUPON no such coupon here: nothing changed
 -- ERROR ARGUMENT, DAMAGED
--- COST  7 commands, and 4 more when claims were refused; O(n)
+-- COST  8 commands, and 4 more when claims were refused; O(n)
 --
+-- Says `<entryId> <result>` on the shard channel coupon:finished:{id}: whoever waits for a claim learns its outcome without
+-- asking again (engine/claim). With nobody there it costs one look-up; that it may not be said changes nothing.
 -- Stock and the users' counts are returned for refused claims only, and only to keys that exist: a missing one belongs to a
 -- rebuild. During a rebuild's drain the hash may hold nothing but its status. INV-3, INV-4.
 local function finish(keys, args)
   need_keys(keys, 5)
   need_args(args, 4, 4 + CLAIMS_MAX)
+  local tag = need_tag(keys[1])
   local epoch = need_positive(args[1], 'epoch')
   local entry_id = need_entry_id(args[2])
   local n = need_positive(args[3], 'n')
@@ -121,6 +124,8 @@ local function finish(keys, args)
   if suspicious then
     redis.call('HINCRBY', keys[1], 'suspect', '1')
   end
-  redis.call('SET', keys[5], args[1] .. ' ' .. list .. ' ' .. table.concat(outcomes, ','), 'EX', RESULT_TTL_S)
+  local result = args[1] .. ' ' .. list .. ' ' .. table.concat(outcomes, ',')
+  redis.call('SET', keys[5], result, 'EX', RESULT_TTL_S)
+  redis.pcall('SPUBLISH', 'coupon:finished:' .. tag, entry_id .. ' ' .. result)
   return 'FINISHED'
 end

@@ -18,35 +18,28 @@ constexpr std::size_t kQueuesKept = 1024;     ///< beyond it an idle coupon's qu
 
 }  // namespace
 
-Desk::Desk(loop::Loop& loop) : end_of_turn_(loop, [this] { on_end_of_turn(); }) {}
+Desk::Desk(loop::Loop& loop) : polls_(loop, views_, counters_), end_of_turn_(loop, [this] { on_end_of_turn(); }) {}
 
-void Desk::bind(http::Server& server, redis::AsyncClient& client, door::Door& door) {
+void Desk::bind(http::Server& server, redis::AsyncClient& client, redis::Subscriber& subscriber, door::Door& door,
+                door::Guarded& others) {
   door_ = &door;
   context_.server = &server;
   context_.client = &client;
   context_.counters = &counters_;
   context_.end_of_turn = &end_of_turn_;
   views_.bind(server, client);
+  polls_.bind(subscriber);
+  others_ = &others;
 }
 
 void Desk::handle(const Request& request, const Caller& caller, Exchange exchange) noexcept {
   Target target = parse_target(request.path);
-  bool reads = request.method == Method::kGet || request.method == Method::kHead;
-  switch (target.route) {
-    case Route::kReceive:
-      if (request.method != Method::kPost) break;
-      return receive(request, caller, exchange, target.id);
-    case Route::kCouponView:
-      if (!reads) break;
-      return show_coupon(request, exchange, target.id);
-    case Route::kClaimView:
-      if (!reads) break;
-      return show_claim(caller, exchange, target.id);
-    case Route::kNone:
-      context_.server->refuse(exchange, Problem::kNotFound);
-      return;
-  }
-  context_.server->refuse(exchange, Problem::kMethodNotAllowed, target.route == Route::kReceive ? "POST" : "GET, HEAD");
+  if (target.route == Route::kReceive && request.method == Method::kPost)
+    return receive(request, caller, exchange, target.id);
+  counters_.views.add();
+  const bool reads = request.method == Method::kGet || request.method == Method::kHead;
+  if (target.route == Route::kClaimView && reads) return show_claim(request, caller, exchange, target.id);
+  others_->handle(request, caller, exchange);
 }
 
 void Desk::refuse_claim(Exchange exchange, Problem problem) {
@@ -78,25 +71,17 @@ void Desk::receive(const Request& request, const Caller& caller, Exchange exchan
   queue.add({exchange, now_us}, caller.user, key.value);
 }
 
-void Desk::show_coupon(const Request&, Exchange exchange, std::string_view id) {
-  counters_.views.add();
-  auto coupon_id = parse_id(id);
-  if (!coupon_id) {
-    context_.server->refuse(exchange, Problem::kCouponNotFound);
-    return;
-  }
-  views_.show_coupon(exchange, *coupon_id);
-}
-
-void Desk::show_claim(const Caller& caller, Exchange exchange, std::string_view id) {
-  counters_.views.add();
+void Desk::show_claim(const Request& request, const Caller& caller, Exchange exchange, std::string_view id) {
   auto claim = parse_claim_id(id);
+  auto wait_ms = parse_wait(request.query);
   if (!caller.known() && door_->must_be_known()) {
     door_->refuse_unknown(exchange);
+  } else if (!wait_ms) {
+    context_.server->refuse(exchange, Problem::kInvalidRequest);
   } else if (!claim) {
     context_.server->refuse(exchange, Problem::kClaimNotFound);
   } else {
-    views_.show_claim(exchange, *claim, caller.user_id);
+    polls_.wait(exchange, *claim, caller.user_id, *wait_ms);
   }
 }
 

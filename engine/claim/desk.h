@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/claim/counters.h"
+#include "engine/claim/long_poll.h"
 #include "engine/claim/queue.h"
 #include "engine/claim/view.h"
 #include "engine/door/door.h"
@@ -21,15 +22,22 @@ class Desk final : public door::Guarded {
  public:
   explicit Desk(loop::Loop& loop);
   /// Before the first request.
-  void bind(http::Server& server, redis::AsyncClient& client, door::Door& door);
+  /// `others` gets every request that is not a claim or about one.
+  void bind(http::Server& server, redis::AsyncClient& client, redis::Subscriber& subscriber, door::Door& door,
+            door::Guarded& others);
+  /// Without it, a claim whose record in Redis has expired is not found.
+  void bind(Archive& archive) { views_.bind(archive); }
 
   void handle(const http::Request& request, const door::Caller& caller, http::Exchange exchange) noexcept override;
+  [[nodiscard]] redis::Listener& listener() { return polls_; }
+  /// Nobody waits for an outcome any more.
+  void drain() { polls_.drain(); }
   [[nodiscard]] const DeskCounters& counters() const { return counters_; }
 
  private:
   void receive(const http::Request& request, const door::Caller& caller, http::Exchange exchange, std::string_view id);
-  void show_coupon(const http::Request& request, http::Exchange exchange, std::string_view id);
-  void show_claim(const door::Caller& caller, http::Exchange exchange, std::string_view id);
+  void show_claim(const http::Request& request, const door::Caller& caller, http::Exchange exchange,
+                  std::string_view id);
   void refuse_claim(http::Exchange exchange, http::Problem problem);
   Queue& queue_of(std::int64_t coupon_id);
   void on_end_of_turn();
@@ -39,6 +47,8 @@ class Desk final : public door::Guarded {
   door::Door* door_ = nullptr;
   QueueContext context_;
   Views views_;
+  LongPolls polls_;
+  door::Guarded* others_ = nullptr;
   std::unordered_map<std::int64_t, std::unique_ptr<Queue>> queues_;
   Queue* last_queue_ = nullptr;  ///< most claims are of the coupon of the hour
   std::vector<Queue*> sending_;

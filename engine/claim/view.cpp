@@ -9,16 +9,6 @@ namespace flashclaim::claim {
 
 using http::Problem;
 
-std::string coupon_json(std::int64_t coupon_id, const redis::CouponView& view) {
-  std::string out = fmt::format(R"({{"couponId":"{}","name":)", coupon_id);
-  http::append_json_text(out, view.name);
-  out += R"(,"status":)";
-  http::append_json_text(out, view.status);
-  out += fmt::format(R"(,"beginsAtMs":{},"endsAtMs":{},"serverTimeMs":{},"total":{},"left":{},"userLimit":{}}})",
-                     view.begin_ms, view.end_ms, view.now_ms, view.total, view.left, view.user_limit);
-  return out;
-}
-
 std::string claim_json(const ClaimId& claim, const redis::ClaimView& view) {
   std::string out = fmt::format(R"({{"claimId":"{}","couponId":"{}","status":)", claim.text(), claim.coupon_id);
   switch (view.state) {
@@ -42,80 +32,52 @@ class Views::View final : public redis::Call {
  public:
   explicit View(Views& views) : views_(views) {}
 
-  void begin(http::Exchange exchange, std::int64_t coupon_id) {
-    exchange_ = exchange;
-    claim_ = {coupon_id, 0, {}, 0};
-    of_claim_ = false;
-  }
-  void begin(http::Exchange exchange, const ClaimId& claim, std::int64_t user_id) {
+  void begin(http::Exchange exchange, const ClaimId& claim, std::int64_t user_id, Watcher* watcher,
+             std::uint64_t watch) {
     exchange_ = exchange;
     claim_ = claim;
-    of_claim_ = true;
     user_id_ = user_id;
+    watcher_ = watcher;
+    watch_ = watch;
   }
 
   void answered(const redis::ReplyView& reply) noexcept override {
     if (reply.is_error()) {
       Problem problem = problem_of_error(reply.text());
       if (!heals_itself(problem)) report(reply.text());
-      end(problem == Problem::kOutcomeUnknown ? Problem::kInternal : problem);
-    } else if (of_claim_) {
-      answer_claim(reply);
-    } else {
-      answer_coupon(reply);
+      return end(problem == Problem::kOutcomeUnknown ? Problem::kInternal : problem);
     }
-  }
-  void lost() noexcept override { end(Problem::kNotReady); }  // a view changes nothing: there is nothing unknown
-
-  void end(Problem problem) {
-    views_.server_->refuse(exchange_, problem);
-    views_.spare_.push_back(this);
-  }
-
- private:
-  void end(const std::string& json) {
-    views_.server_->answer(exchange_, {http::Status::kOk, http::kJson, {}, json});
-    views_.spare_.push_back(this);
-  }
-
-  void report(std::string_view error) const {
-    log(LogLevel::kError, "claim", "view_failed", {{"coupon", claim_.coupon_id}, {"error", error}});
-  }
-
-  void answer_coupon(const redis::ReplyView& reply) {
-    redis::CouponView view;
-    auto state = redis::parse_coupon_view(reply, view);
-    if (!state) {
-      report(state.error().message);
-      return end(Problem::kInternal);
-    }
-    switch (*state) {
-      case redis::ViewState::kFound:
-        return end(coupon_json(claim_.coupon_id, view));
-      case redis::ViewState::kNoCoupon:
-        return end(Problem::kCouponNotFound);
-      case redis::ViewState::kNotReady:
-        return end(Problem::kNotReady);
-    }
-  }
-
-  void answer_claim(const redis::ReplyView& reply) {
     auto view = redis::parse_claim_view(reply);
     if (!view) {
       report(view.error().message);
       return end(Problem::kInternal);
     }
     if (view->state == redis::ClaimState::kNotReady) return end(Problem::kNotReady);
-    bool of_another = user_id_ != 0 && view->user_id != user_id_;
-    if (view->state == redis::ClaimState::kNone || of_another) return end(Problem::kClaimNotFound);
-    end(claim_json(claim_, *view));
+    const bool theirs = user_id_ == 0 || view->user_id == user_id_;
+    if (wanted(view->state == redis::ClaimState::kPending && theirs)) views_.answer(exchange_, claim_, user_id_, *view);
+    release();
+  }
+  void lost() noexcept override { end(Problem::kNotReady); }  // a view changes nothing: there is nothing unknown
+
+  void end(Problem problem) {
+    if (wanted(false)) views_.server_->refuse(exchange_, problem);
+    release();
+  }
+
+ private:
+  bool wanted(bool pending) { return !watcher_ || watcher_->viewed(watch_, pending) == Watcher::Verdict::kAnswer; }
+  void release() { views_.spare_.push_back(this); }
+
+  void report(std::string_view error) const {
+    log(LogLevel::kError, "claim", "view_failed", {{"coupon", claim_.coupon_id}, {"error", error}});
   }
 
   Views& views_;
   http::Exchange exchange_;
   ClaimId claim_;
   std::int64_t user_id_ = 0;
-  bool of_claim_ = false;
+  Watcher* watcher_ = nullptr;
+  std::uint64_t watch_ = 0;
 };
 
 Views::Views() = default;
@@ -150,16 +112,21 @@ void Views::send(View& view, const std::vector<std::string>& command) {
   }
 }
 
-void Views::show_coupon(http::Exchange exchange, std::int64_t coupon_id) {
+void Views::show_claim(http::Exchange exchange, const ClaimId& claim, std::int64_t user_id, Watcher* watcher,
+                       std::uint64_t watch) {
   View& view = take();
-  view.begin(exchange, coupon_id);
-  send(view, redis::coupon_view_command(redis::CouponKeys(coupon_id), 0));
+  view.begin(exchange, claim, user_id, watcher, watch);
+  send(view, redis::claim_view_command(claim));
 }
 
-void Views::show_claim(http::Exchange exchange, const ClaimId& claim, std::int64_t user_id) {
-  View& view = take();
-  view.begin(exchange, claim, user_id);
-  send(view, redis::claim_view_command(claim));
+void Views::answer(http::Exchange exchange, const ClaimId& claim, std::int64_t user_id, const redis::ClaimView& view) {
+  if (view.state == redis::ClaimState::kNone && archive_) return archive_->answer_claim(exchange, claim, user_id);
+  const bool of_another = user_id != 0 && view.user_id != user_id;
+  if (view.state == redis::ClaimState::kNone || of_another) {
+    server_->refuse(exchange, Problem::kClaimNotFound);
+    return;
+  }
+  server_->answer(exchange, {http::Status::kOk, http::kJson, {}, claim_json(claim, view)});
 }
 
 }  // namespace flashclaim::claim

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kCommon =
     "\r\nServer: flashclaim\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nDate: ";
+constexpr std::string_view kCacheable = "\r\nServer: flashclaim\r\nX-Content-Type-Options: nosniff\r\nCache-Control: ";
 
 std::string_view status_line(Status status) {
   switch (status) {
@@ -19,6 +20,8 @@ std::string_view status_line(Status status) {
       return "HTTP/1.1 202 Accepted";
     case Status::kNoContent:
       return "HTTP/1.1 204 No Content";
+    case Status::kNotModified:
+      return "HTTP/1.1 304 Not Modified";
     case Status::kBadRequest:
       return "HTTP/1.1 400 Bad Request";
     case Status::kUnauthorized:
@@ -51,14 +54,18 @@ void append_answer(std::string& out, const Answer& answer, const Envelope& envel
   char length[20];
   auto [length_end, error] = std::to_chars(length, length + sizeof length, answer.body.size());
   out.append(status_line(answer.status));
-  out.append(kCommon);
+  if (answer.cache_control.empty()) {
+    out.append(kCommon);
+  } else {
+    out.append(kCacheable).append(answer.cache_control).append("\r\nDate: ");
+  }
   out.append(envelope.date);
   out.append("\r\nX-Request-Id: ").append(envelope.request_id);
-  if (answer.status != Status::kNoContent) {
+  if (answer.status != Status::kNoContent && answer.status != Status::kNotModified) {
     out.append("\r\nContent-Type: ").append(answer.content_type);
     out.append("\r\nContent-Length: ").append(length, static_cast<std::size_t>(length_end - length));
   }
-  out.append("\r\n").append(answer.headers);
+  out.append("\r\n").append(answer.headers).append(envelope.headers);
   if (envelope.close) out.append("Connection: close\r\n");
   out.append("\r\n");
   if (!envelope.omit_body) out.append(answer.body);

@@ -11,6 +11,7 @@ enum class Status {
   kOk = 200,
   kAccepted = 202,
   kNoContent = 204,
+  kNotModified = 304,
   kBadRequest = 400,
   kUnauthorized = 401,
   kNotFound = 404,
@@ -34,14 +35,16 @@ struct Answer {
   std::string_view content_type = kJson;
   std::string_view headers;  ///< further header lines, each ended by CRLF
   std::string_view body;
+  std::string_view cache_control = {};  ///< empty: no-store
 };
 
 /// What the connection adds to an answer.
 struct Envelope {
-  std::string_view date;        ///< IMF-fixdate
-  std::string_view request_id;  ///< already checked
-  bool close = false;           ///< say `Connection: close`
-  bool omit_body = false;       ///< HEAD: the headers of the body, without it
+  std::string_view date;          ///< IMF-fixdate
+  std::string_view request_id;    ///< already checked
+  bool close = false;             ///< say `Connection: close`
+  bool omit_body = false;         ///< HEAD: the headers of the body, without it
+  std::string_view headers = {};  ///< lines that every answer to this client carries
 };
 
 /// Appends the answer's bytes.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/http/cors.h"
 #include "engine/http/parser.h"
 #include "engine/http/server.h"
 #include "engine/loop/loop.h"
@@ -41,6 +42,7 @@ struct Shared {
   loop::Loop& loop;
   Handler& handler;
   Limits limits;
+  Cors cors;
   Parser parser;
   Request request;           ///< the one being parsed: too big to make anew each time
   std::vector<char> buffer;  ///< what recv fills
@@ -84,6 +86,7 @@ class Connection {
     bool keep_alive = true;
     bool omit_body = false;
     std::uint8_t request_id_n = 0;  ///< 0: one is made
+    std::uint8_t cors = 0;          ///< Cors::match
     char request_id[kRequestIdMax];
     std::string text;
   };

@@ -124,7 +124,7 @@ struct Server::State {
   void turn_away(int fd, Problem problem) {
     shared.counters.turned_away.fetch_add(1, std::memory_order_relaxed);
     std::string text;
-    append_answer(text, problem_answer(problem), {shared.date, "none", true, false});
+    append_answer(text, problem_answer(problem), {shared.date, "none", true, false, {}});
     [[maybe_unused]] ssize_t sent = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
     ::shutdown(fd, SHUT_WR);
     ::close(fd);
@@ -228,6 +228,8 @@ bool Server::answer(Exchange exchange, const Answer& answer) {
 bool Server::refuse(Exchange exchange, Problem problem, std::string_view allow) {
   return answer(exchange, problem_answer(problem, allow));
 }
+
+void Server::allow(const Cors& cors) { state_->shared.cors = cors; }
 
 void Server::drain() { state_->begin_to_drain(); }
 

@@ -10,6 +10,7 @@
 #include "engine/base/result.h"
 #include "engine/http/address.h"
 #include "engine/http/answer.h"
+#include "engine/http/cors.h"
 #include "engine/http/problem.h"
 #include "engine/http/request.h"
 
@@ -73,6 +74,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  /// Before listen(): answers carry the headers of the CORS protocol.
+  void allow(const Cors& cors);
   Result<void> listen(const Address& address, PortSharing sharing);
   [[nodiscard]] int port() const;
 

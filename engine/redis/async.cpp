@@ -2,10 +2,8 @@
 // follows from that is said at each place (H1 .. in the order in which it bites).
 #include "engine/redis/async.h"
 
-#include <arpa/inet.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -15,29 +13,13 @@
 #include <deque>
 
 #include "engine/base/backoff.h"
-#include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
-#include "engine/base/url.h"
 #include "engine/loop/loop.h"
+#include "engine/redis/greeting.h"
 
 namespace flashclaim::redis {
 namespace {
-
-constexpr int kDefaultPort = 6379;
-
-/// getaddrinfo blocks, and hiredis would call it on the loop: so it is called here, once, at start-up.
-Result<std::string> to_ip_literal(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
-    return failure("REDIS_URL: cannot resolve " + host + ": " + gai_strerror(error));
-  char text[INET6_ADDRSTRLEN] = "";
-  getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-  freeaddrinfo(found);
-  return std::string(text);
-}
 
 template <class Counter>
 void count(Counter& counter) {  // one writer: no locked instruction
@@ -91,10 +73,7 @@ struct AsyncClient::State {
   };
 
   AsyncOptions options;
-  std::string host;
-  int port = kDefaultPort;
-  std::string greeting;  ///< AUTH and SELECT as RESP, then PING
-  int greeting_replies = 0;
+  Greeting greeting;
   int greeted = 0;
 
   redisAsyncContext* context = nullptr;  ///< hiredis' to free
@@ -136,7 +115,7 @@ void AsyncClient::State::attach() {
 
 void AsyncClient::State::connect() {
   assert(!context && link == LinkState::kDown);
-  context = redisAsyncConnect(host.c_str(), port);
+  context = redisAsyncConnect(greeting.host.c_str(), greeting.port);
   if (!context || context->err) {
     std::string why = context ? context->errstr : "out of memory";
     if (context) redisAsyncFree(std::exchange(context, nullptr));  // was never attached
@@ -173,8 +152,9 @@ void AsyncClient::State::on_disconnect(const redisAsyncContext* ac, int) noexcep
 void AsyncClient::State::greet() {
   greeted = 0;
   // One formatted command per reply is all that hiredis counts; the first carries the bytes of all.
-  for (int i = 0; i < greeting_replies; ++i)
-    redisAsyncFormattedCommand(context, on_greeting_reply, nullptr, greeting.data(), i == 0 ? greeting.size() : 0);
+  for (int i = 0; i < greeting.replies; ++i)
+    redisAsyncFormattedCommand(context, on_greeting_reply, nullptr, greeting.resp.data(),
+                               i == 0 ? greeting.resp.size() : 0);
 }
 
 void AsyncClient::State::on_greeting_reply(redisAsyncContext* ac, void* reply, void*) noexcept {
@@ -189,12 +169,12 @@ void AsyncClient::State::on_greeting(const redisReply* reply) {
     redisAsyncFree(context);  // inside a reply callback: takes effect after it
     return;
   }
-  if (++greeted < greeting_replies) return;
+  if (++greeted < greeting.replies) return;
   deadline.stop();
   backoff.reset();
   count(counters.connects);
   set_link(LinkState::kReady);
-  log(LogLevel::kInfo, "redis", "connected", {{"address", host + ":" + std::to_string(port)}});
+  log(LogLevel::kInfo, "redis", "connected", {{"address", greeting.host + ":" + std::to_string(greeting.port)}});
 }
 
 /// The context is hiredis' again or gone. What was pending has been told by on_reply(NULL).
@@ -261,27 +241,10 @@ AsyncClient::~AsyncClient() = default;
 
 Result<std::unique_ptr<AsyncClient>> AsyncClient::create(loop::Loop& loop, const std::string& redis_url,
                                                          const AsyncOptions& options) {
-  auto url = parse_url(redis_url);
-  if (!url) return failure("REDIS_URL: " + url.error().message);
-  if (url->scheme != "redis") return failure("REDIS_URL: the scheme is not redis://");
-  auto host = to_ip_literal(url->host);
-  if (!host) return host.error();
-  auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, INT32_MAX);
-  if (!database) return failure("REDIS_URL: the database is not a number");
+  auto greeting = greeting_of(redis_url);
+  if (!greeting) return greeting.error();
   auto state = std::make_unique<State>(loop, options);
-  state->host = *host;
-  state->port = url->port ? url->port : kDefaultPort;
-  auto greet = [&](std::initializer_list<std::string_view> words) {
-    append_resp(state->greeting, std::span(words.begin(), words.size()));
-    ++state->greeting_replies;
-  };
-  if (!url->user.empty()) {
-    greet({"AUTH", url->user, url->password});
-  } else if (!url->password.empty()) {
-    greet({"AUTH", url->password});
-  }
-  if (*database != 0) greet({"SELECT", std::to_string(*database)});
-  greet({"PING"});
+  state->greeting = std::move(*greeting);
   state->reconnect.start_ms(0);
   return std::unique_ptr<AsyncClient>(new AsyncClient(std::move(state)));
 }

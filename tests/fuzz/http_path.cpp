@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "engine/claim/desk.h"
+#include "engine/pages/site.h"
+#include "engine/redis/subscriber.h"
 
 using namespace flashclaim;
 
@@ -26,11 +28,14 @@ int start_server() {
   std::promise<int> port;
   std::thread([&port] {
     loop::Loop loop;
+    pages::Site site;
     claim::Desk desk(loop);
     door::Door door;
     http::Server server(loop, door);
     auto client = redis::AsyncClient::create(loop, "redis://127.0.0.1:1/0", {.backoff_min_ms = 600'000});
-    desk.bind(server, **client, door);
+    auto subscriber = redis::Subscriber::create(loop, "redis://127.0.0.1:1/0", desk.listener());
+    site.bind(server, **client, door, {});
+    desk.bind(server, **client, **subscriber, door, site);
     door.bind(server, desk);
     if (!server.listen({"127.0.0.1", 0}, http::PortSharing::kExclusive)) std::abort();
     port.set_value(server.port());

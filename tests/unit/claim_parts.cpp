@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/claim/batch.h"
+#include "engine/claim/long_poll.h"
 #include "engine/claim/outcome.h"
 #include "engine/claim/route.h"
 #include "engine/claim/view.h"
@@ -76,19 +77,15 @@ TEST(ClaimJson, SaysEachState) {
             R"({"claimId":"42-1-1795380024805-0-3","couponId":"42","status":"refused","reason":"over_limit"})");
 }
 
-TEST(CouponJson, QuotesTheName) {
-  redis::CouponView view;
-  view.name = "\"half\" off";
-  view.status = "issuing";
-  view.begin_ms = 1;
-  view.end_ms = 2;
-  view.now_ms = 3;
-  view.total = 10;
-  view.left = 4;
-  view.user_limit = 1;
-  EXPECT_EQ(coupon_json(42, view),
-            R"({"couponId":"42","name":"\"half\" off","status":"issuing","beginsAtMs":1,"endsAtMs":2,"serverTimeMs":3,)"
-            R"("total":10,"left":4,"userLimit":1})");
+TEST(ParseWait, TakesWholeSecondsUpToThirty) {
+  EXPECT_EQ(parse_wait(""), 0);
+  EXPECT_EQ(parse_wait("await=5s&x"), 0);
+  EXPECT_EQ(parse_wait("wait=0s"), 0);
+  EXPECT_EQ(parse_wait("wait=5s"), 5000);
+  EXPECT_EQ(parse_wait("a=b&wait=30s"), 30000);
+  for (const char* bad : {"wait", "wait=", "wait=s", "wait=5", "wait=31s", "wait=-1s", "wait=+1s", "wait=05s",
+                          "wait=5ms", "wait=1.5s", "wait=1s&wait=1s", "wait=99999999999999999999s"})
+    EXPECT_EQ(parse_wait(bad), std::nullopt) << bad;
 }
 
 }  // namespace

@@ -1,0 +1,38 @@
+// What browsers ask for beside claims: coupons and lists of them, and the OPTIONS of every resource.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "engine/door/door.h"
+#include "engine/http/cors.h"
+#include "engine/http/server.h"
+#include "engine/pages/coupon_cache.h"
+
+namespace flashclaim::pages {
+
+/// Answers every request that is not a claim or about one. Belongs to the loop's thread; must outlive the client.
+class Site final : public door::Guarded {
+ public:
+  void bind(http::Server& server, redis::AsyncClient& client, door::Door& door, const http::Cors& cors);
+  void handle(const http::Request& request, const door::Caller& caller, http::Exchange exchange) noexcept override;
+
+ private:
+  struct List;
+  void answer_options(const http::Request& request, http::Exchange exchange);
+  void show_coupon(const http::Request& request, const door::Caller& caller, http::Exchange exchange,
+                   std::string_view id);
+  void list_coupons(const http::Request& request, http::Exchange exchange);
+  void gather(const std::shared_ptr<List>& list, const std::vector<std::int64_t>& ids);
+  void answer_list(const List& list);
+  void answer_cached(http::Exchange exchange, std::string_view if_none_match, std::string_view tag,
+                     std::string_view body, std::int64_t server_time_ms, bool personal);
+
+  http::Server* server_ = nullptr;
+  door::Door* door_ = nullptr;
+  http::Cors cors_;
+  CouponCache coupons_;
+};
+
+}  // namespace flashclaim::pages

@@ -1,0 +1,26 @@
+// The paths that browsers ask for, and what may be done with each.
+#pragma once
+
+#include <string_view>
+
+namespace flashclaim::pages {
+
+enum class Page {
+  kReceive,  ///< /coupons/{couponId}/receive
+  kClaim,    ///< /claims/{claimId}
+  kCoupon,   ///< /coupons/{couponId}
+  kCoupons,  ///< /coupons
+  kServer,   ///< OPTIONS *
+  kNone,
+};
+
+struct PageTarget {
+  Page page = Page::kNone;
+  std::string_view id;  ///< as it stands in the path; not checked
+};
+PageTarget parse_page(std::string_view path);
+
+/// For `Allow`.
+std::string_view methods_of(Page page);
+
+}  // namespace flashclaim::pages

@@ -1,0 +1,20 @@
+// What every asynchronous connection to Redis begins with: where it goes, and who it is.
+#pragma once
+
+#include <string>
+
+#include "engine/base/result.h"
+
+namespace flashclaim::redis {
+
+struct Greeting {
+  std::string host;  ///< an IP literal
+  int port = 0;
+  std::string resp;  ///< AUTH and SELECT where the URL asks for them, then PING
+  int replies = 0;   ///< one for each; an error is a wrong password, a missing database, or LOADING
+};
+
+/// Of a `redis://[user[:password]@]host[:port][/db]`. A name is resolved here, blocking: at start-up only.
+Result<Greeting> greeting_of(const std::string& redis_url);
+
+}  // namespace flashclaim::redis
