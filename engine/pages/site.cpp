@@ -10,6 +10,7 @@
 #include "engine/http/query.h"
 #include "engine/pages/coupon_text.h"
 #include "engine/pages/target.h"
+#include "engine/pages/web.h"
 
 namespace flashclaim::pages {
 
@@ -28,6 +29,19 @@ constexpr std::int64_t kLimitMax = 100;
 /// A shared cache may serve a crowd for a second; who has a count of its own is asked for anew.
 constexpr std::string_view kPublic = "public, max-age=1";
 constexpr std::string_view kPersonal = "private, no-cache";
+
+/// Nothing but our own scripts, styles and API; nobody frames the button.
+constexpr std::string_view kPolicy =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n"
+    "Referrer-Policy: no-referrer\r\nCross-Origin-Opener-Policy: same-origin\r\n";
+constexpr std::string_view kForever = "public, max-age=31536000, immutable";  // its address has its version
+
+std::string_view type_of(std::string_view name) {
+  if (name.ends_with(".html")) return "text/html; charset=utf-8";
+  if (name.ends_with(".css")) return "text/css; charset=utf-8";
+  return "text/javascript; charset=utf-8";
+}
 
 }  // namespace
 
@@ -59,6 +73,7 @@ void Site::handle(const Request& request, const Caller& caller, Exchange exchang
   if (request.method == Method::kOptions) return answer_options(request, exchange);
   const bool reads = request.method == Method::kGet || request.method == Method::kHead;
   if (reads && target.page == Page::kCoupon) return show_coupon(request, caller, exchange, target.id);
+  if (reads && (target.page == Page::kSale || target.page == Page::kAsset)) return show_file(request, exchange, target);
   if (reads && target.page == Page::kCoupons) return list_coupons(request, exchange);
   server_->refuse(exchange, Problem::kMethodNotAllowed, methods_of(target.page));
 }
@@ -87,6 +102,26 @@ void Site::show_coupon(const Request& request, const Caller& caller, Exchange ex
                                  news.server_time_ms, news.mine.has_value());
                  });
   }
+}
+
+/// The page is the same for every coupon: its script asks. An asset is kept for ever under the version that the page
+/// names.
+void Site::show_file(const Request& request, Exchange exchange, const PageTarget& target) {
+  const bool page = target.page == Page::kSale;
+  const std::string_view name = page ? "sale.html" : target.id;
+  const WebFile* file = nullptr;
+  for (const WebFile& one : web_files())
+    if (one.name == name && page == one.name.ends_with(".html")) file = &one;
+  if (!file || (page && !parse_id(target.id))) {
+    server_->refuse(exchange, page ? Problem::kCouponNotFound : Problem::kNotFound);
+    return;
+  }
+  const bool versioned = http::query_parameter(request.query, "v").value == kWebVersion;
+  const std::string tag = fmt::format("\"{}\"", kWebVersion);
+  const std::string lines = fmt::format("ETag: {}\r\n{}", tag, kPolicy);
+  const bool unchanged = tag_matches(request.header("if-none-match").value, tag);
+  server_->answer(exchange, {unchanged ? Status::kNotModified : Status::kOk, type_of(name), lines,
+                             unchanged ? std::string_view() : file->text, versioned ? kForever : "no-cache"});
 }
 
 void Site::list_coupons(const Request& request, Exchange exchange) {

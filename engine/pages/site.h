@@ -9,6 +9,7 @@
 #include "engine/http/cors.h"
 #include "engine/http/server.h"
 #include "engine/pages/coupon_cache.h"
+#include "engine/pages/target.h"
 
 namespace flashclaim::pages {
 
@@ -23,6 +24,7 @@ class Site final : public door::Guarded {
   void answer_options(const http::Request& request, http::Exchange exchange);
   void show_coupon(const http::Request& request, const door::Caller& caller, http::Exchange exchange,
                    std::string_view id);
+  void show_file(const http::Request& request, http::Exchange exchange, const PageTarget& target);
   void list_coupons(const http::Request& request, http::Exchange exchange);
   void gather(const std::shared_ptr<List>& list, const std::vector<std::int64_t>& ids);
   void answer_list(const List& list);

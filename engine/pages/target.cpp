@@ -8,6 +8,10 @@ namespace flashclaim::pages {
 PageTarget parse_page(std::string_view path) {
   if (path == "/coupons") return {Page::kCoupons, {}};
   if (path == "*") return {Page::kServer, {}};
+  constexpr std::string_view kSale = "/sale/";
+  constexpr std::string_view kAssets = "/sale/assets/";
+  if (path.starts_with(kAssets)) return {Page::kAsset, path.substr(kAssets.size())};
+  if (path.starts_with(kSale)) return {Page::kSale, path.substr(kSale.size())};
   const claim::Target target = claim::parse_target(path);
   switch (target.route) {
     case claim::Route::kReceive:
@@ -29,6 +33,8 @@ std::string_view methods_of(Page page) {
     case Page::kClaim:
     case Page::kCoupon:
     case Page::kCoupons:
+    case Page::kSale:
+    case Page::kAsset:
       return "GET, HEAD, OPTIONS";
     case Page::kServer:
       return "GET, HEAD, POST, OPTIONS";

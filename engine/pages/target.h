@@ -10,6 +10,8 @@ enum class Page {
   kClaim,    ///< /claims/{claimId}
   kCoupon,   ///< /coupons/{couponId}
   kCoupons,  ///< /coupons
+  kSale,     ///< /sale/{couponId}
+  kAsset,    ///< /sale/assets/{name}
   kServer,   ///< OPTIONS *
   kNone,
 };

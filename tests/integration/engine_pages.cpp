@@ -182,6 +182,33 @@ TEST_F(EnginePages, SaysThatRedisIsAwayInsteadOfAnEmptyList) {
   EXPECT_EQ(get("/coupons/42").status, 200);
 }
 
+TEST_F(EnginePages, ServesTheSalePageUnderAStrictPolicy) {
+  start_engine();
+  const auto before = commands();
+  const RawAnswer page = get("/sale/42");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.headers.at("content-type"), "text/html; charset=utf-8");
+  EXPECT_EQ(page.headers.at("cache-control"), "no-cache");
+  const std::string policy = page.headers.at("content-security-policy");
+  EXPECT_NE(policy.find("default-src 'none'; script-src 'self'"), std::string::npos);
+  EXPECT_EQ(policy.find("unsafe"), std::string::npos);
+  const std::size_t at = page.body.find("/sale/assets/sale.js?v=");
+  ASSERT_NE(at, std::string::npos);
+  const std::string script = page.body.substr(at, page.body.find('"', at) - at);
+  EXPECT_EQ(get(script).headers.at("content-type"), "text/javascript; charset=utf-8");
+  EXPECT_EQ(get(script).headers.at("cache-control"), "public, max-age=31536000, immutable");
+  EXPECT_EQ(get("/sale/assets/client.js?v=another").headers.at("cache-control"), "no-cache");
+  EXPECT_EQ(get("/sale/42", "If-None-Match: " + page.headers.at("etag") + "\r\n").status, 304);
+  std::size_t bytes = 0;
+  for (const char* file : {"/sale/42", "/sale/assets/sale.css", "/sale/assets/sale.js", "/sale/assets/client.js"})
+    bytes += get(file).body.size();
+  EXPECT_LT(bytes, 30u * 1024);
+  EXPECT_EQ(code(get("/sale/042")), "COUPON_NOT_FOUND");
+  for (const char* none : {"/sale/assets/sale.html", "/sale/assets/", "/sale/assets/../sale.js"})
+    EXPECT_EQ(code(get(none)), "NOT_FOUND") << none;
+  EXPECT_EQ(commands(), before);
+}
+
 TEST_F(EnginePages, OptionsNamesTheMethodsOfEveryResource) {
   start_engine();
   const auto before = commands();
@@ -192,7 +219,7 @@ TEST_F(EnginePages, OptionsNamesTheMethodsOfEveryResource) {
     return answer.headers.at("allow");
   };
   EXPECT_EQ(allowed("/coupons/42/receive"), "POST, OPTIONS");
-  for (const char* readable : {"/coupons", "/coupons/42", "/claims/42-1-2-3-4"})
+  for (const char* readable : {"/coupons", "/sale/42", "/sale/assets/sale.js", "/coupons/42", "/claims/42-1-2-3-4"})
     EXPECT_EQ(allowed(readable), "GET, HEAD, OPTIONS");
   EXPECT_EQ(allowed("*"), "GET, HEAD, POST, OPTIONS");
   EXPECT_EQ(code(options("/nothing")), "NOT_FOUND");

@@ -8,7 +8,24 @@ saved=$policy.before-flashclaim
 no_cluster=/etc/postgresql-common/createcluster.d/flashclaim.conf
 
 section() { awk -v want="[$1]" '/^\[/ { on = ($0 == want) } on && /^[a-z0-9]/ { print $1 }' "$here/packages.txt"; }
-installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+installed() {
+  case $1 in # of NodeSource, a nodejs has an npm that conflicts with Debian's
+    nodejs) command -v node >/dev/null && return ;;
+    npm) command -v npm >/dev/null && return ;;
+  esac
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# What tests/browser needs of npm, in the build; nothing of it runs at the installation.
+npm_packages() {
+  local from=$here/../browser to=$here/../../build/browser
+  ! cmp -s "$from/package-lock.json" "$to/installed" || return 0
+  mkdir -p "$to"
+  cp "$from/package.json" "$from/package-lock.json" "$to/"
+  echo 'installing from npm: what tests/browser/package.json names'
+  (cd "$to" && npm ci --silent --no-audit --no-fund --ignore-scripts) || { echo 'npm ci failed (see above)' >&2; return 1; }
+  cp "$from/package-lock.json" "$to/installed"
+}
 
 restore() {
   rm -f "$no_cluster"
@@ -62,7 +79,8 @@ missing=()
 for name in "$@"; do
   for package in $(section "$name"); do installed "$package" || missing+=("$package"); done
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+finish() { case " $* " in *' test '*) npm_packages ;; esac; }
+[ ${#missing[@]} -gt 0 ] || { finish "$@"; exit; }
 command -v apt-get >/dev/null || { echo "this is not Debian (no apt-get); install by hand: ${missing[*]}" >&2; exit 1; }
 echo "installing from Debian: ${missing[*]}"
 failed() {
@@ -77,3 +95,4 @@ else
   echo "these packages are missing, and there is no sudo to install them. As root: apt-get install ${missing[*]}" >&2
   exit 1
 fi
+finish "$@"
