@@ -69,15 +69,17 @@ const scenarios = {
     const page = await open();
     let lost = 0;
     await page.route('**/receive', async (route) => {
-      if (lost++ > 0) return route.continue();
-      const answer = await route.fetch();
-      assert.equal(answer.status(), 202);
-      await route.abort('connectionreset');
+      if (lost++ === 0) {
+        const answer = await route.fetch();
+        assert.equal(answer.status(), 202);
+        return route.abort('connectionreset');
+      }
+      await state(page, 'retrying'); // as long as the second request is held here
+      await shot(page, 'retrying');
+      return route.continue();
     });
-    const told = page.waitForSelector('body[data-state="retrying"]').then(() => shot(page, 'retrying'));
     await state(page, 'open');
     await button(page).click();
-    await told;
     await state(page, 'settled');
     assert.equal(page.claims.length, 2);
     assert.equal(page.claims[0], page.claims[1]);

@@ -6,7 +6,7 @@ const TEXTS = {
   en: {
     other: '中文', otherLang: 'zh', title: 'Flash sale', claim: 'Get the coupon', retry: 'Try again', busy: 'One moment …',
     loading: 'Loading …', opens: 'Opens in', open: 'The sale is open.', facts: (c) => `${c.left} of ${c.total} left · ${c.userLimit} per person`,
-    sending: 'Your claim is on its way …', retrying: 'No clear answer yet. Asking again with the same key: you cannot be charged twice.',
+    sending: 'Your claim is on its way …', retrying: 'No clear answer yet. Asking again with the same key: it cannot become two claims.',
     claimed: 'It is yours. Waiting for the final confirmation …', settled: 'Confirmed. The coupon is yours.',
     refused: 'The final check refused this claim. Nothing was taken from you.',
     NOT_STARTED: 'The sale has not begun.', PAUSED: 'The sale is paused. Nothing was taken.', SOLD_OUT: 'Sold out. A return may free one: look again later.',
