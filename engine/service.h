@@ -26,7 +26,7 @@ struct ServiceOptions {
   int republish_after_ms = 60000;  ///< see mirror::Options
   std::string redis_url;
   std::string mirror_redis_url;  ///< the same server, as the mirror's own user
-  std::string amqp_url;  ///< for a role with the mirror
+  std::string amqp_url;          ///< for a role with the mirror
 };
 
 /// accepting -> draining (no new connections, answers are given) -> closing (the rest is cut, the mirror ends) ->

@@ -21,7 +21,8 @@ struct Description {
 const Description& describe(Problem problem) {
   static constexpr std::array<Description, kProblemCount> kDescriptions = {{
       {"INVALID_REQUEST", "The request is malformed", "Correct it before sending it again.", Applied::kNo},
-      {"UNAUTHENTICATED", "The user is not known", "Say once who claims, in the way that this service asks for.", Applied::kNo},
+      {"UNAUTHENTICATED", "The user is not known", "Say once who claims, in the way that this service asks for.",
+       Applied::kNo},
       {"NOT_FOUND", "There is no such resource", "See the API table for the paths.", Applied::kNo},
       {"COUPON_NOT_FOUND", "There is no such coupon", "Its id was never published here.", Applied::kNo},
       {"CLAIM_NOT_FOUND", "There is no such claim", "It never existed, is not yours, or its record has expired.",
