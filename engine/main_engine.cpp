@@ -8,6 +8,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/url.h"
+#include "engine/door_flags.h"
 #include "engine/service.h"
 
 namespace flashclaim {
@@ -23,7 +24,8 @@ cxxopts::Options make_flags() {
                          "mirror, AMQP_URL and MIRROR_REDIS_URL (default: REDIS_URL) from the environment (`source "
                          ".run/env`), or from the files that REDIS_URL_FILE and so on name.");
   auto add = flags.add_options();
-  add("listen", "address of the public API", cxxopts::value<std::string>()->default_value("127.0.0.1:8080"));
+  add("listen", "address of the public API, or unix:/path",
+      cxxopts::value<std::string>()->default_value("127.0.0.1:8080"));
   add("admin-listen", "address of /healthz, /readyz, /metrics; keep it private",
       cxxopts::value<std::string>()->default_value("127.0.0.1:8081"));
   add("threads", "of the HTTP front", cxxopts::value<int>()->default_value(std::to_string(default_threads)));
@@ -38,6 +40,7 @@ cxxopts::Options make_flags() {
       cxxopts::value<std::string>()->default_value("mirror-1"));
   add("republish-after", "seconds after which a mirrored entry that nobody has finished is published again",
       cxxopts::value<int>()->default_value("60"));
+  add_door_flags(flags);
   add("log-json", "one JSON object a line instead of logfmt");
   add("h,help", "this text");
   return flags;
@@ -51,9 +54,11 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   auto admin = http::parse_address(given["admin-listen"].as<std::string>());
   if (!admin) return failure("--admin-listen: " + admin.error().message);
   options.admin_listen = *admin;
+  if (admin->is_unix()) return failure("--admin-listen: a unix socket is for --listen only");
   options.threads = given["threads"].as<int>();
   if (options.threads < 1 || options.threads > 256) return failure("--threads: 1 to 256");
   options.share_port = given.count("share-port") > 0;
+  if (options.share_port && listen->is_unix()) return failure("--share-port: a unix socket cannot be shared");
   options.connections = given["connections"].as<int>();
   if (options.connections < options.threads) return failure("--connections: at least one for each thread");
   if (given.count("cors-origin") > 0) {
@@ -66,6 +71,9 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.role = *role;
   options.mirror_name = given["mirror-name"].as<std::string>();
   if (options.mirror_name.empty()) return failure("--mirror-name: must not be empty");
+  auto door = door_options_from(given, options.listen);
+  if (!door) return door.error();
+  options.door = *door;
   const int republish_after_s = given["republish-after"].as<int>();
   if (republish_after_s < 1 || republish_after_s > 3600) return failure("--republish-after: 1 to 3600");
   options.republish_after_ms = republish_after_s * 1000;

@@ -86,11 +86,31 @@ void add_http(Families& out, const Workers& workers) {
               sum(&http::ServerCounters::yielded));
   out.counter("flashclaim_http_timed_out_total", "Connections closed by a deadline.",
               sum(&http::ServerCounters::timed_out));
+  out.counter("flashclaim_http_tls_failed_total", "Connections that ended in their TLS handshake.",
+              sum(&http::ServerCounters::tls_failed));
   out.gauge("flashclaim_http_connections", "Connections open.", sum(&http::ServerCounters::connections));
   out.family("flashclaim_http_answers_total", "Answers by class of status.", MetricType::Counter);
   for (int digit = 2; digit <= 5; ++digit)
     out.value(total(workers, [digit](const Worker& w) { return w.http_counters().answers_1xx_5xx[digit].load(); }),
               {{"class", std::to_string(digit) + "xx"}});
+}
+
+void add_door(Families& out, const Workers& workers) {
+  out.family("flashclaim_door_refused_total", "Requests whose credentials were refused, by fault.",
+             MetricType::Counter);
+  for (int i = static_cast<int>(door::Fault::kNone) + 1; i < door::kFaults; ++i) {
+    auto at = static_cast<std::size_t>(i);
+    out.value(total(workers, [at](const Worker& w) { return w.door_counters().refused[at].load(); }),
+              {{"fault", std::string(door::fault_word(static_cast<door::Fault>(i)))}});
+  }
+  out.family("flashclaim_door_limited_total", "Requests and connections over a limit.", MetricType::Counter);
+  auto limited = [&](const char* limit, auto member) {
+    out.value(total(workers, [member](const Worker& w) { return (w.door_counters().*member).load(); }),
+              {{"limit", limit}});
+  };
+  limited("user", &door::DoorCounters::user_limited);
+  limited("address", &door::DoorCounters::address_limited);
+  limited("connections", &door::DoorCounters::connections_refused);
 }
 
 void add_claims(Families& out, const Workers& workers) {
@@ -169,6 +189,7 @@ std::string metrics_text(const Workers& workers, const mirror::MirrorStats* mirr
   Families out;
   if (!workers.empty()) {
     add_http(out, workers);
+    add_door(out, workers);
     add_claims(out, workers);
     add_redis(out, workers);
   }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <csignal>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/base/assets.h"
@@ -71,13 +72,19 @@ struct Service::State {
   State()
       : drain_poll(loop, [this] { on_drain_poll(); }),
         on_term(loop, SIGTERM, [this] { on_signal(); }),
-        on_int(loop, SIGINT, [this] { on_signal(); }) {}
+        on_int(loop, SIGINT, [this] { on_signal(); }),
+        on_hup(loop, SIGHUP, [this] { reload(); }) {}
 
   Result<void> start(const ServiceOptions& options);
   Result<void> start_workers(const ServiceOptions& options);
+  Result<door::Setup> make_door();
+  Result<std::shared_ptr<const http::TlsContext>> load_tls() const;
+  void reload_keys();
+  void reload_tls();
   void start_mirror(const ServiceOptions& options);
   void set_phase(Phase next);
   void on_signal();
+  void reload();
   void on_drain_poll();
   [[nodiscard]] std::vector<http::Check> checks() const;
   [[nodiscard]] http::Check workers_check() const;
@@ -89,6 +96,9 @@ struct Service::State {
   loop::Timer drain_poll;
   loop::Signal on_term;
   loop::Signal on_int;
+  loop::Signal on_hup;
+  DoorOptions door;
+  std::string unix_path;  ///< of the public listener, if it is one
   std::unique_ptr<RedisProbe> probe;
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<mirror::Mirror> mirror;
@@ -101,6 +111,7 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   auto made = RedisProbe::create(loop, options.redis_url, kLuaLibrary);
   if (!made) return made.error();
   probe = std::move(*made);
+  door = options.door;
   if (serves(options.role))
     if (auto started = start_workers(options); !started) return started.error();
   auto listening =
@@ -111,27 +122,96 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   return {};
 }
 
+/// What the doors of all threads go by; says loudly when it is nothing.
+Result<door::Setup> Service::State::make_door() {
+  auto keys = door::load_keys(door.policy.auth, door.keys_file);
+  if (!keys) return keys.error();
+  if (door.policy.auth == door::Auth::kInsecureDev)
+    log(LogLevel::kWarn, "door", "INSECURE_DEV",
+        {{"meaning", "EVERY X-USER-ID IS BELIEVED. For development on this machine only: see --auth."}});
+  log(LogLevel::kInfo, "door", "open",
+      {{"auth", door::auth_word(door.policy.auth)},
+       {"tls", door.tls_certificate.empty() ? "no" : "yes"},
+       {"user_rate", door.rates.user_per_second},
+       {"address_rate", door.rates.address_per_second},
+       {"address_connections", door.rates.address_connections}});
+  const bool limited = door.rates.user_per_second + door.rates.address_per_second + door.rates.address_connections > 0;
+  return door::Setup{door.policy, limited ? std::make_shared<door::Limits>(door.rates) : nullptr, *keys};
+}
+
+/// Null when there shall be none.
+Result<std::shared_ptr<const http::TlsContext>> Service::State::load_tls() const {
+  if (door.tls_certificate.empty()) return std::shared_ptr<const http::TlsContext>();
+  return http::TlsContext::load(door.tls_certificate, door.tls_key);
+}
+
+void Service::State::reload() {
+  reload_keys();
+  reload_tls();
+}
+
+void Service::State::reload_tls() {
+  auto tls = load_tls();
+  if (!tls) {
+    log(LogLevel::kError, "door", "certificate_not_reloaded",
+        {{"error", tls.error().message}, {"in_force", "the last one"}});
+  } else if (*tls) {
+    for (auto& worker : workers) worker->use(*tls);
+    log(LogLevel::kInfo, "door", "certificate_reloaded", {{"file", door.tls_certificate}});
+  }
+}
+
+void Service::State::reload_keys() {
+  if (door.policy.auth == door::Auth::kInsecureDev) return;
+  auto keys = door::load_keys(door.policy.auth, door.keys_file);
+  if (!keys) {
+    log(LogLevel::kError, "door", "keys_not_reloaded",
+        {{"error", keys.error().message}, {"in_force", "the last ones"}});
+    return;
+  }
+  for (auto& worker : workers) worker->use(*keys);
+  log(LogLevel::kInfo, "door", "keys_reloaded",
+      {{"gateway_keys", (*keys)->gateway.size()}, {"token_keys", (*keys)->jwt.size()}});
+}
+
 /// SO_REUSEPORT would share the port with another engine of the same user without a word: so it is tried alone first,
 /// unless that is what is wanted.
 Result<void> Service::State::start_workers(const ServiceOptions& options) {
-  http::Address listen = options.listen;
+  auto setup = make_door();
+  if (!setup) return setup.error();
+  auto tls = load_tls();
+  if (!tls) return tls.error();
+  int alone = -1;
   if (!options.share_port) {
-    auto alone = http::listen_on(listen, http::PortSharing::kExclusive);
-    if (!alone) return alone.error();
-    close(*alone);
+    auto listening = http::listen_on(options.listen, http::PortSharing::kExclusive);
+    if (!listening) return listening.error();
+    alone = *listening;
   }
+  const bool shared_descriptor = options.listen.is_unix();  // there is no SO_REUSEPORT for these
+  if (shared_descriptor) {
+    unix_path = options.listen.unix_path;
+  } else if (alone >= 0) {
+    close(std::exchange(alone, -1));
+  }
+  WorkerOptions wanted;
+  wanted.listen = options.listen;
+  wanted.listen_descriptor = alone;
+  wanted.redis_url = options.redis_url;
+  wanted.door = *setup;
+  wanted.tls = *tls;
+  wanted.patience_ms = options.share_port ? kConnectPatienceMs : 0;
+  wanted.cors = options.cors;
   const int connections = connections_possible(options.connections);
-  http::Limits limits;
-  limits.connections = static_cast<std::size_t>(std::max(1, connections / options.threads));
+  wanted.limits.connections = static_cast<std::size_t>(std::max(1, connections / options.threads));
   for (int i = 0; i < options.threads; ++i) {
-    auto worker =
-        Worker::start(listen, options.redis_url, limits, options.share_port ? kConnectPatienceMs : 0, options.cors);
+    auto worker = Worker::start(wanted);
     if (!worker) return worker.error();
     workers.push_back(std::move(*worker));
-    listen.port = workers.front()->port();
+    if (!shared_descriptor) wanted.listen.port = workers.front()->port();
   }
+  if (alone >= 0) close(alone);
   log(LogLevel::kInfo, "engine", "listening",
-      {{"address", listen.text()}, {"threads", options.threads}, {"connections", connections}});
+      {{"address", wanted.listen.text()}, {"threads", options.threads}, {"connections", connections}});
   return {};
 }
 
@@ -220,6 +300,7 @@ void Service::run() {
   state_->loop.run();
   state_->workers.clear();
   if (state_->mirror_thread.joinable()) state_->mirror_thread.join();
+  if (!state_->unix_path.empty()) unlink(state_->unix_path.c_str());
   state_->set_phase(Phase::kStopped);
 }
 

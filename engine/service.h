@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/base/result.h"
+#include "engine/door_flags.h"
 #include "engine/http/address.h"
 #include "engine/http/cors.h"
 
@@ -24,6 +25,7 @@ struct ServiceOptions {
   Role role = Role::kBoth;
   std::string mirror_name;
   int republish_after_ms = 60000;  ///< see mirror::Options
+  DoorOptions door;
   std::string redis_url;
   std::string mirror_redis_url;  ///< the same server, as the mirror's own user
   std::string amqp_url;          ///< for a role with the mirror
@@ -40,7 +42,8 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  /// Until SIGTERM or SIGINT and the shutdown that follows. A second signal ends the process at once.
+  /// Until SIGTERM or SIGINT and the shutdown that follows. A second signal ends the process at once. SIGHUP reads the
+  /// keys again; what is wrong with them is logged, and the ones in force stay.
   void run();
   [[nodiscard]] int port() const;
   [[nodiscard]] int admin_port() const;

@@ -1,9 +1,13 @@
 // See worker.h.
 #include "engine/worker.h"
 
+#include <fcntl.h>
+
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <future>
 #include <thread>
 
@@ -16,7 +20,7 @@
 namespace flashclaim {
 
 struct Worker::State {
-  explicit State(const http::Limits& limits) : desk(loop), server(loop, door, limits) {}
+  explicit State(const WorkerOptions& options) : door(options.door), desk(loop), server(loop, door, options.limits) {}
 
   // In this order: the client's pending answers refer to the desk and the site, theirs to the server; the server tells
   // the door.
@@ -34,31 +38,40 @@ struct Worker::State {
 
 Worker::Worker(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<Worker>> Worker::start(const http::Address& listen, const std::string& redis_url,
-                                              const http::Limits& limits, int patience_ms, const http::Cors& cors) {
-  auto state = std::make_unique<State>(limits);
-  auto client = redis::AsyncClient::create(state->loop, redis_url);
+Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
+  auto state = std::make_unique<State>(options);
+  auto client = redis::AsyncClient::create(state->loop, options.redis_url);
   if (!client) return client.error();
   state->client = std::move(*client);
-  auto subscriber = redis::Subscriber::create(state->loop, redis_url, state->desk.listener());
+  auto subscriber = redis::Subscriber::create(state->loop, options.redis_url, state->desk.listener());
   if (!subscriber) return subscriber.error();
   state->subscriber = std::move(*subscriber);
-  state->site.bind(state->server, *state->client, state->door, cors);
+  state->site.bind(state->server, *state->client, state->door, options.cors);
   state->desk.bind(state->server, *state->client, *state->subscriber, state->door, state->site);
+  if (options.tls) state->server.use(options.tls);
   state->door.bind(state->server, state->desk);
-  state->server.allow(cors);
+  state->server.allow(options.cors);
   state->thread = std::thread([raw = state.get()] { raw->loop.run(); });
   std::unique_ptr<Worker> worker(new Worker(std::move(state)));
-  const std::int64_t give_up_ms = loop::now_ms() + patience_ms;
+  const std::int64_t give_up_ms = loop::now_ms() + options.patience_ms;
   while (!worker->redis_counters().ready.load() && loop::now_ms() < give_up_ms)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  if (auto listening = worker->listen(listen); !listening) return listening.error();
+  if (auto listening = worker->listen(options); !listening) return listening.error();
   return worker;
 }
 
-Result<void> Worker::listen(const http::Address& address) {
+Result<void> Worker::listen(const WorkerOptions& options) {
   std::promise<Result<void>> listening;
-  state_->loop.post([&] { listening.set_value(state_->server.listen(address, http::PortSharing::kShared)); });
+  state_->loop.post([&] {
+    if (options.listen_descriptor < 0) {
+      listening.set_value(state_->server.listen(options.listen, http::PortSharing::kShared));
+    } else if (const int copy = fcntl(options.listen_descriptor, F_DUPFD_CLOEXEC, 0); copy >= 0) {
+      state_->server.listen_on_descriptor(copy);
+      listening.set_value({});
+    } else {
+      listening.set_value(failure(std::string("no descriptor to listen with: ") + std::strerror(errno)));
+    }
+  });
   auto result = listening.get_future().get();
   state_->port = state_->server.port();
   return result;
@@ -68,6 +81,14 @@ Worker::~Worker() {
   state_->loop.post([this] { state_->server.close_all(); });
   state_->loop.stop();
   state_->thread.join();
+}
+
+void Worker::use(std::shared_ptr<const door::Keys> keys) {
+  state_->loop.post([this, keys = std::move(keys)] { state_->door.use(keys); });
+}
+
+void Worker::use(std::shared_ptr<const http::TlsContext> tls) {
+  state_->loop.post([this, tls = std::move(tls)] { state_->server.use(tls); });
 }
 
 void Worker::drain() {
@@ -85,6 +106,7 @@ bool Worker::drained() const {
 
 const http::ServerCounters& Worker::http_counters() const { return state_->server.counters(); }
 const claim::DeskCounters& Worker::claim_counters() const { return state_->desk.counters(); }
+const door::DoorCounters& Worker::door_counters() const { return state_->door.counters(); }
 const redis::AsyncCounters& Worker::redis_counters() const { return state_->client->counters(); }
 int Worker::port() const { return state_->port; }
 

@@ -7,19 +7,30 @@
 
 #include "engine/base/result.h"
 #include "engine/claim/counters.h"
+#include "engine/door/door.h"
 #include "engine/http/server.h"
+#include "engine/http/tls.h"
 #include "engine/redis/async.h"
 
 namespace flashclaim {
 
+struct WorkerOptions {
+  http::Address listen;        ///< TCP: with SO_REUSEPORT
+  int listen_descriptor = -1;  ///< not -1: accept from a copy of it instead
+  std::string redis_url;
+  http::Limits limits;
+  door::Setup door;
+  std::shared_ptr<const http::TlsContext> tls;  ///< null: plain HTTP
+  /// How long to wait for the connection to Redis before listening: who shares the port with a working engine must not
+  /// take a claim that it cannot serve yet.
+  int patience_ms = 0;
+  http::Cors cors;
+};
+
 class Worker {
  public:
-  /// Listens (SO_REUSEPORT) before it returns; the thread runs from then on. It waits up to `patience_ms` for its
-  /// connection to Redis before it listens: who shares the port with a working engine must not take a claim that it
-  /// cannot serve yet.
-  static Result<std::unique_ptr<Worker>> start(const http::Address& listen, const std::string& redis_url,
-                                               const http::Limits& limits = {}, int patience_ms = 0,
-                                               const http::Cors& cors = {});
+  /// Listens before it returns; the thread runs from then on.
+  static Result<std::unique_ptr<Worker>> start(const WorkerOptions& options);
   /// Closes what is left and joins.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -29,16 +40,22 @@ class Worker {
   void drain();
   [[nodiscard]] bool drained() const;
 
+  /// Any thread: from its next request on it goes by these keys.
+  void use(std::shared_ptr<const door::Keys> keys);
+  /// Any thread: its next connections begin with this certificate.
+  void use(std::shared_ptr<const http::TlsContext> tls);
+
   /// Any thread; all of them atomics.
   [[nodiscard]] const http::ServerCounters& http_counters() const;
   [[nodiscard]] const claim::DeskCounters& claim_counters() const;
+  [[nodiscard]] const door::DoorCounters& door_counters() const;
   [[nodiscard]] const redis::AsyncCounters& redis_counters() const;
   [[nodiscard]] int port() const;
 
  private:
   struct State;
   explicit Worker(std::unique_ptr<State> state);
-  Result<void> listen(const http::Address& address);
+  Result<void> listen(const WorkerOptions& options);
   std::unique_ptr<State> state_;
 };
 

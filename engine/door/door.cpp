@@ -67,9 +67,8 @@ std::string_view challenge(Auth auth, bool token_was_wrong) {
 
 }  // namespace
 
-Door::Door(Policy policy, std::shared_ptr<Limits> limits, std::shared_ptr<const Keys> keys)
-    : policy_(std::move(policy)), limits_(std::move(limits)), keys_(std::move(keys)), tokens_(policy_.audience) {}
-Door::Door() : Door(Policy{}, nullptr, std::make_shared<const Keys>()) {}
+Door::Door(const Setup& setup)
+    : policy_(setup.policy), limits_(setup.limits), keys_(setup.keys), tokens_(policy_.audience) {}
 
 void Door::bind(http::Server& server, Guarded& guarded) {
   server_ = &server;

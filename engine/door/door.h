@@ -26,6 +26,14 @@ struct Policy {
   PeerList gateways;
 };
 
+/// What a door is made from. `limits` is shared by all doors of the process; none: no limits. `keys` as load_keys made
+/// them for the policy. As it stands here: everybody is let in as whoever he says.
+struct Setup {
+  Policy policy = {};
+  std::shared_ptr<Limits> limits = nullptr;
+  std::shared_ptr<const Keys> keys = std::make_shared<const Keys>();
+};
+
 /// Written by the door's thread, read by any.
 struct DoorCounters {
   std::array<std::atomic<std::uint64_t>, kFaults> refused{};  ///< by fault
@@ -40,10 +48,7 @@ struct DoorCounters {
 /// (must_be_known).
 class Door final : public http::Handler {
  public:
-  /// `limits` is shared by all doors of the process; none: no limits. `keys` as load_keys made them for the policy.
-  Door(Policy policy, std::shared_ptr<Limits> limits, std::shared_ptr<const Keys> keys);
-  /// Everybody who says so is let in as whoever he says: the scheme insecure-dev, without limits.
-  Door();
+  explicit Door(const Setup& setup = {});
   /// Before the first request.
   void bind(http::Server& server, Guarded& guarded);
 

@@ -29,6 +29,18 @@ std::optional<Auth> parse_auth(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view auth_word(Auth auth) {
+  switch (auth) {
+    case Auth::kInsecureDev:
+      return "insecure-dev";
+    case Auth::kGateway:
+      return "gateway";
+    case Auth::kJwt:
+      return "jwt";
+  }
+  return {};
+}
+
 Result<std::shared_ptr<const Keys>> load_keys(Auth auth, const std::string& file) {
   if (auth == Auth::kInsecureDev) return std::make_shared<const Keys>();
   auto text = read_file(file, Secrecy::kPrivate);

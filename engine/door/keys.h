@@ -20,6 +20,7 @@ enum class Auth {
 };
 /// `insecure-dev`, `gateway` or `jwt`.
 std::optional<Auth> parse_auth(std::string_view text);
+std::string_view auth_word(Auth auth);
 
 /// Immutable: each thread holds one until it is handed the next.
 struct Keys {

@@ -5,6 +5,8 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,7 +14,6 @@
 #include <iterator>
 
 #include "engine/base/ids.h"
-#include "engine/http/peer.h"
 
 namespace flashclaim::http {
 namespace {
@@ -23,6 +24,13 @@ struct SocketAddress {
 };
 
 bool fill(const Address& address, SocketAddress& out) {
+  if (address.is_unix()) {
+    auto* local = reinterpret_cast<sockaddr_un*>(&out.storage);
+    local->sun_family = AF_UNIX;
+    address.unix_path.copy(local->sun_path, sizeof local->sun_path - 1);
+    out.size = sizeof *local;
+    return true;
+  }
   auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
   auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
   if (inet_pton(AF_INET, address.host.c_str(), &v4->sin_addr) == 1) {
@@ -60,23 +68,52 @@ Peer peer_of(const sockaddr& address) {
   return peer;
 }
 
+Peer peer_of(const Address& address) {
+  SocketAddress filled;
+  fill(address, filled);
+  return peer_of(reinterpret_cast<const sockaddr&>(filled.storage));
+}
+
 std::string Address::text() const {
+  if (is_unix()) return "unix:" + unix_path;
   bool v6 = host.find(':') != std::string::npos;
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
 Result<Address> parse_address(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  if (text.starts_with(kUnix)) {
+    const std::string_view path = text.substr(kUnix.size());
+    if (path.size() < 2 || path.front() != '/' || path.size() >= sizeof(sockaddr_un::sun_path))
+      return failure("'" + std::string(text) +
+                     "' is not an address like unix:/run/flashclaim.sock (at most 107 bytes)");
+    return Address{"", 0, std::string(path)};
+  }
   std::string quoted = "'" + std::string(text) + "'";
   auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return failure(quoted + " is not an address like 127.0.0.1:8080");
   auto port = parse_number(text.substr(colon + 1), 65535);
   std::string_view host = text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  Address address{std::string(host), port ? static_cast<int>(*port) : 0};
+  Address address{std::string(host), port ? static_cast<int>(*port) : 0, ""};
   SocketAddress ignored;
   if (!port || !fill(address, ignored)) return failure(quoted + " is not an address like 127.0.0.1:8080");
   return address;
 }
+
+namespace {
+
+/// A socket file outlives the process that made it.
+void remove_if_abandoned(const Address& address, const SocketAddress& where) {
+  struct stat about {};
+  if (lstat(address.unix_path.c_str(), &about) != 0 || !S_ISSOCK(about.st_mode)) return;
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(probe, reinterpret_cast<const sockaddr*>(&where.storage), where.size) != 0 && errno == ECONNREFUSED)
+    unlink(address.unix_path.c_str());
+  close(probe);
+}
+
+}  // namespace
 
 Result<int> listen_on(const Address& address, PortSharing sharing) {
   constexpr int kBacklog = 4096;
@@ -84,6 +121,10 @@ Result<int> listen_on(const Address& address, PortSharing sharing) {
   if (!fill(address, where)) return failure(address.host + " is not an IP address");
   int fd = socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failure(explain(address, errno));
+  if (address.is_unix()) {
+    remove_if_abandoned(address, where);
+    fchmod(fd, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP);  // before bind: the file gets it at once
+  }
   int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (sharing == PortSharing::kShared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);

@@ -1,25 +1,31 @@
-// A listening address, `host:port`.
+// A listening address, `host:port` or `unix:/path`.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "engine/base/result.h"
+#include "engine/http/peer.h"
 
 namespace flashclaim::http {
 
 struct Address {
-  std::string host;  ///< an IPv4 or IPv6 literal
-  int port = 0;      ///< 0: the kernel chooses
+  std::string host;       ///< an IPv4 or IPv6 literal
+  int port = 0;           ///< 0: the kernel chooses
+  std::string unix_path = {};  ///< not empty: a unix socket, and no host
 
+  [[nodiscard]] bool is_unix() const { return !unix_path.empty(); }
   [[nodiscard]] std::string text() const;
 };
-/// `127.0.0.1:8080` or `[::1]:8080`. Names are not resolved.
+/// `127.0.0.1:8080`, `[::1]:8080` or `unix:/absolute/path`. Names are not resolved.
 Result<Address> parse_address(std::string_view text);
+/// The same address as one that connects from it.
+Peer peer_of(const Address& address);
 
 enum class PortSharing { kExclusive, kShared };
 /// A non-blocking listening socket; kShared sets SO_REUSEPORT: one listener per thread on the same port. The error is a
-/// sentence that names the address and what to do. The caller owns the descriptor.
+/// sentence that names the address and what to do. The caller owns the descriptor. A unix socket gets the mode 0660; a
+/// socket file that nobody listens on any more is replaced.
 Result<int> listen_on(const Address& address, PortSharing sharing);
 int bound_port(int fd);
 /// From now on new connections pass this listener by: their first packet is dropped, the client sends it again a second

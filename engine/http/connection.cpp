@@ -72,7 +72,8 @@ void Connection::open(int fd, const Peer& peer) {
   fd_ = fd;
   peer_ = peer;
   last_request_seen_ = held_back_ = continue_said_ = false;
-  set_state(ConnectionState::kIdle);
+  if (shared_.tls) tls_ = std::make_unique<TlsSession>(*shared_.tls, fd);
+  set_state(tls_ ? ConnectionState::kReading : ConnectionState::kIdle);  // a handshake has a request's deadline
   readable_.watch(fd);
   count(shared_.counters.connections);
 }
@@ -80,6 +81,11 @@ void Connection::open(int fd, const Peer& peer) {
 void Connection::close(CloseReason reason) {
   if (state_ == ConnectionState::kClosed) return;
   if (reason == CloseReason::kTimedOut) count(shared_.counters.timed_out);
+  if (tls_) {
+    if (shaking_hands()) count(shared_.counters.tls_failed);
+    if (reason != CloseReason::kClientError) tls_->say_goodbye();
+    tls_.reset();
+  }
   readable_.forget();
   writable_.forget();
   ::close(fd_);
@@ -114,7 +120,7 @@ void Connection::settle_state() {
   } else if (owed_count() > 0) {
     set_state(ConnectionState::kAnswering);
   } else {
-    set_state(in_.empty() ? ConnectionState::kIdle : ConnectionState::kReading);
+    set_state(in_.empty() && !shaking_hands() ? ConnectionState::kIdle : ConnectionState::kReading);
   }
 }
 
@@ -139,9 +145,10 @@ void Connection::on_readable() noexcept {
   std::vector<char>& buffer = shared_.buffer;
   std::size_t kept = state_ == ConnectionState::kLingering ? 0 : in_.size();
   std::memcpy(buffer.data(), in_.data(), kept);
-  ssize_t got = recv(fd_, buffer.data() + kept, buffer.size() - kept, 0);
+  ssize_t got = receive(buffer.data() + kept, buffer.size() - kept);
   if (got < 0) {
-    if (errno != EAGAIN && errno != EINTR) close(CloseReason::kClientError);
+    if (errno != EAGAIN && errno != EINTR) return close(CloseReason::kClientError);
+    if (tls_) shake_hands_later();
     return;
   }
   if (state_ == ConnectionState::kLingering) {
@@ -156,6 +163,28 @@ void Connection::on_readable() noexcept {
   }
   in_.clear();
   consume(buffer.data(), kept + static_cast<std::size_t>(got));
+}
+
+/// What lingers is thrown away as it comes.
+ssize_t Connection::receive(char* data, std::size_t size) {
+  if (tls_ && state_ != ConnectionState::kLingering) return tls_->read(data, size);
+  return recv(fd_, data, size, 0);
+}
+
+ssize_t Connection::transmit(const char* data, std::size_t size) {
+  return tls_ ? tls_->write(data, size) : send(fd_, data, size, MSG_NOSIGNAL);
+}
+
+/// There was no request in what came: part of a handshake, or the whole of it.
+void Connection::shake_hands_later() {
+  if (tls_->waits_to_write()) wait_until_writable();
+  settle_state();
+}
+
+void Connection::wait_until_writable() {
+  if (writable_.active()) return;
+  if (!writable_.assigned()) writable_.watch(fd_);
+  writable_.resume();
 }
 
 /// Hands on every complete request; keeps what is incomplete, or beyond the bound of answers owed.
@@ -305,7 +334,7 @@ void Connection::mark_dirty() {
 bool Connection::write_out() {
   std::size_t written = 0;
   while (written < out_.size()) {
-    ssize_t sent = send(fd_, out_.data() + written, out_.size() - written, MSG_NOSIGNAL);
+    ssize_t sent = transmit(out_.data() + written, out_.size() - written);
     if (sent > 0) {
       written += static_cast<std::size_t>(sent);
     } else if (errno == EAGAIN) {
@@ -326,12 +355,14 @@ bool Connection::write_out() {
 
 void Connection::flush() {
   dirty_ = false;
-  if (state_ == ConnectionState::kClosed || state_ == ConnectionState::kLingering || !write_out()) return;
+  if (state_ == ConnectionState::kClosed || state_ == ConnectionState::kLingering) return;
+  if (shaking_hands()) {
+    writable_.pause();
+    return on_readable();
+  }
+  if (!write_out()) return;
   if (!out_.empty()) {
-    if (!writable_.active()) {
-      if (!writable_.assigned()) writable_.watch(fd_);
-      writable_.resume();
-    }
+    wait_until_writable();
     return settle_state();
   }
   writable_.pause();
@@ -351,6 +382,7 @@ void Connection::after_flush() {
 }
 
 void Connection::linger() {
+  if (tls_) tls_->say_goodbye();
   ::shutdown(fd_, SHUT_WR);
   release_if_large(in_);
   readable_.resume();

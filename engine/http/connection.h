@@ -11,6 +11,7 @@
 #include "engine/http/cors.h"
 #include "engine/http/parser.h"
 #include "engine/http/server.h"
+#include "engine/http/tls.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim::http {
@@ -52,6 +53,7 @@ struct Shared {
   ServerCounters counters;
   std::size_t owed = 0;
   std::uint64_t next_request_id;
+  std::shared_ptr<const TlsContext> tls;  ///< of connections to come; null: they speak plainly
   DeadlineList by_state[kConnectionStates];
   std::vector<Connection*> dirty;   ///< have bytes to write, or may read on
   std::vector<Connection*> closed;  ///< go back to the pool at the end of the turn
@@ -103,6 +105,11 @@ class Connection {
   void release_answered();
   void mark_dirty();
   bool write_out();
+  ssize_t receive(char* data, std::size_t size);
+  ssize_t transmit(const char* data, std::size_t size);
+  void wait_until_writable();
+  void shake_hands_later();
+  [[nodiscard]] bool shaking_hands() const { return tls_ && !tls_->established(); }
   void after_flush();
   void linger();
   void end_idle();
@@ -114,6 +121,7 @@ class Connection {
   std::uint32_t generation_ = 0;
   int fd_ = -1;
   Peer peer_;
+  std::unique_ptr<TlsSession> tls_;  ///< null: plain
   ConnectionState state_ = ConnectionState::kClosed;
   bool dirty_ = false;
   bool last_request_seen_ = false;  ///< close after the answers that are owed; read no further request

@@ -120,12 +120,14 @@ struct Server::State {
     return false;
   }
 
-  /// Says so if the socket takes it at once; a client beyond the bound gets no memory of ours.
+  /// Says so if the socket takes it at once; a client beyond the bound gets no memory of ours, and no handshake.
   void turn_away(int fd, Problem problem) {
     shared.counters.turned_away.fetch_add(1, std::memory_order_relaxed);
-    std::string text;
-    append_answer(text, problem_answer(problem), {shared.date, "none", true, false, {}});
-    [[maybe_unused]] ssize_t sent = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (!shared.tls) {
+      std::string text;
+      append_answer(text, problem_answer(problem), {shared.date, "none", true, false, {}});
+      [[maybe_unused]] ssize_t sent = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    }
     ::shutdown(fd, SHUT_WR);
     ::close(fd);
   }
@@ -209,14 +211,20 @@ Server::Server(loop::Loop& loop, Handler& handler, const Limits& limits)
 Server::~Server() = default;
 
 Result<void> Server::listen(const Address& address, PortSharing sharing) {
-  assert(state_->listen_fd < 0);
   auto fd = listen_on(address, sharing);
   if (!fd) return fd.error();
-  state_->listen_fd = *fd;
-  state_->shared.counters.listening.store(true);
-  state_->acceptable.watch(*fd);
+  listen_on_descriptor(*fd);
   return {};
 }
+
+void Server::listen_on_descriptor(int fd) {
+  assert(state_->listen_fd < 0);
+  state_->listen_fd = fd;
+  state_->shared.counters.listening.store(true);
+  state_->acceptable.watch(fd);
+}
+
+void Server::use(std::shared_ptr<const TlsContext> tls) { state_->shared.tls = std::move(tls); }
 
 int Server::port() const { return bound_port(state_->listen_fd); }
 

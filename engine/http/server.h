@@ -62,9 +62,12 @@ struct ServerCounters {
   std::atomic<std::uint64_t> turned_away{0};
   std::atomic<std::uint64_t> yielded{0};
   std::atomic<std::uint64_t> timed_out{0};
+  std::atomic<std::uint64_t> tls_failed{0};  ///< connections that ended in their handshake
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> answers_1xx_5xx[6]{};  ///< by the first digit of the status
 };
+
+class TlsContext;
 
 class Server {
  public:
@@ -77,7 +80,12 @@ class Server {
   /// Before listen(): answers carry the headers of the CORS protocol.
   void allow(const Cors& cors);
   Result<void> listen(const Address& address, PortSharing sharing);
+  /// Takes over a listening, non-blocking descriptor: several servers may accept from copies of one.
+  void listen_on_descriptor(int fd);
   [[nodiscard]] int port() const;
+
+  /// Connections that come from now on speak TLS with this certificate.
+  void use(std::shared_ptr<const TlsContext> tls);
 
   /// False when the client is gone: the answer was dropped.
   bool answer(Exchange exchange, const Answer& answer);

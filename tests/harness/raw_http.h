@@ -6,6 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "tests/harness/tls.h"
+
+struct ssl_st;
+
 namespace flashclaim::harness {
 
 struct RawAnswer {
@@ -20,6 +24,10 @@ class RawConnection {
  public:
   /// Throws std::runtime_error when nobody listens.
   explicit RawConnection(int port);
+  /// The same inside TLS; throws also when the handshake fails or the server's certificate is another.
+  RawConnection(int port, const TlsClient& tls);
+  /// To a unix socket.
+  explicit RawConnection(const std::string& path);
   ~RawConnection();
   RawConnection(const RawConnection&) = delete;
   RawConnection& operator=(const RawConnection&) = delete;
@@ -35,8 +43,10 @@ class RawConnection {
 
  private:
   bool fill();
+  void connect_to(const void* address, unsigned size, const std::string& name);
 
   int fd_ = -1;
+  ssl_st* ssl_ = nullptr;
   std::string received_;
 };
 

@@ -48,7 +48,7 @@ class EngineWorld : public testing::Test {
 
   void start_engine() { start_engine(redis_->url()); }
   void start_engine(const std::string& url, const http::Cors& cors = {}) {
-    auto started = Worker::start({"127.0.0.1", 0}, url, {}, 0, cors);
+    auto started = Worker::start({.listen = {"127.0.0.1", 0}, .redis_url = url, .cors = cors});
     ASSERT_TRUE(started) << started.error().message;
     worker_ = std::move(*started);
     ASSERT_TRUE(wait_until([&] { return connected(); }));

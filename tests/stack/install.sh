@@ -46,7 +46,7 @@ disable_new_services() {
   local package
   for package in "$@"; do
     case $package in
-      redis-server | rabbitmq-server | nginx | webdis) systemctl disable --quiet "$package.service" ;;
+      redis-server | rabbitmq-server | nginx | haproxy | webdis) systemctl disable --quiet "$package.service" ;;
       postgresql-15) systemctl disable --quiet postgresql.service ;;
       erlang-base) systemctl disable --quiet epmd.service epmd.socket ;;
     esac >/dev/null 2>&1 || true

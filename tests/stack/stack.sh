@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole stack on this machine, under .run/, on loopback: stack.sh run|up|down|status|clean (what they do: `make help`).
 # Ports: FLASHCLAIM_PORT_BASE=n (default 8080, remembered in .run/port_base): HTTP n, admin n+1, Redis n+2, RabbitMQ n+3 to n+5,
-# PostgreSQL n+6, the consumer's metrics n+7.
+# PostgreSQL n+6, the consumer's metrics n+7. FLASHCLAIM_DOOR=on: HTTPS, signed requests only, limits (engine/door/README.md); remembered too.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -57,6 +57,23 @@ check_ports() {
   program_pid consumer >/dev/null || need_port "consumer's metrics" "$consumer_port"
 }
 
+# --- the door: on is the shape of production, off believes every X-User-Id
+choose_door() {
+  local remembered=off
+  [ ! -s "$run/door_mode" ] || remembered=$(cat "$run/door_mode")
+  door=${FLASHCLAIM_DOOR:-$remembered}
+  case $door in on | off) ;; *) fail "FLASHCLAIM_DOOR must be on or off: it is '$door'" ;; esac
+  [ "$door" = "$remembered" ] || ! program_pid engine >/dev/null ||
+    fail "the engine runs with the door $remembered: make down first, then choose $door"
+  printf '%s\n' "$door" >"$run/door_mode"
+  scheme=http door_flags=()
+  [ "$door" = on ] || return 0
+  scheme=https
+  "$here/door.sh" make "$run/door"
+  door_flags=(--auth gateway --auth-keys "$run/door/gateway.keys" --gateways '127.0.0.1,::1'
+    --tls-certificate "$run/door/engine.pem" --tls-key "$run/door/engine.key")
+}
+
 # --- up
 prepare() {
   if [ -e "$run" ] && [ ! -O "$run" ]; then
@@ -66,6 +83,7 @@ prepare() {
   choose_ports
   check_ports
   printf '%s\n' "$base" >"$run/port_base"
+  choose_door
 }
 build() {
   "$here/install.sh" build run
@@ -131,7 +149,7 @@ write_env() {
   (
     umask 077
     {
-      printf 'export HTTP_URL=%s\n' "$(quoted "http://127.0.0.1:$http_port")"
+      printf 'export HTTP_URL=%s\n' "$(quoted "$scheme://127.0.0.1:$http_port")"
       printf 'export ADMIN_URL=%s\n' "$(quoted "http://127.0.0.1:$admin_port")"
       printf 'export REDIS_URL=%s\n' "$(quoted "$(redis_url admin)")"
       printf 'export AMQP_URL=%s\n' "$(quoted "$(amqp_url admin)")"
@@ -223,7 +241,7 @@ up() {
   load_contents
   demo_coupon
   start_program engine "$admin_port" "$bin/flashclaim-engine" --listen "127.0.0.1:$http_port" --admin-listen "127.0.0.1:$admin_port" \
-    --role both --mirror-name mirror-1
+    --role both --mirror-name mirror-1 "${door_flags[@]}"
   start_program consumer "$consumer_port" "$bin/flashclaim-consumer" --admin-listen "127.0.0.1:$consumer_port"
 }
 
@@ -278,16 +296,20 @@ clean() {
 
 # --- run
 what_next() {
-  local user
+  local user claim ca=''
   user=$(date +%s)
+  claim="curl -i -X POST -H 'X-User-Id: $user' http://127.0.0.1:$http_port/coupons/1/receive"
+  [ "$door" = off ] || claim="'$here/door.sh' sign '$run/door' POST /coupons/1/receive $user |
+    curl -i -X POST -H @- --cacert '$run/door/engine.pem' https://127.0.0.1:$http_port/coupons/1/receive"
+  [ "$door" = off ] || ca=" --cacert '$run/door/engine.pem'"
   cat <<NEXT
 
 The stack is up. Claim the demo coupon (id 1, one for each user) from another terminal:
 
-  curl -i -X POST -H 'X-User-Id: $user' http://127.0.0.1:$http_port/coupons/1/receive
+  $claim
 
   . '$run/env'                                  # the URLs, and flashctl and flashbench in PATH
-  curl -s \$HTTP_URL/coupons/1                     # what is left
+  curl -s${ca} \$HTTP_URL/coupons/1                     # what is left
   psql \$PG_URL -c 'SELECT * FROM user_coupon WHERE coupon_id = 1'
   flashctl status                                # all stores side by side
   flashctl reconcile 1                           # Redis against the database, exact while the sale runs
@@ -307,8 +329,12 @@ run_until_interrupted() {
   trap interrupted INT TERM HUP
   up
   unlock
-  (cd "$top" && flashbench replay bench/sample_receipts.csv --user-limit 1 --stock-ratio 0.8 --connections 64) ||
-    say 'the replay did not pass (see above); the stack stays up'
+  if [ "$door" = on ]; then
+    say 'the replay speaks plain HTTP and signs nothing: it is for FLASHCLAIM_DOOR=off'
+  else
+    (cd "$top" && flashbench replay bench/sample_receipts.csv --user-limit 1 --stock-ratio 0.8 --connections 64) ||
+      say 'the replay did not pass (see above); the stack stays up'
+  fi
   what_next
   say 'Ctrl-C stops everything.'
   while [ -e "$run/env" ]; do sleep 1 & wait $!; done

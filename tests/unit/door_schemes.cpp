@@ -23,7 +23,7 @@ std::string answer_of(const RawAnswer& answer) {
 }
 
 TEST(InsecureDev, BelievesExactlyOneUserId) {
-  DoorWorld world({}, nullptr, std::make_shared<const door::Keys>());
+  DoorWorld world;
   EXPECT_EQ(answer_of(world.ask("")), "nobody");
   EXPECT_EQ(answer_of(world.ask("x-user-id: 7\r\n")), "7");
   EXPECT_EQ(answer_of(world.ask("X-USER-ID: 9223372036854775807\r\n")), "9223372036854775807");
@@ -34,7 +34,7 @@ TEST(InsecureDev, BelievesExactlyOneUserId) {
 }
 
 TEST(InsecureDev, RefusesWhatAnotherReaderMayTakeForTheHeader) {
-  DoorWorld world({}, nullptr, std::make_shared<const door::Keys>());
+  DoorWorld world;
   for (const char* name : {"X_User_Id", "x_user_id", "X-User_Id", "X.User.Id", "X_User-Id", "x-user!id"}) {
     EXPECT_EQ(answer_of(world.ask(std::string(name) + ": 7\r\n")), "400") << name;
     EXPECT_EQ(answer_of(world.ask("X-User-Id: 8\r\n" + std::string(name) + ": 7\r\n")), "400") << name;
@@ -43,7 +43,7 @@ TEST(InsecureDev, RefusesWhatAnotherReaderMayTakeForTheHeader) {
 }
 
 TEST(InsecureDev, RefusesTheHeadersOfOtherSchemes) {
-  DoorWorld world({}, nullptr, std::make_shared<const door::Keys>());
+  DoorWorld world;
   for (const char* header :
        {"X-Auth-Time: 1", "X-Auth-Key: a", "X-Auth-Signature: 00", "Authorization: Bearer x.y.z", "X_Auth_Key: a"}) {
     EXPECT_EQ(answer_of(world.ask("X-User-Id: 7\r\n" + std::string(header) + "\r\n")), "400") << header;
@@ -64,8 +64,8 @@ class Gateway : public testing::Test {
     return std::string(id) + " " + std::string(secret) + "\n";
   }
   static std::unique_ptr<DoorWorld> world(const std::string& gateways) {
-    return std::make_unique<DoorWorld>(door::Policy{Auth::kGateway, "", *PeerList::parse(gateways)}, nullptr,
-                                       keys(key_line("k1", kSecret)));
+    return std::make_unique<DoorWorld>(
+        door::Setup{{Auth::kGateway, "", *PeerList::parse(gateways)}, nullptr, keys(key_line("k1", kSecret))});
   }
 
   /// The headers of a gateway that does everything right, but for what the test changes.

@@ -17,8 +17,7 @@ namespace flashclaim {
 /// Its loop runs in a thread of its own until it is destroyed.
 class DoorWorld final : public door::Guarded {
  public:
-  DoorWorld(door::Policy policy, std::shared_ptr<door::Limits> limits, std::shared_ptr<const door::Keys> keys)
-      : door_(std::move(policy), std::move(limits), std::move(keys)) {
+  explicit DoorWorld(const door::Setup& setup = {}) : door_(setup) {
     std::promise<int> port;
     thread_ = std::thread([this, &port] {
       http::Server server(loop_, door_);

@@ -1,4 +1,4 @@
-// The parser: what is a request, what is not yet one, and the smuggling corpus that must never be one.
+// The parser: what is a request and what is not yet one; what must never be one is in http_smuggling.cpp.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -125,64 +125,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"Chunked",
                          "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"},
                     Case{"EmptyHost", "GET / HTTP/1.1\r\nHost:\r\n\r\n"}, Case{"Http10", "GET / HTTP/1.0\r\n\r\n"}),
-    name_of);
-
-class Smuggling : public ParserTest, public testing::WithParamInterface<Case> {};
-
-TEST_P(Smuggling, IsMalformed) { EXPECT_EQ(parse(GetParam().bytes).outcome, ParseOutcome::kMalformed); }
-
-Case with_header(const char* name, const std::string& lines) {
-  return {name, "POST / HTTP/1.1\r\nHost: x\r\n" + lines + "\r\nabcdefghij"};
-}
-Case with_chunks(const char* name, const std::string& chunks) {
-  return {name, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks};
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Corpus, Smuggling,
-    testing::Values(
-        with_header("LengthTwice", "Content-Length: 3\r\nContent-Length: 3\r\n"),
-        with_header("LengthTwoValues", "Content-Length: 3, 3\r\n"),
-        with_header("LengthSigned", "Content-Length: +3\r\n"), with_header("LengthNegative", "Content-Length: -3\r\n"),
-        with_header("LengthHex", "Content-Length: 0x3\r\n"), with_header("LengthEmpty", "Content-Length:\r\n"),
-        with_header("LengthBlankInside", "Content-Length: 1 2\r\n"),
-        with_header("LengthHuge", "Content-Length: 99999999999999999999999\r\n"),
-        with_header("LengthAndCoding", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
-        with_header("CodingAndLength", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"),
-        with_header("CodingTwice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-        with_header("CodingOther", "Transfer-Encoding: gzip, chunked\r\n"),
-        with_header("CodingIdentity", "Transfer-Encoding: identity\r\n"),
-        with_header("CodingLookAlike", "Transfer-Encoding: xchunked\r\n"),
-        with_header("CodingWithControlByte",
-                    "Transfer-Encoding: \x0b"
-                    "chunked\r\n"),
-        with_header("SpaceBeforeColon", "Content-Length : 3\r\n"), with_header("TabBeforeColon", "X-A\t: 3\r\n"),
-        with_header("NameWithSpace", "X A: 3\r\n"), with_header("NoName", ": 3\r\n"), with_header("NoColon", "XA\r\n"),
-        with_header("NameWithParenthesis", "X(A: 3\r\n"), with_header("ObsFold", "X-A: 1\r\n 2\r\n"),
-        with_header("ObsFoldTab", "X-A: 1\r\n\t2\r\n"), with_header("ObsFoldEmpty", "X-A: 1\r\n \r\n"),
-        with_header("Nul", std::string("X-A: a\0b\r\n", 10)), with_header("Delete", "X-A: a\x7f\r\n"),
-        with_header("BareCr", "X-A: a\rb\r\n"), with_header("BareLf", "X-A: a\nX-B: b\r\n"),
-        with_header("HostTwice", "Host: y\r\n"), Case{"HostMissing", "GET / HTTP/1.1\r\nAccept: a\r\n\r\n"},
-        Case{"HostTwoValues", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"},
-        Case{"FirstHeaderFolded", "GET / HTTP/1.1\r\n Host: x\r\n\r\n"},
-        Case{"BareLfRequestLine", "GET / HTTP/1.1\nHost: x\r\n\r\n"}, Case{"BareLfAll", "GET / HTTP/1.1\nHost: x\n\n"},
-        Case{"BareLfEnd", "GET / HTTP/1.1\r\nHost: x\r\n\n"}, Case{"Http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
-        Case{"Http12", "GET / HTTP/1.2\r\nHost: x\r\n\r\n"}, Case{"Http09", "GET /\r\n\r\n"},
-        Case{"LowerCaseMethod", "get / HTTP/1.1\r\nHost: x\r\n\r\n"},
-        Case{"UnknownMethod", "FETCH / HTTP/1.1\r\nHost: x\r\n\r\n"},
-        Case{"Connect", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"},
-        Case{"NoSlash", "GET coupons HTTP/1.1\r\nHost: x\r\n\r\n"},
-        Case{"StarGet", "GET * HTTP/1.1\r\nHost: x\r\n\r\n"},
-        Case{"Tls", std::string("\x16\x03\x01\x02\x00\x01\x00\x01", 8)},
-        Case{"CodingInHttp10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-        with_chunks("ChunkHexPrefix", "0x3\r\nabc\r\n0\r\n\r\n"), with_chunks("ChunkSigned", "+3\r\nabc\r\n0\r\n\r\n"),
-        with_chunks("ChunkBlank", " 3\r\nabc\r\n0\r\n\r\n"), with_chunks("ChunkBlankAfter", "3 \r\nabc\r\n0\r\n\r\n"),
-        with_chunks("ChunkNoSize", "\r\nabc\r\n0\r\n\r\n"), with_chunks("ChunkBareLf", "3\nabc\r\n0\r\n\r\n"),
-        with_chunks("ChunkExtension", "3;a=b\r\nabc\r\n0\r\n\r\n"),
-        with_chunks("ChunkTooLong", "3\r\nabcd\r\n0\r\n\r\n"), with_chunks("ChunkTooShort", "3\r\nab\r\n0\r\n\r\n"),
-        with_chunks("ChunkManyDigits", "000000003\r\nabc\r\n0\r\n\r\n"),
-        with_chunks("ChunkTrailer", "3\r\nabc\r\n0\r\nX-A: b\r\n\r\n"),
-        with_chunks("ChunkEndBareLf", "3\r\nabc\r\n0\r\n\n")),
     name_of);
 
 }  // namespace

@@ -1,0 +1,132 @@
+// See tls.h. No read-ahead: OpenSSL takes one record at a time from the socket, and holds nothing back.
+#include "engine/http/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+namespace flashclaim::http {
+namespace {
+
+std::string last_error() {
+  const char* reason = ERR_reason_error_string(ERR_peek_error());
+  ERR_clear_error();
+  return reason ? reason : "it cannot be read";
+}
+
+/// The one protocol that is spoken here; a client that offers others only is told so.
+int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+                    void*) {
+  static constexpr std::string_view kOurs("\x08http/1.1");
+  const std::string_view offered(reinterpret_cast<const char*>(in), in_size);
+  for (std::size_t at = 0; at < offered.size(); at += 1 + static_cast<unsigned char>(offered[at])) {
+    if (offered.substr(at, kOurs.size()) != kOurs) continue;
+    *out = in + at + 1;
+    *out_size = static_cast<unsigned char>(kOurs.size() - 1);
+    return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int no_passphrase(char*, int, int, void*) { return 0; }  // else OpenSSL would ask the terminal
+
+void configure(SSL_CTX* context) {
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF);  // lengths tell whether a request is whole
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                SSL_MODE_RELEASE_BUFFERS);  // an idle connection keeps no buffers
+  SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 1);
+  SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
+  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+}
+
+Result<void> check_secrecy(const std::string& key) {
+  struct stat about {};
+  if (stat(key.c_str(), &about) != 0) return failure("cannot read " + key + ": " + std::strerror(errno));
+  if ((about.st_mode & (S_IROTH | S_IWOTH)) != 0) return failure(key + " can be read by everybody: chmod 600 " + key);
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& certificate, const std::string& key) {
+  if (auto secret = check_secrecy(key); !secret) return secret.error();
+  std::shared_ptr<const TlsContext> made(new TlsContext(SSL_CTX_new(TLS_server_method())));
+  SSL_CTX* context = made->context_;
+  if (!context) return failure("no TLS: " + last_error());
+  configure(context);
+  if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1)
+    return failure(certificate + " is no certificate chain in PEM: " + last_error());
+  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
+    return failure(key + " is not the private key of " + certificate +
+                   " in PEM, without a passphrase: " + last_error());
+  return made;
+}
+
+TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+
+TlsSession::TlsSession(const TlsContext& context, int fd) : ssl_(SSL_new(context.context_)) {
+  if (!ssl_ || SSL_set_fd(ssl_, fd) != 1) {
+    broken_ = true;
+    ERR_clear_error();
+    return;
+  }
+  SSL_set_accept_state(ssl_);
+}
+
+TlsSession::~TlsSession() { SSL_free(ssl_); }
+
+bool TlsSession::established() const { return ssl_ && SSL_is_init_finished(ssl_) == 1; }
+
+/// From OpenSSL's way of saying it to that of recv and send.
+ssize_t TlsSession::explain(int result) {
+  const int error = SSL_get_error(ssl_, result);
+  waits_to_write_ = error == SSL_ERROR_WANT_WRITE && !established();
+  if (error == SSL_ERROR_ZERO_RETURN) return 0;
+  errno = EAGAIN;
+  if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return -1;
+  broken_ = true;
+  ERR_clear_error();
+  errno = ECONNRESET;
+  return -1;
+}
+
+ssize_t TlsSession::read(char* data, std::size_t size) {
+  if (broken_) return errno = ECONNRESET, -1;
+  std::size_t got = 0;
+  do {
+    ERR_clear_error();
+    const int result = SSL_read(ssl_, data + got, static_cast<int>(std::min<std::size_t>(size - got, kRecordMax)));
+    if (result <= 0) {
+      const ssize_t why = explain(result);
+      return got > 0 ? static_cast<ssize_t>(got) : why;
+    }
+    got += static_cast<std::size_t>(result);
+  } while (size - got >= kRecordMax);
+  return static_cast<ssize_t>(got);
+}
+
+ssize_t TlsSession::write(const char* data, std::size_t size) {
+  if (broken_) return errno = ECONNRESET, -1;
+  ERR_clear_error();
+  const int result = SSL_write(ssl_, data, static_cast<int>(std::min<std::size_t>(size, kRecordMax)));
+  if (result > 0) return result;
+  const ssize_t why = explain(result);
+  return why == 0 ? (errno = ECONNRESET, -1) : why;
+}
+
+void TlsSession::say_goodbye() {
+  if (broken_ || !established()) return;
+  SSL_shutdown(ssl_);
+  ERR_clear_error();
+}
+
+}  // namespace flashclaim::http

@@ -1,0 +1,23 @@
+// Certificates of their own for tests, and what a TLS client of theirs wants.
+#pragma once
+
+#include <string>
+
+namespace flashclaim::harness {
+
+struct CertificateFiles {
+  std::string certificate;  ///< PEM, signed by itself, for localhost and 127.0.0.1
+  std::string key;          ///< PEM, mode 0600
+};
+/// `<folder>/<name>.pem` and `<folder>/<name>.key`, made anew. Throws when OpenSSL refuses.
+CertificateFiles make_certificate(const std::string& folder, const std::string& name);
+
+enum class TlsVersion { k11 = 0x0302, k12 = 0x0303, k13 = 0x0304 };
+
+struct TlsClient {
+  std::string trusted;                     ///< the certificate that the server must have
+  TlsVersion newest = TlsVersion::k13;     ///< what the client offers at most
+  std::string protocols = "\x08http/1.1";  ///< ALPN, in its wire form; empty: none offered
+};
+
+}  // namespace flashclaim::harness

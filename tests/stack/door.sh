@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What the engine's door needs beside it: door.sh make FOLDER writes gateway.keys, engine.pem and engine.key where they are missing
+# (the certificate also a day before it expires); door.sh sign FOLDER METHOD PATH USER prints the headers of a gateway for
+# one request, for `curl -H @-`. The secret never stands in an argument that others could see.
+set -euo pipefail
+umask 077
+
+make() {
+  mkdir -p "$1"
+  [ -s "$1/gateway.keys" ] || printf 'gateway-1 %s\n' "$(openssl rand -hex 32)" >"$1/gateway.keys"
+  openssl x509 -in "$1/engine.pem" -noout -checkend 86400 >/dev/null 2>&1 && return
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=flashclaim -keyout "$1/engine.key" \
+    -out "$1/engine.pem" -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+}
+
+# Python's hmac and openssl's -macopt would do, but show the secret or need more packages: HMAC by its definition (RFC 2104), over pipes.
+xored() { # hex byte
+  local hex=$1 i
+  for ((i = 0; i < 128; i += 2)); do printf '\\x%02x' $((16#${hex:i:2} ^ $2)); done
+}
+hmac() { # hex-secret of 32 to 64 bytes, text on stdin
+  local padded=$1
+  while [ ${#padded} -lt 128 ]; do padded=${padded}0; done
+  # shellcheck disable=SC2059 # the format is the bytes
+  { printf "$(xored "$padded" 0x5c)"; { printf "$(xored "$padded" 0x36)"; cat; } | openssl dgst -sha256 -binary; } |
+    openssl dgst -sha256 -r | cut -d' ' -f1
+}
+sign() {
+  local id secret now
+  read -r id secret <"$1/gateway.keys"
+  now=$(date +%s)
+  printf 'X-User-Id: %s\nX-Auth-Time: %s\nX-Auth-Key: %s\nX-Auth-Signature: %s\n' "$4" "$now" "$id" \
+    "$(printf '%s\n%s\n%s\n%s' "$2" "$3" "$4" "$now" | hmac "$secret")"
+}
+
+case "${1:-} $#" in
+  'make 2') make "$2" ;;
+  'sign 5') sign "$2" "$3" "$4" "$5" ;;
+  *) sed -n '2,4p' "$0" >&2; exit 2 ;;
+esac
