@@ -1,6 +1,8 @@
 // See proxies.h.
 #include "tests/door/proxies.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -73,6 +75,9 @@ std::unique_ptr<harness::Process> start_nginx(const ProxyWanted& wanted) {
   const std::string folder = harness::run_folder() + "/nginx";
   std::filesystem::create_directories(folder);
   std::ofstream(folder + "/nginx.conf") << "daemon off;\n"
+                                        << (geteuid() == 0 ? "user root;\n"
+                                                           : "")  // else its workers may not open the socket
+
                                         << filled(read(kConfigurations + "nginx.conf"),
                                                   {{"@FOLDER@", folder},
                                                    {"@ENGINE@", "unix:" + wanted.engine},
