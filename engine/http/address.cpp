@@ -121,14 +121,15 @@ Result<int> listen_on(const Address& address, PortSharing sharing) {
   if (!fill(address, where)) return failure(address.host + " is not an IP address");
   int fd = socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failure(explain(address, errno));
-  if (address.is_unix()) {
-    remove_if_abandoned(address, where);
-    fchmod(fd, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP);  // before bind: the file gets it at once
-  }
+  if (address.is_unix()) remove_if_abandoned(address, where);
   int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (sharing == PortSharing::kShared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  if (bind(fd, reinterpret_cast<sockaddr*>(&where.storage), where.size) != 0 || ::listen(fd, kBacklog) != 0) {
+  const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&where.storage), where.size) == 0;
+  // Nobody can connect before listen: until then the umask may have given the file another mode.
+  const bool ours =
+      bound && (!address.is_unix() || chmod(address.unix_path.c_str(), S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) == 0);
+  if (!ours || ::listen(fd, kBacklog) != 0) {
     int error = errno;
     close(fd);
     return failure(explain(address, error));

@@ -75,9 +75,7 @@ std::unique_ptr<harness::Process> start_nginx(const ProxyWanted& wanted) {
   const std::string folder = harness::run_folder() + "/nginx";
   std::filesystem::create_directories(folder);
   std::ofstream(folder + "/nginx.conf") << "daemon off;\n"
-                                        << (geteuid() == 0 ? "user root;\n"
-                                                           : "")  // else its workers may not open the socket
-
+                                        << (geteuid() == 0 ? "user root;\n" : "")  // to open the socket
                                         << filled(read(kConfigurations + "nginx.conf"),
                                                   {{"@FOLDER@", folder},
                                                    {"@ENGINE@", "unix:" + wanted.engine},
