@@ -32,6 +32,8 @@ cxxopts::Options make_flags() {
   add("claims-max", "claims in one SQL statement (1 to 9000)", number(defaults.claims_max));
   add("admin-listen", "address of /healthz, /readyz, /metrics; keep it private",
       cxxopts::value<std::string>()->default_value("127.0.0.1:8087"));
+  add("events", "on: may be the one that publishes settlement events (flashctl events); off: leaves it to others",
+      cxxopts::value<std::string>()->default_value("on"));
   add("log-json", "one JSON object a line instead of logfmt");
   add("h,help", "this text");
   return flags;
@@ -51,6 +53,9 @@ Result<Options> options_from(const cxxopts::ParseResult& given) {
   if (!prefetch) return prefetch.error();
   auto claims_max = number_from(given, "claims-max", kClaimsMaxMax);
   if (!claims_max) return claims_max.error();
+  const auto events = given["events"].as<std::string>();
+  if (events != "on" && events != "off") return failure("--events: on or off");
+  options.events = events == "on";
   options.workers = *workers;
   options.prefetch = *prefetch;
   options.claims_max = *claims_max;

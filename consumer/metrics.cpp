@@ -46,6 +46,7 @@ struct Metrics::State {
   Counters& mended = counters(registry, "reconciles_total", "Reconciles of suspected coupons, by outcome");
   prometheus::Counter& frozen =
       counters(registry, "frozen_total", "Coupons frozen because Redis had rolled back").Add({});
+  Counters& events = counters(registry, "events_total", "Settlement events published and confirmed, by routing key");
   prometheus::Gauge& held = gauges(registry, "consumer_held_batches", "Batches that wait for a service now").Add({});
   Gauges& depth = gauges(registry, "queue_messages", "Messages ready in a queue");
   Gauges& drift = gauges(registry, "coupon_drift", "Redis against the database, in units; above 0: too many in Redis");
@@ -71,6 +72,9 @@ void Metrics::decided(postgres::Outcome outcome, bool fresh, std::int64_t claims
   const bool settled = postgres::is_settled(outcome);
   family.Add({{"outcome", std::string(settled ? "settled" : postgres::word(outcome))}})
       .Increment(static_cast<double>(claims));
+}
+void Metrics::event_published(std::string_view routing_key) {
+  state_->events.Add({{"key", std::string(routing_key)}}).Increment();
 }
 void Metrics::batch(std::int64_t messages, std::int64_t claims) {
   state_->messages.Observe(static_cast<double>(messages));

@@ -37,6 +37,7 @@ class Metrics {
   void forget_drift(std::int64_t coupon_id);
   void mended(std::string_view outcome);
   void frozen();
+  void event_published(std::string_view routing_key);
 
   /// Prometheus text format.
   [[nodiscard]] std::string text() const;

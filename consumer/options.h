@@ -16,6 +16,7 @@ struct Options {
   int redis_timeout_ms = 3000;    ///< for each answer of Redis
   int backoff_first_ms = 50;      ///< while a service is away: doubling, jittered, from here ...
   int backoff_max_ms = 5000;      ///< ... to here
+  bool events = true;             ///< run a relay of settlement events
   int mend_every_ms = 1000;       ///< jittered: how often marks of suspicion are looked for
 };
 

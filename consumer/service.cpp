@@ -6,7 +6,10 @@
 namespace flashclaim::consumer {
 
 Service::Service(Options options)
-    : options_(std::move(options)), mender_(options_, metrics_, health_, stop_), backlog_(options_, metrics_, stop_) {
+    : options_(std::move(options)),
+      mender_(options_, metrics_, health_, stop_),
+      backlog_(options_, metrics_, stop_),
+      relay_(options_, metrics_, stop_) {
   for (int number = 1; number <= options_.workers; ++number)
     workers_.push_back(std::make_unique<Worker>(options_, number, metrics_, health_, stop_));
 }
@@ -21,6 +24,7 @@ Result<std::unique_ptr<Service>> Service::start(Options options, const http::Add
   for (auto& worker : service->workers_) service->run(*worker);
   service->run(service->mender_);
   service->run(service->backlog_);
+  if (service->options_.events) service->run(service->relay_);
   log(LogLevel::kInfo, "consumer", "started",
       {{"workers", service->options_.workers},
        {"prefetch", service->options_.prefetch},

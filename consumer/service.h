@@ -12,6 +12,7 @@
 #include "consumer/mender.h"
 #include "consumer/metrics.h"
 #include "consumer/options.h"
+#include "consumer/relay.h"
 #include "consumer/stop.h"
 #include "consumer/worker.h"
 #include "engine/http/admin_server.h"
@@ -46,6 +47,7 @@ class Service {
   std::vector<std::unique_ptr<Worker>> workers_;
   Mender mender_;
   Backlog backlog_;
+  Relay relay_;
   std::atomic<int> running_{0};
   std::vector<std::thread> threads_;
   std::unique_ptr<http::AdminServer> admin_;  // last: its callbacks read all of the above

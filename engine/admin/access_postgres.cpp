@@ -13,9 +13,14 @@ struct Grants {
 };
 constexpr Grants kGrants[] = {
     {"engine", "coupon coupon_state user_coupon claim_rejection claim_outcome schema_migration", ""},
-    {"consumer", "coupon coupon_state user_coupon claim_rejection claim_outcome schema_migration", "settle_claims"},
-    {"admin", "coupon coupon_state coupon_event user_coupon claim_rejection claim_outcome schema_migration",
-     "settle_claims create_coupon operate_coupon update_coupon complete_cut begin_rebuild purge_coupon purge_claims"},
+    {"consumer",
+     "coupon coupon_state user_coupon claim_rejection claim_outcome schema_migration settlement_event settlement_feed",
+     "settle_claims forget_settlement_events"},
+    {"admin",
+     "coupon coupon_state coupon_event user_coupon claim_rejection claim_outcome schema_migration settlement_event "
+     "settlement_feed",
+     "settle_claims want_settlement_events create_coupon operate_coupon update_coupon complete_cut begin_rebuild "
+     "purge_coupon purge_claims"},
 };
 
 // A role that is there keeps its sessions; its password and attributes become these.

@@ -39,7 +39,7 @@ const std::vector<Verb>& verbs() {
   static const std::vector<Verb> kAll = [] {
     std::vector<Verb> list;
     for (auto part : {coupon_verbs, repair_verbs, check_verbs, status_verbs, claim_verbs, dlq_verbs, mirror_verbs,
-                      lua_verbs, db_verbs, mq_verbs, access_verbs, completion_verbs}) {
+                      lua_verbs, db_verbs, mq_verbs, events_verbs, access_verbs, completion_verbs}) {
       const std::vector<Verb> some = part();
       list.insert(list.end(), some.begin(), some.end());
     }

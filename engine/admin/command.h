@@ -89,6 +89,7 @@ std::vector<Verb> dlq_verbs();
 std::vector<Verb> claim_verbs();
 std::vector<Verb> status_verbs();
 std::vector<Verb> check_verbs();
+std::vector<Verb> events_verbs();
 std::vector<Verb> access_verbs();
 std::vector<Verb> completion_verbs();
 

@@ -1,0 +1,124 @@
+// See relay.h.
+#include "consumer/relay.h"
+
+#include <chrono>
+
+#include "engine/admin/tell_redis.h"
+#include "engine/amqp/topology.h"
+#include "engine/base/log.h"
+#include "engine/postgres/events.h"
+
+namespace flashclaim::consumer {
+namespace {
+
+constexpr int kBatches = 32;  // of settle_claims, read and published together
+constexpr int kIdleMs = 200;  // between two looks at an empty outbox: how late an event may be
+constexpr int kStandbyMs = 1000;
+constexpr int kPollMs = 100;
+constexpr std::chrono::seconds kConfirmDeadline{10};
+
+std::vector<std::int64_t> batches_of(std::span<const postgres::SettlementEvent> events) {
+  std::vector<std::int64_t> batches;
+  for (const auto& event : events)
+    if (batches.empty() || batches.back() != event.batch) batches.push_back(event.batch);
+  return batches;
+}
+
+}  // namespace
+
+Relay::Relay(const Options& options, Metrics& metrics, const Stop& stop)
+    : options_(options), metrics_(metrics), stop_(stop), backoff_(options.backoff_first_ms, options.backoff_max_ms) {}
+
+void Relay::run() {
+  while (!stop_.told()) {
+    const auto more = step();
+    if (more) {
+      backoff_.reset();
+      if (!*more) stop_.wait_for(std::chrono::milliseconds(chosen_ ? kIdleMs : kStandbyMs));
+      continue;
+    }
+    if (backoff_.fresh()) log(LogLevel::kWarn, "relay", "service_away", {{"error", more.error().message}});
+    drop();
+    stop_.wait_for(std::chrono::milliseconds(backoff_.next_ms()));
+  }
+}
+
+// The lock dies with the session: another process goes on where this one was.
+void Relay::drop() {
+  chosen_ = false;
+  pg_.reset();
+  broker_.reset();
+}
+
+Result<bool> Relay::connect() {
+  if (!pg_) {
+    auto session = admin::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay"));
+    if (!session) return session.error();
+    pg_ = std::move(session).value();
+  }
+  if (!chosen_) {
+    auto chosen = admin::from_sql(postgres::become_relay(*pg_));
+    if (!chosen) return chosen.error();
+    chosen_ = *chosen;
+    if (!chosen_) return false;
+    log(LogLevel::kInfo, "relay", "chosen", {});
+  }
+  if (broker_) return true;
+  amqp::Options wanted;
+  wanted.name = options_.name + "-relay";
+  auto opened = amqp::Connection::open(options_.amqp_url, wanted);
+  if (!opened) return opened.error();
+  broker_ = std::move(opened).value();
+  if (auto there = amqp::need_topology(*broker_); !there) return there.error();
+  if (auto confirming = broker_->enable_confirms(); !confirming) return confirming.error();
+  return true;
+}
+
+Result<bool> Relay::step() {
+  const auto connected = connect();
+  if (!connected || !*connected) return connected;
+  if (auto alive = broker_->poll(0); !alive) return alive.error();  // heartbeats
+  const auto events = admin::from_sql(postgres::settlement_events(*pg_, kBatches));
+  if (!events) return events.error();
+  if (events->empty()) return false;
+  const auto messages = event_messages(*events);
+  if (auto published = publish(messages); !published) return published.error();
+  const auto batches = batches_of(*events);
+  const auto forgotten = admin::from_sql(postgres::forget_settlement_events(*pg_, batches));
+  if (!forgotten) return forgotten.error();
+  for (const EventMessage& message : messages) metrics_.event_published(message.routing_key);
+  return static_cast<int>(batches.size()) == kBatches;
+}
+
+// Not mandatory: nobody needs to listen.
+Result<void> Relay::publish(std::span<const EventMessage> messages) {
+  std::set<std::uint64_t> unconfirmed;
+  for (const EventMessage& message : messages) {
+    auto sequence = broker_->publish({.exchange = amqp::kExchange,
+                                      .routing_key = message.routing_key,
+                                      .body = message.body,
+                                      .message_id = message.message_id,
+                                      .headers = {},
+                                      .mandatory = false});
+    if (!sequence) return sequence.error();
+    unconfirmed.insert(*sequence);
+  }
+  return await_confirms(std::move(unconfirmed));
+}
+
+Result<void> Relay::await_confirms(std::set<std::uint64_t> unconfirmed) {
+  const auto deadline = std::chrono::steady_clock::now() + kConfirmDeadline;
+  while (!unconfirmed.empty()) {
+    if (std::chrono::steady_clock::now() > deadline || stop_.told()) return unknown("events without a confirm");
+    auto event = broker_->poll(kPollMs);
+    if (!event) return unknown(event.error().message);
+    const auto* answer = event->has_value() ? std::get_if<amqp::Confirmed>(&**event) : nullptr;
+    if (answer == nullptr) continue;
+    if (!answer->ack) return failure("RabbitMQ refused an event");
+    const auto end = unconfirmed.upper_bound(answer->sequence);
+    unconfirmed.erase(answer->multiple ? unconfirmed.begin() : unconfirmed.lower_bound(answer->sequence), end);
+  }
+  return {};
+}
+
+}  // namespace flashclaim::consumer
