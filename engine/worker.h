@@ -15,16 +15,16 @@
 namespace flashclaim {
 
 struct WorkerOptions {
-  http::Address listen;        ///< TCP: with SO_REUSEPORT
+  http::Address listen = {};   ///< TCP: with SO_REUSEPORT
   int listen_descriptor = -1;  ///< not -1: accept from a copy of it instead
-  std::string redis_url;
-  http::Limits limits;
-  door::Setup door;
-  std::shared_ptr<const http::TlsContext> tls;  ///< null: plain HTTP
+  std::string redis_url = {};
+  http::Limits limits = {};
+  door::Setup door = {};
+  std::shared_ptr<const http::TlsContext> tls = nullptr;  ///< null: plain HTTP
   /// How long to wait for the connection to Redis before listening: who shares the port with a working engine must not
   /// take a claim that it cannot serve yet.
   int patience_ms = 0;
-  http::Cors cors;
+  http::Cors cors = {};
 };
 
 class Worker {
