@@ -10,8 +10,8 @@
 namespace flashclaim::http {
 
 struct Address {
-  std::string host;       ///< an IPv4 or IPv6 literal
-  int port = 0;           ///< 0: the kernel chooses
+  std::string host;            ///< an IPv4 or IPv6 literal
+  int port = 0;                ///< 0: the kernel chooses
   std::string unix_path = {};  ///< not empty: a unix socket, and no host
 
   [[nodiscard]] bool is_unix() const { return !unix_path.empty(); }
