@@ -76,14 +76,18 @@ TEST_F(FaultPath, CallsALostAnswerUnknownAndTheSameKeyTellsWhatBecameOfIt) {
   EXPECT_EQ(lost.status, 503) << lost.body;
   EXPECT_EQ(json_field(lost.body, "code"), "OUTCOME_UNKNOWN");
   EXPECT_EQ(json_field(lost.body, "applied"), "unknown");
-  std::string claim_id;
-  ASSERT_TRUE(wait_until([&] {
-    const auto again = claim(coupon, 7, "order-1");
-    expect_honest(again);
-    claim_id = json_field(again.body, "claimId");
-    return again.status == 202;
-  }));
-  EXPECT_EQ(json_field(claim(coupon, 7, "order-1").body, "claimId"), claim_id);
+  const auto told = [&] {  // each thread of the engine finds Redis again by itself
+    std::string claim_id;
+    EXPECT_TRUE(wait_until([&] {
+      const auto again = claim(coupon, 7, "order-1");
+      expect_honest(again);
+      claim_id = json_field(again.body, "claimId");
+      return again.status == 202;
+    }));
+    return claim_id;
+  };
+  const std::string claim_id = told();
+  EXPECT_EQ(told(), claim_id);
   await_rest();
   EXPECT_EQ(counts(coupon).rows, 2) << "user 7 has exactly one claim, whether the first call was carried out or not";
   expect_invariants(told_);
