@@ -6,6 +6,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/claim/route.h"
+#include "engine/door/credentials.h"
 #include "engine/http/parser.h"
 
 using namespace flashclaim;
@@ -22,8 +23,9 @@ void require(bool holds) {
 
 void route(const http::Request& request) {
   const auto target = claim::parse_target(request.path);
-  const auto caller = claim::caller_of(request);
-  require(caller.kind != claim::Caller::Kind::kUser || std::to_string(caller.user_id) == caller.user);
+  const auto shown = door::credentials_of(request);
+  require(shown.user.empty() || (shown.present & door::Credentials::kUser) != 0);
+  if (const auto id = parse_id(shown.user)) require(std::to_string(*id) == shown.user);
   if (const auto id = parse_id(target.id)) require(std::to_string(*id) == target.id);
   if (const auto id = parse_claim_id(target.id)) require(id->text() == target.id);
 }
