@@ -61,6 +61,7 @@ export build logs ends
 mapfile -t parts < <(parts_of "${suites[@]}")
 printf '%s\n' "${parts[@]}" | xargs -P 3 -I '{}' bash -c 'run_part {}'
 
+: >"$logs/times" # a suite of a run.sh has none
 # Counted from the logs: a test that began and never ended (a crash, the deadline) has failed.
 awk -v suites="${parts[*]}" '
   FNR == 1 { close_file(); n = split(FILENAME, parts, "/"); suite = parts[n]; sub(/\.log$/, "", suite); seen[suite] = 1 }
