@@ -34,8 +34,7 @@ class ConsumerFaults : public ConsumerTest {
   void expect_settled(std::int64_t id, std::int64_t claims) {
     ASSERT_TRUE(settles(id, claims)) << rows(id) << " of " << claims;
     ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_held_batches") == 0; }));
-    stop();
-    EXPECT_TRUE(queue_empty());
+    ASSERT_TRUE(drains());
     EXPECT_EQ(rows(id), claims);
     EXPECT_TRUE(take_dead_letters().empty());
     expect_books_agree();

@@ -86,11 +86,7 @@ TEST_F(ConsumerSettles, ManyEntriesOfManyCouponsWithTwoProcesses) {
   ASSERT_TRUE(settles(other, 750));
   EXPECT_EQ(first->stop(), 0) << first->output();
   EXPECT_EQ(second->stop(), 0) << second->output();
-  // Prefetched copies go back to the queue: whoever comes next acknowledges them.
-  start();
-  ASSERT_TRUE(queue_empty());
-  stop();
-  EXPECT_TRUE(queue_empty());
+  ASSERT_TRUE(drains());
   EXPECT_EQ(rows(one), 1200);
   EXPECT_EQ(rows(other), 750);
   expect_books_agree();
@@ -171,7 +167,7 @@ TEST_F(ConsumerSettles, AndFreezesACouponWhoseRedisIsOfThePast) {
   future.users = {8};
   ASSERT_TRUE(postgres::settle_claims(pg(), claims_of(future)));
   ASSERT_TRUE(wait_until([&] { return field(id, "status") == "loading"; }));
-  EXPECT_EQ(metric("flashclaim_consumer_frozen_total"), 1);
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_consumer_frozen_total") == 1; }));  // counted after it is done
 }
 
 TEST_F(ConsumerSettles, AndTellsItsState) {
@@ -203,7 +199,7 @@ TEST_F(ConsumerSettles, EverythingAlthoughItIsStoppedInTheMiddle) {
   process = start_process();
   ASSERT_TRUE(settles(id, 4000));
   EXPECT_EQ(process->stop(), 0) << process->output();
-  EXPECT_TRUE(queue_empty());
+  ASSERT_TRUE(drains());
   expect_books_agree();
 }
 
@@ -220,8 +216,7 @@ TEST_F(ConsumerSettles, EverythingAlthoughItIsKilledAgainAndAgain) {
   }
   start();
   ASSERT_TRUE(settles(id, 3000));
-  stop();
-  EXPECT_TRUE(queue_empty());
+  ASSERT_TRUE(drains());
   EXPECT_TRUE(take_dead_letters().empty());
   expect_books_agree();
 }

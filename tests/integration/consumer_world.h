@@ -56,6 +56,8 @@ class ConsumerTest : public ::testing::Test {
   bool settles(std::int64_t coupon_id, std::int64_t rows);
   /// No message is ready or unacknowledged in the main queue. Precondition: no consumer is running.
   bool queue_empty();
+  /// Consumers come until the main queue has nothing more to give: what one had fetched and not acknowledged goes back.
+  bool drains();
 
   // --- the books
   std::int64_t rows(std::int64_t coupon_id);
@@ -82,6 +84,7 @@ class ConsumerTest : public ::testing::Test {
   std::vector<std::int64_t> coupons_;
 
  private:
+  bool nothing_to_get();
   std::optional<redis::Client> redis_;
   std::unique_ptr<postgres::Session> pg_;
   std::unique_ptr<amqp::Connection> broker_;
