@@ -84,10 +84,10 @@ HSET coupon issueBeginTime $(((now - 3600) * 1000)) issueEndTime $(((now + 86400
 SET stock 1000000000
 COMMANDS
 }
-fresh_coupon() { # total -> id
+fresh_coupon() { # total [user-limit [begin]] -> id
   local id
   id=$(($(psql -qXAt "$PG_URL" -c 'SELECT coalesce(max(id), 0) FROM coupon') + 1))
-  flashctl coupon create --id "$id" --name bench --total "$1" --user-limit 1 --begin now --end +24h --yes >>"$dir/up.log" 2>&1
+  flashctl coupon create --id "$id" --name bench --total "$1" --user-limit "${2:-1}" --begin "${3:-now}" --end +24h --yes >>"$dir/up.log" 2>&1
   flashctl coupon publish "$id" --yes >>"$dir/up.log" 2>&1
   echo "$id"
 }
@@ -160,6 +160,9 @@ measure_whole() {
   stop_programs_but_peers
 }
 
+# shellcheck source=bench/compare/deep.sh
+. "$here/compare/deep.sh"
+
 median_of() { awk -F'\t' -v want="$1" -v column="$2" '$1 == want { print $column }' "$samples" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0 ? a / b : 0) }'; }
 row() { # what, value, unit, against, its value, target
@@ -189,6 +192,15 @@ print_table() {
   row 'sustained' "$(number_in acceptedPerSecond <"$dir/sustained.json")" /s '' '' '>= 40000'
   row 'backlog at its end' "$(number_in backlogLastClaims <"$dir/sustained.json")" claims '' ''
   row "p99 at half of nginx + lua's rate" "$(latency_of <"$dir/open_loop.json")" us 'nginx + lua + EVALSHA' "$(latency_of <"$dir/open_loop_peer.json")" '<= 5000, < 1'
+  row 'opens after its begin time' "$opened_ms" ms '' '' '<= 5'
+  row 'claimable after a restock' "$reopened_ms" ms '' '' '<= 100'
+  row 'consumer alone, full queue' "$consumer_rate" /s 'one transaction per claim' "$seed_rate" '>= 50000, 15 x'
+  row 'Redis memory per settled claim' "$memory_per_claim" bytes '' '' '<= 100'
+  row 'engine memory per idle connection' "$memory_per_connection" KiB '' '' '<= 8'
+  row 'CPU per claim' "$(flat_of base)" us '' ''
+  row "with ${FLAT_USERS:-1000000} users" "$(flat_of users)" us 'with 10000 users' "$(flat_of base)" '<= 1.5'
+  row "with ${FLAT_COUPONS:-1000} coupons" "$(flat_of coupons)" us 'with one coupon' "$(flat_of base)" '<= 1.5'
+  row "with ${FLAT_CONNECTIONS:-5000} connections" "$(flat_of connections)" us 'with 64 connections' "$(flat_of base)" '<= 1.5'
   printf '{"date":"%s","cores":%s,"rounds":%s,"secondsEach":%s,"rows":[%s]}\n' "$(date -u +%FT%TZ)" "$(nproc)" "$rounds" "$each" "$(cat "$dir/rows")" >"$dir/results.json"
   say "in JSON: $dir/results.json; beside admission and refusals: nothing but wrk; Redis of both sides: appendfsync always"
 }
@@ -210,6 +222,10 @@ main() {
   done
   measure_open_loop $(($(median_of 'nginx + lua + EVALSHA' 2) / 2))
   measure_whole
+  measure_consumer
+  measure_memory
+  measure_flat
+  measure_gate
   print_table
 }
 main "$@"
