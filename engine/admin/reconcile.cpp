@@ -36,7 +36,7 @@ std::int64_t claims_in(const redis::Snapshot& snapshot) {
 class Pass {
  public:
   Pass(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id, const ReconcileOptions& options)
-      : redis_(redis), pg_(pg), options_(options) {
+      : redis_(redis), pg_(pg), options_(options), pace_(options.redis_share, options.interrupted) {
     report_.coupon_id = coupon_id;
   }
 
@@ -58,6 +58,7 @@ class Pass {
   redis::Client& redis_;
   postgres::Session& pg_;
   const ReconcileOptions& options_;
+  const Pace pace_;
   ReconcileReport report_;
   postgres::CouponState state_;
   redis::Snapshot snapshot_;
@@ -154,7 +155,7 @@ Result<void> Pass::stock() {
 /// Whoever may have a count at either side, or a claim in flight.
 Result<std::vector<std::int64_t>> Pass::all_users() {
   const std::int64_t id = report_.coupon_id;
-  auto scanned = scan_user_keys(redis_, id);
+  auto scanned = scan_user_keys(redis_, id, pace_);
   if (!scanned) return scanned.error();
   std::vector<std::int64_t> users = std::move((*scanned)[id]);
   const auto flying = users_in_flight(redis_, id);
@@ -175,7 +176,7 @@ Result<std::vector<std::int64_t>> Pass::all_users() {
 /// The same formula per user. Nullopt: the coupon left Redis or its epoch meanwhile.
 Result<std::optional<std::vector<UserDrift>>> Pass::measure(std::span<const std::int64_t> users,
                                                             std::int64_t& fix_seq) {
-  const auto counts = redis::user_counts(redis_, report_.coupon_id, users);
+  const auto counts = pace_([&] { return redis::user_counts(redis_, report_.coupon_id, users); });
   if (!counts) return counts.error();
   if (!counts->has_value() || (*counts)->epoch != report_.epoch) return std::optional<std::vector<UserDrift>>();
   fix_seq = (*counts)->fix_seq;

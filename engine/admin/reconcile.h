@@ -21,9 +21,11 @@ using Progress = std::function<void(std::int64_t done, std::int64_t of)>;
 
 struct ReconcileOptions {
   bool fix = false;
-  bool users = true;     ///< also every user's count
-  int user_chunk = 500;  ///< users in one atomic call
-  Progress progress;     ///< users looked at; may be empty
+  bool users = true;                  ///< also every user's count
+  int user_chunk = 500;               ///< users in one atomic call
+  Progress progress;                  ///< users looked at; may be empty
+  double redis_share = 0.2;           ///< of Redis' time, while it looks at users: a sale may be running
+  std::function<bool()> interrupted;  ///< may be empty; true ends the pass with an error, and what was mended stays
 };
 
 struct UserDrift {

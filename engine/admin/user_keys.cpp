@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "prs:coupon:{";
 constexpr std::string_view kMiddle = "}:prs:usr:coupon:";
-constexpr std::string_view kScanCount = "2000";
+constexpr std::string_view kScanCount = "500";  // below a millisecond, in which Redis serves nobody else
 constexpr std::string_view kEntriesPage = "500";
 constexpr std::size_t kUnlinkChunk = 500;
 
@@ -27,14 +27,15 @@ std::optional<std::pair<std::int64_t, std::int64_t>> parse_user_key(std::string_
   return std::pair(*coupon, *user);
 }
 
-Result<UsersByCoupon> scan_user_keys(redis::Client& redis, std::int64_t coupon_id) {
+Result<UsersByCoupon> scan_user_keys(redis::Client& redis, std::int64_t coupon_id, const Pace& pace) {
   const std::string pattern =
       std::string(kPrefix) + (coupon_id == 0 ? "*" : std::to_string(coupon_id)) + std::string(kMiddle) + "*";
   UsersByCoupon users;
   std::string cursor = "0";
   do {
-    const auto reply =
-        redis::ok(redis.command({"SCAN", cursor, "MATCH", pattern, "COUNT", kScanCount, "TYPE", "string"}));
+    const auto reply = pace([&] {
+      return redis::ok(redis.command({"SCAN", cursor, "MATCH", pattern, "COUNT", kScanCount, "TYPE", "string"}));
+    });
     if (!reply) return reply.error();
     cursor = (*reply)[0].text();
     const redis::ReplyView keys = (*reply)[1];

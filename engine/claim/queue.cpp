@@ -24,6 +24,9 @@ constexpr std::size_t kAskedFirst = 16;
 /// takes and answers them in order. More made batches smaller and nothing faster.
 constexpr std::size_t kFlightsMax = 2;
 
+/// A second flight would wait for the sync of the first in any case: it leaves when it is worth a sync of its own.
+constexpr std::size_t kSecondFlightMin = 64;
+
 // With the deadline of Redis' answer (3 s, async.h) these bound what a claim waits: 2 s before it leaves, 3 s after.
 constexpr std::int64_t kWaitMaxUs = 500'000;     // for the batches ahead, at their pace; more: BUSY at once
 constexpr std::int64_t kStallMaxUs = 1'000'000;  // a flight that takes longer: nobody more queues behind it
@@ -56,7 +59,7 @@ void Queue::add_to_batch(const Waiter& waiter, std::string_view user, std::strin
     waiting_.back()->begin(keys_);
   }
   waiting_.back()->add(waiter, user, key);
-  if (flights_.size() < kFlightsMax) announce();
+  if (may_send()) announce();
 }
 
 bool Queue::admits(std::int64_t now_us) const {
@@ -64,6 +67,11 @@ bool Queue::admits(std::int64_t now_us) const {
   const std::size_t full = waiting_.size() - (waiting_.empty() || waiting_.back()->full() ? 0 : 1);
   return now_us - flights_.front().sent_at_us <= kStallMaxUs &&
          static_cast<std::int64_t>(full) * flight_us_ <= kWaitMaxUs;
+}
+
+bool Queue::may_send() const {
+  if (waiting_.empty() || flights_.empty()) return !waiting_.empty();
+  return flights_.size() < kFlightsMax && waiting_.front()->waiters().size() >= kSecondFlightMin;
 }
 
 void Queue::announce() {
@@ -77,7 +85,7 @@ void Queue::send() {
   announced_ = false;
   now_us_ = loop::now_us();
   drop_stale();
-  while (!waiting_.empty() && flights_.size() < kFlightsMax) send_oldest();
+  while (may_send()) send_oldest();
 }
 
 void Queue::send_oldest() {

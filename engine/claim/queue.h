@@ -65,6 +65,7 @@ class Queue final : public redis::Call {
     std::int64_t user;
   };
 
+  [[nodiscard]] bool may_send() const;
   void announce();
   void add_to_batch(const Waiter& waiter, std::string_view user, std::string_view key);
   void note_shut(const redis::ReplyView& reply, std::size_t claims, std::int64_t sent_at_us);
