@@ -27,7 +27,8 @@ wait_mirrored() { # coupon: every entry is in the queue
   local entries
   for _ in $(seq 1200); do
     entries=$(redis-cli -p $((base + 2)) XLEN "coupon:claims:{$1}")
-    [ "$(flashctl mq status --output json | number_in messages)" -ge "$entries" ] 2>/dev/null && return 0
+    # The main queue stands first.
+    [ "$(flashctl mq status --output json | grep -o '"messages":[0-9]*' | sed -n '1s/.*://p')" -ge "$entries" ] && return 0
     sleep 0.1
   done
   fail "the mirror did not publish $entries entries: see $dir/engine.log"
@@ -67,6 +68,7 @@ claim_and_finish() { # coupon n
 measure_memory() {
   local users=${MEMORY_USERS:-1000000} coupon before after pid
   coupon=$(fresh_coupon 1000000000)
+  redis-cli -p $((base + 2)) --scan --pattern 'prs:coupon:{*}:prs:usr:coupon:*' | sed 's/^/UNLINK /' | redis-cli -p $((base + 2)) --pipe >>"$dir/fill.log"
   redis-cli -p $((base + 2)) CONFIG SET appendfsync no >/dev/null # memory is measured, not time
   before=$(used_memory)
   claim_and_finish "$coupon" "$users"
@@ -119,7 +121,7 @@ measure_gate() {
   local coming sold_out
   engine both
   consumer
-  coming=$(fresh_coupon 1000000000 1 +3s)
+  coming=$(fresh_coupon 1000000000 1 "$(date -u -d '+3 seconds' +%FT%T.%3NZ)")
   flashbench load --rate 2000 --seconds 5 --warmup 0 --coupon "$coming" --quiet --output json >"$dir/gate.json"
   sold_out=$(fresh_coupon 1000 1)
   flashbench load --rate 2000 --seconds 5 --warmup 0 --coupon "$sold_out" --first-user 100000 --quiet --output json >"$dir/gate.json" &
