@@ -87,8 +87,10 @@ COMMANDS
 fresh_coupon() { # total [user-limit [begin]] -> id
   local id
   id=$(($(psql -qXAt "$PG_URL" -c 'SELECT coalesce(max(id), 0) FROM coupon') + 1))
-  flashctl coupon create --id "$id" --name bench --total "$1" --user-limit "${2:-1}" --begin "${3:-now}" --end +24h --yes >>"$dir/up.log" 2>&1 &&
-    flashctl coupon publish "$id" --yes >>"$dir/up.log" 2>&1 || fail "coupon $id was not made: see $dir/up.log"
+  {
+    flashctl coupon create --id "$id" --name bench --total "$1" --user-limit "${2:-1}" --begin "${3:-now}" --end +24h --yes &&
+      flashctl coupon publish "$id" --yes
+  } >>"$dir/up.log" 2>&1 || fail "coupon $id was not made: see $dir/up.log"
   echo "$id"
 }
 

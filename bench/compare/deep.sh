@@ -91,15 +91,16 @@ measure_memory() {
 
 # CPU of engine and Redis together per accepted claim, as one thing grows and the others stay.
 flat_row() { # what flashbench-argument...
-  local pid redis before after
+  local pid redis before redis_before
   engine http
   pid=${programs[-1]}
   redis=$(redis-cli -p $((base + 2)) INFO server | sed -n 's/^process_id:\([0-9]*\).*/\1/p')
-  before=$(($(cpu_ticks "$pid") + $(cpu_ticks "$redis")))
+  before=$(cpu_ticks "$pid") redis_before=$(cpu_ticks "$redis")
   flashbench load --rate max --seconds "$each" --warmup 0 --quiet --output json "${@:2}" >"$dir/flat.json"
-  after=$(($(cpu_ticks "$pid") + $(cpu_ticks "$redis")))
-  printf '%s\t%s\n' "$1" "$(per $((after - before)) "$(number_in acceptedInAll <"$dir/flat.json")" $((1000000 / $(getconf CLK_TCK))))" >>"$dir/flat.tsv"
-  say "  $1: $(tail -n 1 "$dir/flat.tsv" | cut -f2) us of CPU per claim"
+  awk -v what="$1" -v engine=$(($(cpu_ticks "$pid") - before)) -v redis=$(($(cpu_ticks "$redis") - redis_before)) -v hz="$(getconf CLK_TCK)" \
+    -v claims="$(number_in acceptedInAll <"$dir/flat.json")" 'BEGIN { us = 1e6 / hz / claims
+      printf "%s\t%.1f\t%.1f\t%.1f\n", what, (engine + redis) * us, engine * us, redis * us }' >>"$dir/flat.tsv"
+  say "  $(tail -n 1 "$dir/flat.tsv" | awk '{ print $1 ": " $2 " us of CPU per claim, engine " $3 ", Redis " $4 }')"
   stop_programs_but_peers
 }
 measure_flat() {
