@@ -203,6 +203,7 @@ print_table() {
   row "with ${FLAT_USERS:-1000000} users" "$(flat_of users)" us 'with 10000 users' "$(flat_of base)" '<= 1.5'
   row "with ${FLAT_COUPONS:-1000} coupons" "$(flat_of coupons)" us 'with one coupon' "$(flat_of base)" '<= 1.5'
   row "with ${FLAT_CONNECTIONS:-5000} connections" "$(flat_of connections)" us 'with 64 connections' "$(flat_of base)" '<= 1.5'
+  door_rows
   printf '{"date":"%s","cores":%s,"rounds":%s,"secondsEach":%s,"rows":[%s]}\n' "$(date -u +%FT%TZ)" "$(nproc)" "$rounds" "$each" "$(cat "$dir/rows")" >"$dir/results.json"
   say "in JSON: $dir/results.json; beside admission and refusals: nothing but wrk; Redis of both sides: appendfsync always"
 }

@@ -137,3 +137,21 @@ measure_gate() {
     FROM user_coupon JOIN coupon_event USING (coupon_id) WHERE coupon_id = $sold_out AND operation = 'update' AND claimed_at > happened_at")
   say "  opened $opened_ms ms after its begin, and again $reopened_ms ms after a restock"
 }
+
+# What the door costs a request, by the parts (CPU time); PARTS=0 leaves these rows out.
+door_rows() {
+  [ "${PARTS:-1}" != 0 ] || return 0
+  local name what
+  while read -r name what; do
+    row "$what" "$(sed -n "/\"name\": \"${name//\//\\/}\"/,/cpu_time/s/.*\"cpu_time\": \([0-9.e+]*\),.*/\1/p" "$dir/parts.json" |
+      awk '{ printf "%.0f", $1 }')" ns '' ''
+  done <<'NAMES'
+BM_DoorCredentials auth: headers looked at
+BM_DoorGateway auth: gateway signature
+BM_DoorToken/HS256 auth: HS256 token
+BM_DoorToken/ES256 auth: ES256 token
+BM_DoorToken/EdDSA auth: EdDSA token
+BM_DoorToken/RS256 auth: RS256 token
+BM_DoorBuckets/100000/threads:1 limit: one bucket of 100,000
+NAMES
+}
