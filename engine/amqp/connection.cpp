@@ -1,12 +1,12 @@
 // The calls of connection.h over a session.
 #include "engine/amqp/connection.h"
 
+#include "engine/amqp/endpoint.h"
 #include "engine/amqp/session.h"
 
 namespace flashclaim::amqp {
 namespace {
 
-constexpr int kDefaultPort = 5672;
 constexpr std::size_t kSendAt = std::size_t{1} << 16;  // publishes are gathered up to here: fewer system calls
 
 }  // namespace
@@ -21,16 +21,18 @@ Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Connection::~Connection() = default;
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& amqp_url, const Options& options) {
-  auto url = parse_url(amqp_url);
-  if (!url) return url.error();
-  if (url->scheme != "amqp") return failure("AMQP_URL must begin with amqp://");
-  if (url->path.empty()) url->path = "/";
-  auto deadline = Clock::now() + std::chrono::milliseconds(options.deadline_ms);
-  auto socket = Socket::connect(url->host, url->port == 0 ? kDefaultPort : url->port, deadline);
+  const auto endpoint = parse_endpoint(amqp_url);
+  if (!endpoint) return endpoint.error();
+  const Url& url = endpoint->url;
+  const auto deadline = Clock::now() + std::chrono::milliseconds(options.deadline_ms);
+  auto socket = Socket::connect(endpoint->host, url.port, deadline);
   if (!socket) return failure("RabbitMQ: " + socket.error().message);
+  const std::string where = "RabbitMQ at " + url.redacted() + ": ";
+  if (endpoint->tls)
+    if (auto secured = socket->secure(endpoint->files, endpoint->host, deadline); !secured)
+      return failure(where + secured.error().message);
   auto impl = std::make_unique<Impl>(std::move(*socket), options);
-  if (auto done = impl->log_in(*url, deadline); !done)
-    return failure("RabbitMQ at " + url->redacted() + ": " + done.error().message);
+  if (auto done = impl->log_in(url, deadline); !done) return failure(where + done.error().message);
   return std::unique_ptr<Connection>(new Connection(std::move(impl)));
 }
 

@@ -13,7 +13,10 @@
 #include <future>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "engine/amqp/tls.h"
 
 namespace flashclaim::amqp {
 namespace {
@@ -92,12 +95,21 @@ int milliseconds_until(Clock::time_point at) {
   return left > 0 ? static_cast<int>(left) : 0;
 }
 
+Socket::Socket(int fd) : fd_(fd) {}
+Socket::~Socket() { close(); }
+Socket::Socket(Socket&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), heard_(other.heard_), tls_(std::move(other.tls_)) {}
+
 Socket& Socket::operator=(Socket&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(heard_, other.heard_);
+  std::swap(tls_, other.tls_);
   return *this;
 }
 
 void Socket::close() {
+  if (tls_) tls_->say_goodbye();
+  tls_.reset();
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
 }
@@ -114,7 +126,25 @@ Result<Socket> Socket::connect(const std::string& host, int port, Clock::time_po
   return failure("cannot connect to " + host + ":" + std::to_string(port) + ": " + reason);
 }
 
+Result<void> Socket::secure(const TlsFiles& files, const std::string& host, Clock::time_point deadline) {
+  auto tls = Tls::prepare(files, host, fd_);
+  if (!tls) return tls.error();
+  for (;;) {
+    auto done = (*tls)->shake_hands();
+    if (!done) return done.error();
+    if (*done) break;
+    pollfd waiting{fd_, (*tls)->events(false), 0};
+    ::poll(&waiting, 1, milliseconds_until(deadline));
+    if (milliseconds_until(deadline) == 0) return failure("the broker did not shake hands for TLS in time");
+  }
+  tls_ = std::move(*tls);
+  return {};
+}
+
+std::uint64_t Socket::heard() const { return tls_ ? tls_->heard() : heard_; }
+
 Result<std::size_t> Socket::send(std::string_view bytes) {
+  if (tls_) return tls_->send(bytes);
   ssize_t sent;
   do {
     sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -125,18 +155,23 @@ Result<std::size_t> Socket::send(std::string_view bytes) {
 }
 
 Result<std::size_t> Socket::receive(char* buffer, std::size_t size) {
+  if (tls_) return tls_->receive(buffer, size);
   ssize_t got;
   do {
     got = ::recv(fd_, buffer, size, 0);
   } while (got < 0 && errno == EINTR);
-  if (got > 0) return static_cast<std::size_t>(got);
+  if (got > 0) {
+    heard_ += static_cast<std::uint64_t>(got);
+    return static_cast<std::size_t>(got);
+  }
   if (got == 0) return failure("the broker closed the connection");
   if (errno == EAGAIN || errno == EWOULDBLOCK) return std::size_t{0};
   return failure(std::string("receive: ") + std::strerror(errno));
 }
 
 void Socket::wait(bool or_writable, int timeout_ms) const {
-  pollfd waiting{fd_, static_cast<short>(POLLIN | (or_writable ? POLLOUT : 0)), 0};
+  const int plain = POLLIN | (or_writable ? POLLOUT : 0);
+  pollfd waiting{fd_, tls_ ? tls_->events(or_writable) : static_cast<short>(plain), 0};
   ::poll(&waiting, 1, timeout_ms);
 }
 

@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace flashclaim::amqp {
+namespace {
+
+/// What a server of TLS answers to our protocol header. No frame begins so: 21 is no type.
+bool is_tls_alert(std::string_view bytes) { return bytes.starts_with("\x15\x03"); }
+
+}  // namespace
 
 Wire::Wire(Socket socket, FrameReader::Callback on_frame)
     : socket_(std::move(socket)), on_frame_(std::move(on_frame)) {}
@@ -58,10 +64,12 @@ Result<void> Wire::send() {
 Result<void> Wire::receive() {
   constexpr int kReadsMax = 4;  // a peer that sends without end must not keep us here
   for (int i = 0; i < kReadsMax; ++i) {
+    const auto heard = socket_.heard();
     auto got = socket_.receive(buffer_.data(), buffer_.size());
     if (!got) return close(got.error().message);
+    if (*got > 0 || socket_.heard() != heard) received_at_ = Clock::now();
     if (*got == 0) return {};
-    received_at_ = Clock::now();
+    if (is_tls_alert({buffer_.data(), *got})) return close("the broker speaks TLS on this port: use amqps://");
     auto fed = reader_.feed({buffer_.data(), *got}, on_frame_);
     if (!fed) return close(fed.error().message);
     if (*got < buffer_.size()) return {};

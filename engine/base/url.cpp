@@ -1,6 +1,7 @@
 // See url.h.
 #include "engine/base/url.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -48,12 +49,27 @@ std::string Url::redacted() const {
   return scheme + "://" + host + (port ? ':' + std::to_string(port) : std::string()) + '/' + path;
 }
 
+std::vector<std::pair<std::string, std::string>> Url::parameters() const {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (std::string_view rest = query; !rest.empty();) {
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+    const auto mark = pair.find('=');
+    const std::string_view value = mark == std::string_view::npos ? std::string_view() : pair.substr(mark + 1);
+    if (!pair.empty()) pairs.emplace_back(percent_decoded(pair.substr(0, mark)), percent_decoded(value));
+  }
+  return pairs;
+}
+
 Result<Url> parse_url(std::string_view text) {
   Url url;
   auto colon = text.find("://");
   if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) return failure("not a URL: no scheme://");
   url.scheme = text.substr(0, colon);
   text.remove_prefix(colon + 3);
+  const auto question = std::min(text.find('?'), text.size());
+  if (question < text.size()) url.query = text.substr(question + 1);
+  text = text.substr(0, question);
   auto slash = text.find('/');
   std::string_view authority = text.substr(0, slash);
   if (slash != std::string_view::npos) url.path = percent_decoded(text.substr(slash + 1));
@@ -65,6 +81,7 @@ Result<Url> parse_url(std::string_view text) {
     if (mark != std::string_view::npos) url.password = percent_decoded(credentials.substr(mark + 1));
   }
   auto mark = authority.rfind(':');
+  if (authority.ends_with(']')) mark = std::string_view::npos;  // the colons are those of an IPv6 address
   url.host = authority.substr(0, mark);
   if (mark != std::string_view::npos) {
     auto port = parse_number(authority.substr(mark + 1), 65535);

@@ -1,21 +1,28 @@
-// URLs of the services: redis://, amqp://, http://. Secrets stay out of every message: use redacted().
+// URLs of the services: redis://, amqp://, amqps://, http://. Secrets stay out of every message: use redacted().
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/base/result.h"
 
 namespace flashclaim {
 
-/// `scheme://[user[:password]@]host[:port][/path]`, percent-decoded. A `unix:` path is not supported.
+/// `scheme://[user[:password]@]host[:port][/path][?query]`, percent-decoded but the query. A `unix:` path is not
+/// supported.
 struct Url {
   std::string scheme;
   std::string user;
   std::string password;
   std::string host;
-  int port = 0;      ///< 0 when absent
-  std::string path;  ///< without the leading '/'
+  int port = 0;       ///< 0 when absent
+  std::string path;   ///< without the leading '/'
+  std::string query;  ///< without the '?', as it is written
+
+  /// The query's `name=value` pairs, decoded, in their order.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> parameters() const;
 
   [[nodiscard]] std::string redacted() const;  ///< scheme://host:port/path, for logs and errors
 };

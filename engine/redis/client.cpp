@@ -8,6 +8,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/url.h"
+#include "engine/redis/greeting.h"
 
 namespace flashclaim::redis {
 
@@ -93,7 +94,7 @@ Result<void> Client::reconnect() {
   lost_ = unsent_ = 0;
   auto url = parse_url(url_);
   if (!url) return url.error();
-  if (url->scheme != "redis") return failure("redis: the URL must begin with redis://");
+  if (auto fits = check_scheme(*url); !fits) return failure("redis: " + fits.error().message);
   const auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, 1'000'000);
   if (!database) return failure("redis: the URL's path must be a database number");
 

@@ -34,10 +34,20 @@ Result<std::string> to_ip_literal(const std::string& host) {
 
 }  // namespace
 
+Result<void> check_scheme(const Url& url) {
+  if (url.scheme == "rediss")
+    return failure(
+        "rediss:// is not spoken here (hiredis 0.14 has no TLS): let stunnel or a private network carry redis://, see "
+        "engine/redis/README.md");
+  if (url.scheme != "redis") return failure("the URL must begin with redis://");
+  if (!url.query.empty()) return failure("a redis:// URL takes no parameters");
+  return {};
+}
+
 Result<Greeting> greeting_of(const std::string& redis_url) {
   auto url = parse_url(redis_url);
   if (!url) return failure("REDIS_URL: " + url.error().message);
-  if (url->scheme != "redis") return failure("REDIS_URL: the scheme is not redis://");
+  if (auto fits = check_scheme(*url); !fits) return failure("REDIS_URL: " + fits.error().message);
   auto host = to_ip_literal(url->host);
   if (!host) return host.error();
   auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, INT32_MAX);

@@ -42,8 +42,23 @@ Service::Service(const char* kind, int ports, Setup setup)
   environment_["REDIS_EXTRA"] = environment_["POSTGRES_EXTRA"] = setup.options;
   std::filesystem::create_directories(folder_);
   for (const auto& [name, text] : setup.files) std::ofstream(folder_ + "/" + name) << text;
+  if (setup.tls) use(*setup.tls);
   start();
 }
+
+void Service::use(const ServerTls& tls) {
+  tls_ = true;
+  std::filesystem::create_directories(folder_ + "/tls");
+  const auto copy = [&](const std::string& from, const char* to) {
+    std::filesystem::copy_file(from, folder_ + "/tls/" + to, std::filesystem::copy_options::overwrite_existing);
+  };
+  copy(tls.certificate.certificate, "server.pem");
+  copy(tls.certificate.key, "server.key");
+  copy(tls.trusted, "ca.pem");
+  if (!tls.client_ca.empty()) copy(tls.client_ca, "client_ca.pem");
+}
+
+std::string Service::trusted() const { return tls_ ? folder_ + "/tls/ca.pem" : ""; }
 
 Service::~Service() { run_program(source("tests/stack/service.sh"), {"kill", kind_, folder_, std::to_string(port_)}); }
 
@@ -125,7 +140,12 @@ PrivateRabbit& PrivateRabbit::shared() {
   return rabbit;
 }
 
-std::string PrivateRabbit::url() const { return "amqp://guest:guest@127.0.0.1:" + std::to_string(port()) + "/%2F"; }
+std::string PrivateRabbit::url_of(const std::string& vhost) const {
+  const std::string where = "://guest:guest@127.0.0.1:" + std::to_string(port()) + "/" + vhost;
+  return trusted().empty() ? "amqp" + where : "amqps" + where + "?cacertfile=" + trusted();
+}
+
+std::string PrivateRabbit::url() const { return url_of("%2F"); }
 
 // A call of the broker's CLI starts an Erlang machine, which takes seconds: it makes eight vhosts at a time.
 std::string PrivateRabbit::fresh_vhost() {
@@ -141,7 +161,7 @@ std::string PrivateRabbit::fresh_vhost() {
     must(source("tests/stack/service.sh"), {"ctl", "rabbitmq", folder(), std::to_string(port()), "eval", program});
     made_ += kBatch;
   }
-  return "amqp://guest:guest@127.0.0.1:" + std::to_string(port()) + "/test" + std::to_string(++vhosts_);
+  return url_of("test" + std::to_string(++vhosts_));
 }
 
 void PrivateRabbit::let_new_queues_reach_the_disk() { std::this_thread::sleep_for(std::chrono::seconds(2)); }
@@ -154,8 +174,13 @@ void PrivateRabbit::ctl(const std::vector<std::string>& words) {
 
 // --- PostgreSQL
 // After a kill the server syncs its whole folder, which here holds a database of each test: syncfs does it in one call.
-PrivatePostgres::PrivatePostgres(std::string options)
-    : Service("postgres", 1, {"-c recovery_init_sync_method=syncfs " + std::move(options)}) {}
+static Setup syncing_in_one_call(Setup setup) {
+  setup.options.insert(0, "-c recovery_init_sync_method=syncfs ");
+  return setup;
+}
+
+PrivatePostgres::PrivatePostgres(std::string options) : PrivatePostgres(Setup{std::move(options)}) {}
+PrivatePostgres::PrivatePostgres(Setup setup) : Service("postgres", 1, syncing_in_one_call(std::move(setup))) {}
 
 PrivatePostgres& PrivatePostgres::shared() {
   run_folder();
@@ -167,7 +192,8 @@ std::string PrivatePostgres::url_of(const std::string& database) const {
   std::ifstream file(folder() + "/password");
   std::string password;
   file >> password;
-  return "postgresql://flashclaim:" + password + "@127.0.0.1:" + std::to_string(port()) + "/" + database;
+  const std::string verified = trusted().empty() ? "" : "?sslmode=verify-full&sslrootcert=" + trusted();
+  return "postgresql://flashclaim:" + password + "@127.0.0.1:" + std::to_string(port()) + "/" + database + verified;
 }
 
 std::string PrivatePostgres::create_database(const std::string& database_template) {

@@ -2,12 +2,21 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tests/harness/process.h"
+#include "tests/harness/tls.h"
 
 namespace flashclaim::harness {
+
+/// What a server that speaks TLS needs (RabbitMQ, PostgreSQL); PEM files, which are copied.
+struct ServerTls {
+  CertificateFiles certificate;
+  std::string trusted;         ///< the authority that signed it: what the URLs of the harness trust
+  std::string client_ca = {};  ///< RabbitMQ asks its clients for a certificate that this one signed; empty: it does not
+};
 
 /// What a server is started with: words of its command line (Redis, PostgreSQL), files that lie in its folder before
 /// its first start, and what service.sh finds in its environment.
@@ -15,6 +24,7 @@ struct Setup {
   std::string options = {};
   std::map<std::string, std::string> files = {};
   Environment environment = {};
+  std::optional<ServerTls> tls = {};  ///< with it the server speaks TLS and nothing else
 };
 
 /// One private server. start, stop and kill throw std::runtime_error with the server's own words. After kill or stop,
@@ -33,9 +43,14 @@ class Service {
   [[nodiscard]] int pid() const;  ///< -1 when it does not run
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
+  /// Other files for a server that speaks TLS: RabbitMQ uses them for its next connection, PostgreSQL when it reloads.
+  /// What the URLs trust changes too.
+  void use(const ServerTls& tls);
 
  protected:
   Service(const char* kind, int ports, Setup setup);
+  /// What the URLs name as the authority to trust; "" when the server does not speak TLS.
+  [[nodiscard]] std::string trusted() const;
 
  private:
   void run(const char* verb) const;
@@ -44,6 +59,7 @@ class Service {
   int port_;
   std::string folder_;
   Environment environment_;
+  bool tls_ = false;
 };
 
 class PrivateRedis : public Service {
@@ -78,6 +94,7 @@ class PrivateRabbit : public Service {
   static void let_new_queues_reach_the_disk();
 
  private:
+  [[nodiscard]] std::string url_of(const std::string& vhost) const;
   int vhosts_ = 0;
   int made_ = 0;
 };
@@ -85,6 +102,7 @@ class PrivateRabbit : public Service {
 class PrivatePostgres : public Service {
  public:
   explicit PrivatePostgres(std::string options = "");
+  explicit PrivatePostgres(Setup setup);
   static PrivatePostgres& shared();
   /// The URL of the superuser's database `postgres`.
   [[nodiscard]] std::string url() const { return url_of("postgres"); }

@@ -5,9 +5,10 @@
 # RabbitMQ also takes PORT+1 (distribution) and PORT+2 (epmd). `start` returns when the service answers and does nothing
 # when it runs; `kill` is kill -9; `status` prints the pid, or exits 1. REDIS_EXTRA and POSTGRES_EXTRA add server options.
 # DIR/users.acl and DIR/definitions.json, where they are, hold the users of Redis and RabbitMQ (`flashctl access`); the probe
-# of Redis then logs in as REDIS_USER with REDISCLI_AUTH.
+# of Redis then logs in as REDIS_USER with REDISCLI_AUTH. DIR/tls with ca.pem, server.pem and server.key (PEM): RabbitMQ and
+# PostgreSQL speak TLS and nothing else; with client_ca.pem too, RabbitMQ wants a certificate of its clients that it signed.
 set -euo pipefail
-usage() { sed -n '2,8p' "$0" >&2; exit 2; }
+usage() { sed -n '2,10p' "$0" >&2; exit 2; }
 [ $# -ge 4 ] || usage
 verb=$1 service=$2 dir=$3 port=$4
 shift 4
@@ -79,7 +80,7 @@ redis_stop() {
 redis_kill() { kill_pid_file "$redis_pid_file"; }
 
 # --- RabbitMQ: the server itself, not Debian's wrapper (which wants the rabbitmq user or systemd). epmd, which would
-# outlive the broker, is ours too, with a pid of its own.
+# outlive the broker, is ours too, with a pid of its own. bypass_pem_cache: a certificate that was replaced is shown at once.
 rabbitmq_pid_file=$dir/rabbitmq.pid
 rabbit_env() {
   export HOME="$dir" RABBITMQ_NODENAME=flashclaim@localhost RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT=$((port + 1)) \
@@ -87,10 +88,23 @@ rabbit_env() {
     RABBITMQ_PID_FILE="$dir/server.pid" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
     RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 \
     RABBITMQ_ALLOW_INPUT=1 RABBITMQ_SERVER_START_ARGS=-noinput \
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none -ssl bypass_pem_cache true"
 }
 # The broker opens its port last; it is up when it answers the protocol header with a frame on channel 0.
 rabbitmq_answers() {
+  if [ -d "$dir/tls" ]; then rabbitmq_answers_in_tls; else rabbitmq_answers_plainly; fi
+}
+rabbitmq_answers_in_tls() { # a broker that wants our certificate has none here: that it asks is enough
+  local client said
+  exec 4< <(exec timeout 5 openssl s_client -quiet -verify_quiet -servername localhost -connect "127.0.0.1:$port" -CAfile "$dir/tls/ca.pem" 2>&1 < <(printf 'AMQP\0\0\11\1'))
+  client=$!
+  said=$(timeout 5 head -c 1 <&4 | od -An -tu1) || said=''
+  [ "${said//[[:space:]]/}" = 1 ] || said=$(timeout 5 grep -a -o 'alert certificate required' <&4) || said=''
+  exec 4<&-
+  kill "$client" || true
+  [ -n "$said" ]
+} 2>/dev/null
+rabbitmq_answers_plainly() {
   local frame
   exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
   printf 'AMQP\0\0\11\1' >&3
@@ -98,6 +112,20 @@ rabbitmq_answers() {
   exec 3>&-
   [ "${frame//[[:space:]]/}" = 1 ]
 } 2>/dev/null
+rabbitmq_listeners() {
+  if [ ! -d tls ]; then echo "listeners.tcp.default = 127.0.0.1:$port"; return; fi
+  cat <<CONF
+listeners.tcp = none
+listeners.ssl.default = 127.0.0.1:$port
+ssl_options.certfile = $dir/tls/server.pem
+ssl_options.keyfile = $dir/tls/server.key
+ssl_options.versions.1 = tlsv1.3
+ssl_options.versions.2 = tlsv1.2
+CONF
+  if [ -e tls/client_ca.pem ]; then
+    printf 'ssl_options.%s\n' "cacertfile = $dir/tls/client_ca.pem" 'verify = verify_peer' 'fail_if_no_peer_cert = true'
+  fi
+}
 rabbitmq_start() {
   rabbit_env
   cd "$dir"
@@ -110,7 +138,7 @@ rabbitmq_start() {
     refuse_taken_port "$port" $((port + 1))
     [ -f enabled_plugins ] || echo '[].' >enabled_plugins
     cat >rabbitmq.conf <<CONF
-listeners.tcp.default = 127.0.0.1:$port
+$(rabbitmq_listeners)
 loopback_users.guest = true
 disk_free_limit.absolute = 256MB
 raft.wal_max_size_bytes = 64000000
@@ -166,6 +194,13 @@ postgres_await_orphans() {
     sleep 0.1
   done
 }
+# With TLS, its own list of who may come: the first one of initdb lets everybody in who knows a password, plainly too.
+postgres_tls_options() {
+  [ -d "$dir/tls" ] || return 0
+  echo 'hostssl all all 127.0.0.1/32 scram-sha-256' >"$dir/tls/pg_hba.conf"
+  printf ' -c %s' ssl=on ssl_min_protocol_version=TLSv1.2 "ssl_cert_file='$dir/tls/server.pem'" "ssl_key_file='$dir/tls/server.key'" \
+    "hba_file='$dir/tls/pg_hba.conf'"
+}
 postgres_start() {
   home=$dir/data
   if running_pid "$postgres_pid_file" >/dev/null && "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$port"; then return 0; fi
@@ -175,7 +210,7 @@ postgres_start() {
   # TCP only: the path of a Unix socket is bounded at 107 bytes and ours may be longer.
   (cd / && as_postgres "$pg_bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 600 -o \
     "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=100 -c shared_buffers=256MB \
-     -c max_wal_size=2GB -c checkpoint_completion_target=0.9 -c fsync=on -c synchronous_commit=on ${POSTGRES_EXTRA:-}" start) \
+     -c max_wal_size=2GB -c checkpoint_completion_target=0.9 -c fsync=on -c synchronous_commit=on$(postgres_tls_options) ${POSTGRES_EXTRA:-}" start) \
     </dev/null >"$dir/start.log" 2>&1 && return 0
   failed_start PostgreSQL "$dir/start.log" "$dir/data/server.log"
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The whole stack on this machine, under .run/, on loopback: stack.sh run|up|down|status|clean (what they do: `make help`).
 # Ports: FLASHCLAIM_PORT_BASE=n (default 8080, remembered in .run/port_base): HTTP n, admin n+1, Redis n+2, RabbitMQ n+3 to n+5,
-# PostgreSQL n+6, the consumer's metrics n+7. FLASHCLAIM_DOOR=on: HTTPS, signed requests only, limits (engine/door/README.md); remembered too.
+# PostgreSQL n+6, the consumer's metrics n+7. FLASHCLAIM_DOOR=on: HTTPS, signed requests only, limits (engine/door/README.md), TLS to
+# RabbitMQ and PostgreSQL; remembered too. Tests: FLASHCLAIM_RUN=folder instead of .run, FLASHCLAIM_BIN=folder of programs that are built.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
-run=$top/.run
-bin=$top/build/bin
+run=${FLASHCLAIM_RUN:-$top/.run}
+bin=${FLASHCLAIM_BIN:-$top/build/bin}
 say() { printf '%s\n' "$*"; }
 fail() { printf 'flashclaim: %s\n' "$*" >&2; exit 1; }
 
@@ -63,8 +64,9 @@ choose_door() {
   [ ! -s "$run/door_mode" ] || remembered=$(cat "$run/door_mode")
   door=${FLASHCLAIM_DOOR:-$remembered}
   case $door in on | off) ;; *) fail "FLASHCLAIM_DOOR must be on or off: it is '$door'" ;; esac
-  [ "$door" = "$remembered" ] || ! program_pid engine >/dev/null ||
-    fail "the engine runs with the door $remembered: make down first, then choose $door"
+  if [ "$door" != "$remembered" ] && [ -s "$run/door_mode" ] && anything_runs; then
+    fail "the stack runs with the door $remembered: make down first, then choose $door"
+  fi
   printf '%s\n' "$door" >"$run/door_mode"
   scheme=http door_flags=()
   [ "$door" = on ] || return 0
@@ -86,6 +88,7 @@ prepare() {
   choose_door
 }
 build() {
+  [ -z "${FLASHCLAIM_BIN:-}" ] || return 0
   "$here/install.sh" build run
   "$here/build.sh" "$top/build" flashclaim-engine flashclaim-consumer flashctl flashbench
 }
@@ -101,13 +104,38 @@ start_services() {
 }
 # --- users (`flashctl access`): passwords in .run/keys, every program with users of its own
 key() { cat "$run/keys/$1"; }
+# With the door on RabbitMQ and PostgreSQL speak TLS only, and their clients verify them by the authority of this stack.
+ca=$run/door/ca.pem
 redis_url() { printf 'redis://%s:%s@127.0.0.1:%s/0' "$1" "$(key "redis-$1")" $((base + 2)); }
-amqp_url() { printf 'amqp://%s:%s@127.0.0.1:%s/%%2F' "$1" "$(key "rabbitmq-$1")" $((base + 3)); }
-pg_url() { printf 'postgresql://flashclaim_%s:%s@127.0.0.1:%s/flashclaim' "$1" "$(key "postgres-$1")" $((base + 6)); }
+amqp_url() {
+  local tls='' query=''
+  [ "$door" = off ] || { tls=s; query="?cacertfile=$(in_url "$ca")"; }
+  printf 'amqp%s://%s:%s@127.0.0.1:%s/%%2F%s' "$tls" "$1" "$(key "rabbitmq-$1")" $((base + 3)) "$query"
+}
+pg_url() {
+  local query=''
+  [ "$door" = off ] || query="?sslmode=verify-full&sslrootcert=$(in_url "$ca")"
+  printf 'postgresql://flashclaim_%s:%s@127.0.0.1:%s/flashclaim%s' "$1" "$(key "postgres-$1")" $((base + 6)) "$query"
+}
+in_url() { local path=${1//%/%25}; path=${path// /%20}; path=${path//\?/%3F}; path=${path//#/%23}; printf %s "${path//&/%26}"; }
+make_certificates() {
+  local name
+  if [ "$door" = off ]; then rm -rf "$run/rabbitmq/tls" "$run/postgres/tls"; return; fi
+  "$here/certificates.sh" "$run/door" rabbitmq postgres >>"$run/log/up.log"
+  for name in rabbitmq postgres; do
+    mkdir -p "$run/$name/tls"
+    cp -p "$ca" "$run/$name/tls/ca.pem"
+    cp -p "$run/door/$name.pem" "$run/$name/tls/server.pem"
+    cp -p "$run/door/$name.key" "$run/$name/tls/server.key"
+  done
+}
 # Before there were users the programs logged in as nobody and guest: they cannot go on beside servers that know users.
 leave_old_stack() {
   if [ ! -d "$run/keys" ] && anything_runs; then
     say 'this stack was started by a version without users: it is stopped, and started again with them; the data stays'
+    down
+  elif [ "$door" = on ] && [ ! -e "$ca" ] && anything_runs; then
+    say 'this stack was started by a version without TLS behind the door: it is stopped, and started again with it; the data stays'
     down
   fi
 }
@@ -138,9 +166,12 @@ drop_guest() {
   "$here/service.sh" ctl rabbitmq "$run/rabbitmq" $((base + 3)) delete_user guest >>"$run/log/up.log"
   touch "$run/rabbitmq/without_guest"
 }
-as_superuser() { # psql argument...
-  PGPASSWORD=$(cat "$run/postgres/password") psql -qXAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p $((base + 6)) -U flashclaim "$@"
-}
+as_superuser() ( # psql argument...
+  PGPASSWORD=$(cat "$run/postgres/password")
+  [ "$door" = off ] || export PGSSLMODE=verify-full PGSSLROOTCERT="$ca"
+  export PGPASSWORD
+  exec psql -qXAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p $((base + 6)) -U flashclaim "$@"
+)
 grant() { "$bin/flashctl" access postgres "$run/keys" | as_superuser -d flashclaim; }
 
 quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
@@ -234,6 +265,7 @@ up() {
   leave_old_stack
   check_ports
   make_users
+  make_certificates
   start_services
   drop_guest
   make_database
@@ -350,5 +382,5 @@ case ${1:-} in
   down) if [ -d "$run" ]; then lock; down; fi ;;
   clean) if [ -d "$run" ]; then lock; fi; clean ;;
   status) status ;;
-  *) sed -n '2,4p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,5p' "$0" >&2; exit 2 ;;
 esac

@@ -18,6 +18,16 @@ TEST(ServiceUrl, IsTakenApartAndDecoded) {
   EXPECT_EQ(url->redacted(), "amqp://[::1]:5672//");
 }
 
+TEST(ServiceUrl, KeepsItsParametersApart) {
+  const auto url = parse_url("amqps://h:5671/%2F?cacertfile=/a%20b&flag&x=1/2");
+  ASSERT_TRUE(url);
+  EXPECT_EQ(url->path, "/");
+  const std::vector<std::pair<std::string, std::string>> expected{{"cacertfile", "/a b"}, {"flag", ""}, {"x", "1/2"}};
+  EXPECT_EQ(url->parameters(), expected);
+  EXPECT_EQ(url->redacted(), "amqps://h:5671//");
+  EXPECT_EQ(parse_url("redis://h?x=/y")->path, "");
+}
+
 // Found by tests/fuzz/text.cpp: what stood before `://` was repeated, whatever it was.
 TEST(ServiceUrl, ErrorsRepeatNothingThatMayBeAPassword) {
   for (const char* text : {"hunter2:secret@host://x:0", "secret word://", "SECRET://host:1x", "redis://u:secret@:1",

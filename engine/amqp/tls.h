@@ -1,0 +1,59 @@
+// TLS 1.2 and 1.3 over a socket of this room, with the habits of Socket: it never waits, it says what it waits for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/amqp/endpoint.h"
+#include "engine/base/result.h"
+
+struct ssl_st;
+
+namespace flashclaim::amqp {
+
+/// The client's side of one connection; one thread. Chain and host name are always verified.
+class Tls {
+ public:
+  /// Reads the files, anew for each connection: a changed file holds from the next one on. The error is a sentence that
+  /// names the file. Does not own the descriptor, which must be non-blocking and connected.
+  static Result<std::unique_ptr<Tls>> prepare(const TlsFiles& files, const std::string& host, int fd);
+  ~Tls();
+  Tls(const Tls&) = delete;
+  Tls& operator=(const Tls&) = delete;
+
+  /// As far as it goes now; true when it is done. The error says what is wrong with the certificate, or whether the
+  /// peer speaks TLS at all.
+  Result<bool> shake_hands();
+  /// As Socket::send. What was not taken must be offered again, unchanged, before anything else (more may follow it).
+  Result<std::size_t> send(std::string_view bytes);
+  /// As Socket::receive: takes records until `size` is full or no whole one is left.
+  Result<std::size_t> receive(char* buffer, std::size_t size);
+  /// Tells the broker that nothing more will come, if the socket takes it.
+  void say_goodbye();
+
+  /// What poll should wait for now, POLLIN and POLLOUT; `sending`: there is something to send.
+  [[nodiscard]] short events(bool sending) const;
+  /// Bytes that came over the network so far, of records that are not whole too.
+  [[nodiscard]] std::uint64_t heard() const;
+
+ private:
+  struct Link;
+  enum class Then { kLater, kEnd };
+
+  Tls(std::unique_ptr<Link> link, ssl_st* ssl, std::string host);
+  /// Why an operation went no further; an error is final.
+  Result<Then> explain(int result, short& waits_for);
+  std::string refusal_of_certificate() const;
+
+  std::unique_ptr<Link> link_;
+  ssl_st* ssl_;
+  std::string host_;
+  short read_waits_for_;   // POLLOUT: a key update of the peer has to be answered first
+  short write_waits_for_;  // POLLIN: being writable changes nothing
+  std::string broken_;     // the first error: TLS cannot go on behind it
+};
+
+}  // namespace flashclaim::amqp

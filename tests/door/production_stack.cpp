@@ -1,0 +1,137 @@
+// `FLASHCLAIM_DOOR=on make up` in a folder of its own: what an operator gets, twice in a row, and from the data of a
+// version that knew neither users nor TLS.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/harness/folder.h"
+#include "tests/harness/process.h"
+#include "tests/harness/raw_http.h"
+#include "tests/harness/wait.h"
+
+namespace flashclaim {
+namespace {
+
+using harness::Environment;
+using harness::Finished;
+using harness::RawAnswer;
+using harness::RawConnection;
+using harness::run_program;
+using harness::wait_until;
+
+class ProductionStack : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    base_ = harness::free_ports(8);
+    run_ = harness::run_folder() + "/stack-" + std::to_string(base_);
+    std::filesystem::create_directories(run_);
+  }
+  void TearDown() override { make("down"); }
+
+  static std::string script(const std::string& name) {
+    return std::string(FLASHCLAIM_SOURCE_DIR) + "/tests/stack/" + name;
+  }
+  void make(const std::string& goal) const {
+    const Finished done = run_program(script("stack.sh"), {goal},
+                                      {{"FLASHCLAIM_RUN", run_},
+                                       {"FLASHCLAIM_BIN", FLASHCLAIM_BIN_DIR},
+                                       {"FLASHCLAIM_PORT_BASE", std::to_string(base_)},
+                                       {"FLASHCLAIM_DOOR", "on"}});
+    ASSERT_EQ(done.exit_code, 0) << goal << ": " << done.out << done.err;
+  }
+  /// One line of a shell that has read .run/env, as an operator has.
+  [[nodiscard]] Finished operate(const std::string& line) const {
+    return run_program("/bin/bash", {"-c", ". \"$0/env\" && " + line, run_});
+  }
+  std::string printed(const std::string& line) const {
+    const Finished done = operate(line);
+    EXPECT_EQ(done.exit_code, 0) << line << ": " << done.out << done.err;
+    return done.out;
+  }
+
+  [[nodiscard]] RawAnswer claim(const std::string& headers) const {
+    RawConnection connection(base_, harness::TlsClient{.trusted = run_ + "/door/engine.pem"});
+    connection.send("POST /coupons/1/receive HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+    return connection.answer().value_or(RawAnswer{});
+  }
+  /// As door.sh prints them for curl.
+  [[nodiscard]] std::string signed_headers(const std::string& user) const {
+    std::string lines =
+        run_program(script("door.sh"), {"sign", run_ + "/door", "POST", "/coupons/1/receive", user}).out;
+    for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) lines.insert(at, "\r");
+    return lines;
+  }
+  void expect_a_row_for(const std::string& user) const {
+    const RawAnswer accepted = claim(signed_headers(user));
+    ASSERT_EQ(accepted.status, 202) << accepted.body;
+    EXPECT_TRUE(wait_until([&] {
+      return printed("psql -qXAt \"$PG_URL\" -c 'SELECT count(*) FROM user_coupon WHERE user_id = " + user + "'") ==
+             "1\n";
+    })) << "the claim did not settle";
+  }
+  void expect_what_production_promises(const std::string& user) const {
+    expect_a_row_for(user);
+    EXPECT_EQ(claim("X-User-Id: 99\r\n").status, 400) << "an unsigned name";
+    EXPECT_EQ(claim("").status, 401);
+    EXPECT_EQ(printed("echo \"${HTTP_URL%%:*} ${AMQP_URL%%:*} ${PG_URL##*sslmode=}\""),
+              "https amqps verify-full&sslrootcert=" + run_ + "/door/ca.pem\n");
+    EXPECT_EQ(printed("psql -qXAt \"$PG_URL\" -c \"SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a "
+                      "USING (pid) WHERE a.client_port IS NOT NULL\""),
+              "t\n");
+    const Finished plain = operate("psql -qXAt \"${PG_URL%%\\?*}?sslmode=disable\" -c 'SELECT 1'");
+    EXPECT_NE(plain.err.find("no encryption"), std::string::npos) << plain.out << plain.err;
+    const Finished checked = operate("flashctl check 1");
+    EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
+  }
+  /// What `make up` left before there were users: nobody at Redis, guest at RabbitMQ, the superuser at PostgreSQL.
+  void leave_a_stack_without_users() const {
+    std::ofstream(run_ + "/port_base") << base_ << "\n";
+    int offset = 2;
+    for (const char* service : {"redis", "rabbitmq", "postgres"}) {
+      const Finished started =
+          run_program(script("service.sh"), {"start", service, run_ + "/" + service, std::to_string(base_ + offset)});
+      ASSERT_EQ(started.exit_code, 0) << started.out << started.err;
+      offset = offset == 2 ? 3 : 6;
+    }
+    const auto port = [&](int n) { return std::to_string(base_ + n); };
+    std::string password;
+    std::ifstream(run_ + "/postgres/password") >> password;
+    const std::string postgres = "postgresql://flashclaim:" + password + "@127.0.0.1:" + port(6);
+    const Environment old{{"REDIS_URL", "redis://127.0.0.1:" + port(2) + "/0"},
+                          {"AMQP_URL", "amqp://guest:guest@127.0.0.1:" + port(3) + "/%2F"},
+                          {"PG_URL", postgres + "/flashclaim"},
+                          {"DATABASES", postgres + "/postgres"},
+                          {"PATH", std::string(FLASHCLAIM_BIN_DIR) + ":" + std::getenv("PATH")}};
+    const Finished filled = run_program(
+        "/bin/bash",
+        {"-ec",
+         "psql -qX \"$DATABASES\" -c 'CREATE DATABASE flashclaim TEMPLATE template0'; flashctl db migrate --yes; "
+         "flashctl mq declare --yes; flashctl lua load --yes; flashctl rebuild --if-new --yes; flashctl coupon create "
+         "--id 1 --name Old --total 5 --user-limit 1 --begin now --end +24h --yes; flashctl coupon publish 1 --yes"},
+        old);
+    ASSERT_EQ(filled.exit_code, 0) << filled.out << filled.err;
+  }
+
+  int base_ = 0;
+  std::string run_;
+};
+
+TEST_F(ProductionStack, ComesUpTwiceInARowAndSettlesSignedClaimsInsideTls) {
+  make("up");
+  expect_what_production_promises("7");
+  make("up");  // nothing is dead: nothing changes
+  make("down");
+  make("up");
+  expect_what_production_promises("8");
+}
+
+TEST_F(ProductionStack, TakesOverTheDataOfAVersionWithoutUsers) {
+  leave_a_stack_without_users();
+  make("up");
+  EXPECT_NE(printed("flashctl coupon show 1").find("Old"), std::string::npos) << "its coupon is still there";
+  expect_what_production_promises("9");
+}
+
+}  // namespace
+}  // namespace flashclaim
