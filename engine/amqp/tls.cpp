@@ -50,14 +50,14 @@ struct Tls::Link {
     return command == BIO_CTRL_FLUSH ? 1 : 0;
   }
   static BIO* make_bio(Link& link) {
-    static BIO_METHOD* const method = [] {
+    static BIO_METHOD* const kMethod = [] {
       BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "flashclaim socket");
       BIO_meth_set_write(made, write);
       BIO_meth_set_read(made, read);
       BIO_meth_set_ctrl(made, control);
       return made;
     }();
-    BIO* bio = BIO_new(method);
+    BIO* bio = BIO_new(kMethod);
     if (!bio) return nullptr;
     BIO_set_data(bio, &link);
     BIO_set_init(bio, 1);
