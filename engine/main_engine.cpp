@@ -22,7 +22,8 @@ cxxopts::Options make_flags() {
   cxxopts::Options flags("flashclaim-engine",
                          "The HTTP front of Flashclaim and its mirror.\nReads REDIS_URL and, for a role with the "
                          "mirror, AMQP_URL and MIRROR_REDIS_URL (default: REDIS_URL) from the environment (`source "
-                         ".run/env`), or from the files that REDIS_URL_FILE and so on name.");
+                         ".run/env`), or from the files that REDIS_URL_FILE and so on name. With PG_URL it also "
+                         "answers for claims that Redis has forgotten, and for what a user holds.");
   auto add = flags.add_options();
   add("listen", "address of the public API, or unix:/path",
       cxxopts::value<std::string>()->default_value("127.0.0.1:8080"));
@@ -33,6 +34,8 @@ cxxopts::Options make_flags() {
       "listen beside another engine on the same address: start the new one with it, then end the old one");
   add("connections", "of clients, all threads together; fewer where file descriptors do not suffice",
       cxxopts::value<int>()->default_value("40000"));
+  add("archive-threads", "sessions at PostgreSQL (PG_URL) for what Redis has forgotten; 0: none",
+      cxxopts::value<int>()->default_value("1"));
   add("cors-origin", "origin whose pages may use the API, like https://shop.example, or *; may be repeated",
       cxxopts::value<std::vector<std::string>>());
   add("role", "http, mirror or both", cxxopts::value<std::string>()->default_value("both"));
@@ -61,6 +64,8 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   if (options.share_port && listen->is_unix()) return failure("--share-port: a unix socket cannot be shared");
   options.connections = given["connections"].as<int>();
   if (options.connections < options.threads) return failure("--connections: at least one for each thread");
+  options.archive_threads = given["archive-threads"].as<int>();
+  if (options.archive_threads < 0 || options.archive_threads > 16) return failure("--archive-threads: 0 to 16");
   if (given.count("cors-origin") > 0) {
     auto cors = http::Cors::of(given["cors-origin"].as<std::vector<std::string>>());
     if (!cors) return failure("--cors-origin: " + cors.error().message);
@@ -78,6 +83,24 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   if (republish_after_s < 1 || republish_after_s > 3600) return failure("--republish-after: 1 to 3600");
   options.republish_after_ms = republish_after_s * 1000;
   return options;
+}
+
+/// What the environment says; a service that the role does not need may be missing.
+Result<void> read_urls(ServiceOptions& options) {
+  auto read = [](const char* name, std::string& url) -> Result<void> {
+    auto value = require_env(name);
+    if (!value) return value.error();
+    url = *value;
+    return {};
+  };
+  if (auto redis = read("REDIS_URL", options.redis_url); !redis) return redis;
+  if (options.role != Role::kHttp) {
+    if (auto amqp = read("AMQP_URL", options.amqp_url); !amqp) return amqp;
+    const char* of_mirror = has_env("MIRROR_REDIS_URL") ? "MIRROR_REDIS_URL" : "REDIS_URL";
+    if (auto redis = read(of_mirror, options.mirror_redis_url); !redis) return redis;
+  }
+  if (options.role == Role::kMirror || !has_env("PG_URL")) return {};
+  return read("PG_URL", options.pg_url);
 }
 
 int fail(const std::string& message) {
@@ -109,17 +132,7 @@ int main_with_flags(int argc, char** argv) {
     return kExitUsage;
   }
   start_logging("flashclaim-engine", given.count("log-json") > 0);
-  auto redis_url = require_env("REDIS_URL");
-  if (!redis_url) return fail(redis_url.error().message);
-  options->redis_url = *redis_url;
-  if (options->role != Role::kHttp) {
-    auto amqp_url = require_env("AMQP_URL");
-    if (!amqp_url) return fail(amqp_url.error().message);
-    options->amqp_url = *amqp_url;
-    auto mirror_redis_url = require_env(has_env("MIRROR_REDIS_URL") ? "MIRROR_REDIS_URL" : "REDIS_URL");
-    if (!mirror_redis_url) return fail(mirror_redis_url.error().message);
-    options->mirror_redis_url = *mirror_redis_url;
-  }
+  if (auto complete = read_urls(*options); !complete) return fail(complete.error().message);
   return run(*options);
 }
 

@@ -160,6 +160,21 @@ void add_redis(Families& out, const Workers& workers) {
   out.gauge("flashclaim_redis_connected", "Threads with a Redis connection.", sum(&redis::AsyncCounters::ready));
 }
 
+void add_archive(Families& out, const archive::PoolCounters& pool) {
+  auto number = [](const std::atomic<std::uint64_t>& value) { return static_cast<double>(value.load()); };
+  out.family("flashclaim_archive_requests_total",
+             "Questions to PostgreSQL: claims that Redis forgot, what a user holds.", MetricType::Counter);
+  out.value(number(pool.claims), {{"about", "claim"}});
+  out.value(number(pool.held), {{"about", "held"}});
+  out.family("flashclaim_archive_failed_total", "Those that were not answered, by reason.", MetricType::Counter);
+  out.value(number(pool.full), {{"reason", "full"}});
+  out.value(number(pool.late), {{"reason", "late"}});
+  out.value(number(pool.away), {{"reason", "away"}});
+  out.gauge("flashclaim_archive_waiting", "Questions in the queue.", number(pool.waiting));
+  out.counter("flashclaim_archive_connects_total", "Connections made to PostgreSQL.", number(pool.connects));
+  out.gauge("flashclaim_archive_connected", "Threads with a connection to PostgreSQL.", number(pool.connected));
+}
+
 void add_mirror(Families& out, const mirror::MirrorStats& stats) {
   auto number = [](auto value) { return static_cast<double>(value); };
   out.counter("flashclaim_mirror_mirrored_total", "Entries published, confirmed, acknowledged.",
@@ -184,8 +199,8 @@ void add_mirror(Families& out, const mirror::MirrorStats& stats) {
 
 }  // namespace
 
-std::string metrics_text(const Workers& workers, const mirror::MirrorStats* mirror,
-                         const std::vector<http::Check>& checks) {
+std::string metrics_text(const Workers& workers, const archive::PoolCounters* archive,
+                         const mirror::MirrorStats* mirror, const std::vector<http::Check>& checks) {
   Families out;
   if (!workers.empty()) {
     add_http(out, workers);
@@ -193,6 +208,7 @@ std::string metrics_text(const Workers& workers, const mirror::MirrorStats* mirr
     add_claims(out, workers);
     add_redis(out, workers);
   }
+  if (archive) add_archive(out, *archive);
   if (mirror) add_mirror(out, *mirror);
   out.family("flashclaim_ready", "1 for each dependency that is well.", MetricType::Gauge);
   for (const http::Check& check : checks) out.value(check.ok ? 1 : 0, {{"check", check.name}});

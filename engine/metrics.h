@@ -5,14 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "engine/archive/pool.h"
 #include "engine/http/admin_server.h"
 #include "engine/mirror/mirror.h"
 #include "engine/worker.h"
 
 namespace flashclaim {
 
-/// Any thread. `mirror` is null in an engine without one.
-std::string metrics_text(const std::vector<std::unique_ptr<Worker>>& workers, const mirror::MirrorStats* mirror,
-                         const std::vector<http::Check>& checks);
+/// Any thread. `archive` and `mirror` are null in an engine without one.
+std::string metrics_text(const std::vector<std::unique_ptr<Worker>>& workers, const archive::PoolCounters* archive,
+                         const mirror::MirrorStats* mirror, const std::vector<http::Check>& checks);
 
 }  // namespace flashclaim

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/archive/pool.h"
 #include "engine/base/assets.h"
 #include "engine/base/log.h"
 #include "engine/http/admin_server.h"
@@ -81,6 +82,7 @@ struct Service::State {
   Result<std::shared_ptr<const http::TlsContext>> load_tls() const;
   void reload_keys();
   void reload_tls();
+  Result<void> start_archive(const ServiceOptions& options);
   void start_mirror(const ServiceOptions& options);
   void set_phase(Phase next);
   void on_signal();
@@ -88,6 +90,7 @@ struct Service::State {
   void on_drain_poll();
   [[nodiscard]] std::vector<http::Check> checks() const;
   [[nodiscard]] http::Check workers_check() const;
+  [[nodiscard]] http::Check archive_check() const;
   [[nodiscard]] std::string metrics() const;
 
   loop::Loop loop;
@@ -100,6 +103,7 @@ struct Service::State {
   DoorOptions door;
   std::string unix_path;  ///< of the public listener, if it is one
   std::unique_ptr<RedisProbe> probe;
+  std::unique_ptr<archive::Pool> archive;  ///< before the workers, who ask it
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<mirror::Mirror> mirror;
   std::thread mirror_thread;
@@ -112,8 +116,10 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   if (!made) return made.error();
   probe = std::move(*made);
   door = options.door;
-  if (serves(options.role))
+  if (serves(options.role)) {
+    if (auto started = start_archive(options); !started) return started.error();
     if (auto started = start_workers(options); !started) return started.error();
+  }
   auto listening =
       http::AdminServer::start(options.admin_listen, {[this] { return checks(); }, [this] { return metrics(); }});
   if (!listening) return listening.error();
@@ -201,6 +207,7 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
   wanted.tls = *tls;
   wanted.patience_ms = options.share_port ? kConnectPatienceMs : 0;
   wanted.cors = options.cors;
+  wanted.archive = archive.get();
   const int connections = connections_possible(options.connections);
   wanted.limits.connections = static_cast<std::size_t>(std::max(1, connections / options.threads));
   for (int i = 0; i < options.threads; ++i) {
@@ -212,6 +219,18 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
   if (alone >= 0) close(alone);
   log(LogLevel::kInfo, "engine", "listening",
       {{"address", wanted.listen.text()}, {"threads", options.threads}, {"connections", connections}});
+  return {};
+}
+
+Result<void> Service::State::start_archive(const ServiceOptions& options) {
+  if (options.pg_url.empty() || options.archive_threads == 0) {
+    log(LogLevel::kInfo, "archive", "none",
+        {{"meaning", "a claim is not found an hour after its end, and nobody is told what he holds"}});
+    return {};
+  }
+  auto pool = archive::Pool::start({.pg_url = options.pg_url, .threads = options.archive_threads});
+  if (!pool) return pool.error();
+  archive = std::move(*pool);
   return {};
 }
 
@@ -256,6 +275,7 @@ std::vector<http::Check> Service::State::checks() const {
   bool accepting = phase == Phase::kAccepting;
   all.push_back({"engine", accepting, true, std::string(phase_name(phase))});
   if (!workers.empty()) all.push_back(workers_check());
+  if (archive) all.push_back(archive_check());
   if (mirror) {
     mirror::MirrorStats stats = mirror->stats();
     std::string detail = !stats.amqp_connected ? "not connected: claims are kept in the stream"
@@ -274,10 +294,18 @@ http::Check Service::State::workers_check() const {
           fmt::format("{} of {} threads connected to redis", connected, workers.size())};
 }
 
+/// Claims need no PostgreSQL: it does not make the engine unready.
+http::Check Service::State::archive_check() const {
+  const auto connected = archive->counters().connected.load();
+  return {"archive", connected > 0, false,
+          fmt::format("{} of {} threads connected to postgresql", connected, archive->threads())};
+}
+
 std::string Service::State::metrics() const {
-  if (!mirror) return metrics_text(workers, nullptr, checks());
+  const archive::PoolCounters* archived = archive ? &archive->counters() : nullptr;
+  if (!mirror) return metrics_text(workers, archived, nullptr, checks());
   mirror::MirrorStats stats = mirror->stats();
-  return metrics_text(workers, &stats, checks());
+  return metrics_text(workers, archived, &stats, checks());
 }
 
 Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -29,6 +29,8 @@ struct ServiceOptions {
   std::string redis_url;
   std::string mirror_redis_url;  ///< the same server, as the mirror's own user
   std::string amqp_url;          ///< for a role with the mirror
+  std::string pg_url;            ///< empty: no archive
+  int archive_threads = 1;       ///< of the HTTP front, at PostgreSQL; 0: no archive
 };
 
 /// accepting -> draining (no new connections, answers are given) -> closing (the rest is cut, the mirror ends) ->

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <cstring>
 #include <future>
+#include <optional>
 #include <thread>
 
+#include "engine/archive/front.h"
 #include "engine/claim/desk.h"
 #include "engine/door/door.h"
 #include "engine/loop/loop.h"
@@ -29,6 +31,7 @@ struct Worker::State {
   pages::Site site;
   claim::Desk desk;
   http::Server server;
+  std::optional<archive::Front> archive;
   std::unique_ptr<redis::AsyncClient> client;
   std::unique_ptr<redis::Subscriber> subscriber;
   int port = 0;
@@ -48,6 +51,11 @@ Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
   state->subscriber = std::move(*subscriber);
   state->site.bind(state->server, *state->client, state->door, options.cors);
   state->desk.bind(state->server, *state->client, *state->subscriber, state->door, state->site);
+  if (options.archive) {
+    state->archive.emplace(state->loop, state->server, *options.archive);
+    state->desk.bind(*state->archive);
+    state->site.bind(*state->archive);
+  }
   if (options.tls) state->server.use(options.tls);
   state->door.bind(state->server, state->desk);
   state->server.allow(options.cors);

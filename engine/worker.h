@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/archive/pool.h"
 #include "engine/base/result.h"
 #include "engine/claim/counters.h"
 #include "engine/door/door.h"
@@ -25,6 +26,7 @@ struct WorkerOptions {
   /// take a claim that it cannot serve yet.
   int patience_ms = 0;
   http::Cors cors = {};
+  archive::Pool* archive = nullptr;  ///< outlives the worker; null: what Redis has forgotten is not known here
 };
 
 class Worker {

@@ -19,7 +19,7 @@ const std::vector<AccessUser>& access_users() {
       {"rabbitmq", "consumer", "consumer", "takes claims, publishes retries, dead letters and events"},
       {"rabbitmq", "admin", "admin", "flashctl: declares, looks, replays dead letters"},
       {"postgres", "owner", "flashclaim_owner", "owns the schema: flashctl db migrate"},
-      {"postgres", "engine", "flashclaim_engine", "reads outcomes"},
+      {"postgres", "engine", "flashclaim_engine", "asks for outcomes by functions, reads no table"},
       {"postgres", "consumer", "flashclaim_consumer", "settles by settle_claims, writes no table"},
       {"postgres", "admin", "flashclaim_admin", "flashctl: operates coupons by functions, reads"},
   };

@@ -12,7 +12,7 @@ struct Grants {
   std::string_view functions;  ///< EXECUTE on these: the ones that sql/ took from PUBLIC
 };
 constexpr Grants kGrants[] = {
-    {"engine", "coupon coupon_state user_coupon claim_rejection claim_outcome schema_migration", ""},
+    {"engine", "", "archived_claims archived_coupons"},
     {"consumer",
      "coupon coupon_state user_coupon claim_rejection claim_outcome schema_migration settlement_event settlement_feed",
      "settle_claims forget_settlement_events"},

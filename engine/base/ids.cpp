@@ -41,7 +41,9 @@ std::optional<ClaimId> parse_claim_id(std::string_view text) {
   for (int i = 0; i < kParts; ++i) {
     auto end = i + 1 < kParts ? text.find('-') : text.size();
     if (end == std::string_view::npos) return std::nullopt;
-    auto part = parse_number(text.substr(0, end), i == kParts - 1 ? INT32_MAX : INT64_MAX);
+    // The epoch and the index are 32 bits wide in the database: more was never given out.
+    const bool small = i == 1 || i == kParts - 1;
+    auto part = parse_number(text.substr(0, end), small ? INT32_MAX : INT64_MAX);
     if (!part) return std::nullopt;
     parts[i] = *part;
     text.remove_prefix(i + 1 < kParts ? end + 1 : end);

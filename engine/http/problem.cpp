@@ -25,7 +25,7 @@ const Description& describe(Problem problem) {
        Applied::kNo},
       {"NOT_FOUND", "There is no such resource", "See the API table for the paths.", Applied::kNo},
       {"COUPON_NOT_FOUND", "There is no such coupon", "Its id was never published here.", Applied::kNo},
-      {"CLAIM_NOT_FOUND", "There is no such claim", "It never existed, is not yours, or its record has expired.",
+      {"CLAIM_NOT_FOUND", "There is no such claim", "It never existed, is not yours, or its coupon was purged.",
        Applied::kNotSaid},
       {"METHOD_NOT_ALLOWED", "The resource does not have this method", "See the Allow header.", Applied::kNo},
       {"NOT_STARTED", "The sale has not begun", "Try again when it begins; see beginsAtMs of the coupon.",

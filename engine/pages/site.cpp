@@ -9,6 +9,7 @@
 #include "engine/base/log.h"
 #include "engine/http/query.h"
 #include "engine/pages/coupon_text.h"
+#include "engine/pages/paging.h"
 #include "engine/pages/target.h"
 #include "engine/pages/web.h"
 
@@ -22,9 +23,6 @@ using http::Request;
 using http::Status;
 
 namespace {
-
-constexpr std::int64_t kLimitDefault = 20;
-constexpr std::int64_t kLimitMax = 100;
 
 /// A shared cache may serve a crowd for a second; who has a count of its own is asked for anew.
 constexpr std::string_view kPublic = "public, max-age=1";
@@ -75,6 +73,7 @@ void Site::handle(const Request& request, const Caller& caller, Exchange exchang
   if (reads && target.page == Page::kCoupon) return show_coupon(request, caller, exchange, target.id);
   if (reads && (target.page == Page::kSale || target.page == Page::kAsset)) return show_file(request, exchange, target);
   if (reads && target.page == Page::kCoupons) return list_coupons(request, exchange);
+  if (reads && target.page == Page::kHeld) return list_held(request, caller, exchange);
   server_->refuse(exchange, Problem::kMethodNotAllowed, methods_of(target.page));
 }
 
@@ -125,11 +124,10 @@ void Site::show_file(const Request& request, Exchange exchange, const PageTarget
 }
 
 void Site::list_coupons(const Request& request, Exchange exchange) {
-  const http::QueryMatch limit = http::query_parameter(request.query, "limit");
+  const auto limit = parse_limit(request.query);
   const http::QueryMatch after = http::query_parameter(request.query, "after");
-  const auto wanted = limit.count == 0 ? kLimitDefault : parse_number(limit.value, kLimitMax).value_or(0);
   const auto cursor = after.count == 0 ? 0 : parse_id(after.value).value_or(-1);
-  if (limit.count > 1 || after.count > 1 || wanted < 1 || cursor < 0) {
+  if (!limit || after.count > 1 || cursor < 0) {
     server_->refuse(exchange, Problem::kInvalidRequest);
     return;
   }
@@ -137,7 +135,7 @@ void Site::list_coupons(const Request& request, Exchange exchange) {
   list->exchange = exchange;
   list->if_none_match = request.header("if-none-match").value;
   list->after = cursor;
-  list->limit = static_cast<std::size_t>(wanted);
+  list->limit = static_cast<std::size_t>(*limit);
   coupons_.ask_ids([this, list](const std::vector<std::int64_t>* ids, Problem problem) {
     if (!ids) {
       server_->refuse(list->exchange, problem);
@@ -145,6 +143,19 @@ void Site::list_coupons(const Request& request, Exchange exchange) {
       gather(list, *ids);
     }
   });
+}
+
+void Site::list_held(const Request& request, const Caller& caller, Exchange exchange) {
+  const auto range = parse_held_range(request.query);
+  if (!caller.known()) {
+    door_->refuse_unknown(exchange);
+  } else if (!range) {
+    server_->refuse(exchange, Problem::kInvalidRequest);
+  } else if (!archive_) {
+    server_->refuse(exchange, Problem::kNotReady);
+  } else {
+    archive_->answer_held(exchange, caller.user_id, *range);
+  }
 }
 
 /// Every coupon of the page from the cache; the last one that becomes known answers.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "engine/claim/archive.h"
 #include "engine/door/door.h"
 #include "engine/http/cors.h"
 #include "engine/http/server.h"
@@ -17,6 +18,8 @@ namespace flashclaim::pages {
 class Site final : public door::Guarded {
  public:
   void bind(http::Server& server, redis::AsyncClient& client, door::Door& door, const http::Cors& cors);
+  /// Without it nobody can be told what he holds.
+  void bind(claim::Archive& archive) { archive_ = &archive; }
   void handle(const http::Request& request, const door::Caller& caller, http::Exchange exchange) noexcept override;
 
  private:
@@ -26,6 +29,7 @@ class Site final : public door::Guarded {
                    std::string_view id);
   void show_file(const http::Request& request, http::Exchange exchange, const PageTarget& target);
   void list_coupons(const http::Request& request, http::Exchange exchange);
+  void list_held(const http::Request& request, const door::Caller& caller, http::Exchange exchange);
   void gather(const std::shared_ptr<List>& list, const std::vector<std::int64_t>& ids);
   void answer_list(const List& list);
   void answer_cached(http::Exchange exchange, std::string_view if_none_match, std::string_view tag,
@@ -33,6 +37,7 @@ class Site final : public door::Guarded {
 
   http::Server* server_ = nullptr;
   door::Door* door_ = nullptr;
+  claim::Archive* archive_ = nullptr;
   http::Cors cors_;
   CouponCache coupons_;
 };

@@ -7,6 +7,7 @@ namespace flashclaim::pages {
 
 PageTarget parse_page(std::string_view path) {
   if (path == "/coupons") return {Page::kCoupons, {}};
+  if (path == "/users/me/coupons") return {Page::kHeld, {}};
   if (path == "*") return {Page::kServer, {}};
   constexpr std::string_view kSale = "/sale/";
   constexpr std::string_view kAssets = "/sale/assets/";
@@ -33,6 +34,7 @@ std::string_view methods_of(Page page) {
     case Page::kClaim:
     case Page::kCoupon:
     case Page::kCoupons:
+    case Page::kHeld:
     case Page::kSale:
     case Page::kAsset:
       return "GET, HEAD, OPTIONS";

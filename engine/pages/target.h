@@ -10,6 +10,7 @@ enum class Page {
   kClaim,    ///< /claims/{claimId}
   kCoupon,   ///< /coupons/{couponId}
   kCoupons,  ///< /coupons
+  kHeld,     ///< /users/me/coupons
   kSale,     ///< /sale/{couponId}
   kAsset,    ///< /sale/assets/{name}
   kServer,   ///< OPTIONS *

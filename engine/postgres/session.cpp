@@ -26,14 +26,21 @@ std::string quoted(std::string_view value) {
   return text + "' ";
 }
 
+using Parsed = std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)>;
+constexpr const char* kNoUrl = "PG_URL is not a PostgreSQL URL (postgresql://user:password@host:port/database)";
+
+/// Null for a malformed URL.
+Parsed parse_conninfo(const std::string& pg_url) {
+  char* problem = nullptr;
+  Parsed parsed(PQconninfoParse(pg_url.c_str(), &problem), PQconninfoFree);
+  if (problem) PQfreemem(problem);  // it may repeat the password: not shown
+  return parsed;
+}
+
 /// `keyword='value' ...` of the URL, with our defaults where it says nothing. Throws on a malformed URL.
 std::string conninfo(const std::string& pg_url, std::string_view name) {
-  char* problem = nullptr;
-  std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed(PQconninfoParse(pg_url.c_str(), &problem),
-                                                                        PQconninfoFree);
-  if (problem) PQfreemem(problem);  // it may repeat the password: not shown
-  if (!parsed)
-    throw std::invalid_argument("PG_URL is not a PostgreSQL URL (postgresql://user:password@host:port/database)");
+  const Parsed parsed = parse_conninfo(pg_url);
+  if (!parsed) throw std::invalid_argument(kNoUrl);
   std::string text;
   std::string options = kServerTimeouts;
   std::set<std::string, std::less<>> given;
@@ -119,6 +126,11 @@ SqlError classify_current_exception(bool sent) {
   } catch (const std::exception& e) {
     return {SqlFault::kBug, "", first_line(e.what())};
   }
+}
+
+Result<void> check_url(const std::string& pg_url) {
+  if (!parse_conninfo(pg_url)) return failure(kNoUrl);
+  return {};
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -33,6 +33,9 @@ struct SqlError {
 template <class T>
 using SqlResult = Result<T, SqlError>;
 
+/// Why `pg_url` cannot be the URL of a database, if it cannot. Connects to nothing.
+Result<void> check_url(const std::string& pg_url);
+
 /// Owned and used by one thread. Never reconnects by itself: a session whose connection is lost stays closed (open() is
 /// false, every statement ends in kConnection) and its owner makes a new one. Every statement is its own transaction:
 /// no transaction spans two round trips, so a stopped process never holds a lock.

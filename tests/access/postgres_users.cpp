@@ -12,6 +12,8 @@ constexpr const char* kPrograms[] = {"engine", "consumer", "admin"};
 const std::string kSettle =
     "SELECT * FROM settle_claims('{1}'::bigint[], '{1}'::int[], '{1795537708759}'::bigint[], '{0}'::bigint[], "
     "'{0}'::int[], '{7}'::bigint[])";
+const std::string kArchivedClaims = "SELECT * FROM archived_claims('{1}', '{1}', '{1795537708759}', '{0}', '{0}')";
+const std::string kArchivedCoupons = "SELECT * FROM archived_coupons(7, 9223372036854775807, 2147483647, 21, 1000)";
 const std::map<std::string, std::string> kOperations = {
     {"create_coupon", "SELECT create_coupon(77, 'x', 1, 1, 1795537708759, 1795637708759, 1)"},
     {"operate_coupon", "SELECT operate_coupon(77, 'publish')"},
@@ -68,6 +70,8 @@ TEST(PostgresUsers, CallTheirFunctionsAndNoOther) {
   expect_allowed("consumer", {kSettle, "SELECT forget_settlement_events('{1}')"});
   expect_denied("consumer", calls());
   expect_denied("consumer", {"SELECT want_settlement_events(true)"});
+  expect_allowed("engine", {kArchivedClaims, kArchivedCoupons, "SELECT NOT pg_is_in_recovery()"});
+  for (const char* role : {"consumer", "admin"}) expect_denied(role, {kArchivedClaims, kArchivedCoupons});
   expect_denied("engine", calls());
   expect_denied("engine", {kSettle, "SELECT forget_settlement_events('{1}')"});
 }
@@ -75,10 +79,14 @@ TEST(PostgresUsers, CallTheirFunctionsAndNoOther) {
 TEST(PostgresUsers, ReadWhatTheyNeed) {
   const Statements all = {"SELECT * FROM coupon_state", "SELECT * FROM user_coupon", "SELECT * FROM claim_rejection",
                           "SELECT * FROM claim_outcome", "SELECT * FROM schema_migration"};
-  for (const char* role : kPrograms) expect_allowed(role, all);
+  for (const char* role : {"consumer", "admin"}) expect_allowed(role, all);
+  expect_denied("engine", all);  // it asks about claims and users that it can name, and can copy no table
   expect_allowed("admin", {"SELECT * FROM coupon_event", "SELECT * FROM settlement_event"});
   expect_allowed("consumer", {"SELECT * FROM settlement_events(1)"});
-  expect_denied("engine", {"SELECT * FROM coupon_event", "SELECT * FROM settlement_events(1)"});
+  expect_denied("engine",
+                {"SELECT * FROM coupon_event", "SELECT * FROM settlement_events(1)", "SELECT * FROM settlement_event",
+                 "SELECT * FROM settlement_feed", "SELECT count(*) FROM coupon",
+                 "SELECT user_id FROM user_coupon LIMIT 1", "COPY user_coupon TO STDOUT"});
   expect_denied("consumer", {"SELECT * FROM coupon_event"});
 }
 

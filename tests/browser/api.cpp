@@ -22,7 +22,7 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   const int port = http_port_;
   const std::string redis_url = environment_.at("REDIS_URL");
   environment_["REDIS_URL"] = "redis://127.0.0.1:1/0";
-  const auto down = engine({"--role=http"});
+  const auto down = engine({"--role=http", "--archive-threads=0"});
   const int down_port = http_port_;
   environment_["REDIS_URL"] = redis_url;
   http_port_ = port;

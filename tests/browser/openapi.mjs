@@ -28,6 +28,7 @@ const receive = '/coupons/{couponId}/receive';
 const claims = '/claims/{claimId}';
 const one = '/coupons/{couponId}';
 const list = '/coupons';
+const held = '/users/me/coupons';
 const page = '/sale/{couponId}';
 
 const left = new Set(); // what the document names and nobody has seen yet
@@ -98,6 +99,11 @@ await see('get', one, { id: coupons.later }, { ...user, 'If-None-Match': shown.h
 await see('get', one, { id: coupons.open }, { 'X-User-Id': 'x' }, 400, 'INVALID_REQUEST');
 await see('get', one, { id: '999999' }, user, 404, 'COUPON_NOT_FOUND');
 await see('get', one, { id: coupons.open }, user, 503, 'NOT_READY', down);
+const mine = await see('get', held, { query: '?limit=1' }, user, 200);
+assert.ok(mine.body.coupons.some((coupon) => coupon.claimId === claimId));
+await see('get', held, { query: '?after=1' }, user, 400, 'INVALID_REQUEST');
+await see('get', held, {}, {}, 401, 'UNAUTHENTICATED');
+await see('get', held, {}, user, 503, 'NOT_READY', down);
 const html = await see('get', page, { id: coupons.open }, {}, 200);
 await see('get', page, { id: coupons.open }, { 'If-None-Match': html.headers.get('ETag') }, 304);
 await see('get', page, { id: '042' }, {}, 404, 'COUPON_NOT_FOUND');
@@ -108,7 +114,7 @@ for (const [path, item] of Object.entries(spec.paths)) {
   const options = await fetch(url, { method: 'OPTIONS' });
   assert.equal(options.status, 204);
   assert.equal(options.headers.get('Allow'), item.get ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS');
-  const head = await fetch(url, { method: 'HEAD' });
+  const head = await fetch(url, { method: 'HEAD', headers: user });
   assert.equal(head.status, item.get ? 200 : 405);
   assert.equal((await fetch(url, { method: 'DELETE' })).status, 405);
 }

@@ -1,0 +1,32 @@
+// See question.h.
+#include "engine/archive/question.h"
+
+#include <utility>
+
+#include "engine/loop/loop.h"
+
+namespace flashclaim::archive {
+
+void Inbox::put(Answer answer) {
+  std::lock_guard lock(mutex_);
+  if (!loop_) return;
+  answers_.push_back(std::move(answer));
+  if (answers_.size() == 1) loop_->post([self = shared_from_this()] { self->give_all(); });
+}
+
+void Inbox::close() {
+  std::lock_guard lock(mutex_);
+  loop_ = nullptr;
+  answers_.clear();
+}
+
+void Inbox::give_all() {
+  std::vector<Answer> answers;
+  {
+    std::lock_guard lock(mutex_);
+    answers.swap(answers_);
+  }
+  for (const Answer& answer : answers) give_(answer);
+}
+
+}  // namespace flashclaim::archive
