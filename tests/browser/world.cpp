@@ -1,8 +1,6 @@
 // See world.h.
 #include "tests/browser/world.h"
 
-#include <chrono>
-
 namespace flashclaim {
 
 void BrowserWorld::SetUp() {
@@ -21,21 +19,7 @@ void BrowserWorld::node(const std::string& script, const std::vector<std::string
 }
 
 std::int64_t BrowserWorld::coupon(std::int64_t total, std::int64_t begins_in_ms, std::int64_t ends_in_ms) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  admin::NewCoupon coupon;
-  coupon.id = 1 + postgres::highest_coupon_id(pg()).value();
-  coupon.name = "Half price · 半价券";
-  coupon.total = total;
-  coupon.user_limit = 1;
-  coupon.begin_ms = now_ms + begins_in_ms;
-  coupon.end_ms = now_ms + ends_in_ms;
-  const auto created = admin::create_coupon(pg(), coupon);
-  EXPECT_TRUE(created && created->ok());
-  const auto published = admin::publish_coupon(redis(), pg(), coupon.id);
-  EXPECT_TRUE(published && published->ok()) << (published ? published->message : published.error().message);
-  coupons_.push_back(coupon.id);
-  return coupon.id;
+  return open_coupon(total, 1, {begins_in_ms, ends_in_ms, "Half price · 半价券"});
 }
 
 }  // namespace flashclaim

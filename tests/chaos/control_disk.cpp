@@ -68,11 +68,7 @@ TEST_P(ControlDisk, SyncsEachClaimBeforeItsAnswer) {
   ::kill(pid, SIGKILL);
   disk.heal();
   server.start();
-  ASSERT_TRUE(wait_until([&] {
-    const auto answer = claim(coupon, 2, "in-doubt");
-    if (answer.status == 202) told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 2});
-    return answer.status == 202;
-  }));
+  ASSERT_TRUE(wait_until([&] { return accepted(claim(coupon, 2, "in-doubt"), 2); }));
   engine_.reset();
   engine_ = engine();
   consume_everything(coupon);

@@ -180,11 +180,9 @@ void CrashWorld::crash_flashctl(std::string_view point, int times,
 
 ClaimId CrashWorld::accept(std::int64_t coupon, std::int64_t user) {
   const auto answer = claim(coupon, user, fmt::format("apart-{}-{}", user, told_.acknowledged.size()));
-  const auto id = parse_claim_id(json_field(answer.body, "claimId"));
-  EXPECT_TRUE(answer.status == 202 && id) << answer.body;
-  if (!id) return {};
-  told_.acknowledged.push_back({*id, user});
-  return *id;
+  const bool won = accepted(answer, user);
+  EXPECT_TRUE(won) << answer.body;
+  return won ? told_.acknowledged.back().claim : ClaimId{};
 }
 
 void CrashWorld::deliver(std::span<const mirror::EntryMessage> messages, int attempts) {

@@ -46,12 +46,20 @@ class WholePath : public ::testing::Test {
   /// One of each, until the end of the test.
   void start_programs();
 
-  // A coupon that is open for an hour, with an id that no other coupon of this database has.
-  std::int64_t open_coupon(std::int64_t total, std::int64_t user_limit);
+  struct Terms {
+    std::int64_t begins_in_ms = -60'000;  // both from now
+    std::int64_t ends_in_ms = 3'600'000;
+    std::string name = "a coupon for tests";
+  };
+  // A published coupon, open for an hour or as its terms say, with an id that no other coupon of this database has.
+  std::int64_t open_coupon(std::int64_t total, std::int64_t user_limit, const Terms& terms);
+  std::int64_t open_coupon(std::int64_t total, std::int64_t user_limit) { return open_coupon(total, user_limit, {}); }
 
   // As a client sees it.
   harness::RawAnswer claim(std::int64_t coupon, std::int64_t user, const std::string& key = "") const;
   [[nodiscard]] harness::RawAnswer get(const std::string& path) const;
+  /// True when the claim was accepted; it is remembered in told_ then.
+  bool accepted(const harness::RawAnswer& answer, std::int64_t user);
   /// One claim of each of the users first..last, all of which must be accepted; remembered in told_.
   void accept(std::int64_t coupon, std::int64_t first, std::int64_t last);
   /// As fast as it goes; each refusal that passes by itself is tried again.

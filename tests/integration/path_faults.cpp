@@ -17,10 +17,7 @@ class FaultPath : public WholePath {
     ASSERT_TRUE(wait_until([&] {
       const auto answer = claim(coupon, user, "key-" + std::to_string(user));
       expect_honest(answer);
-      if (const auto id = parse_claim_id(json_field(answer.body, "claimId")); answer.status == 202 && id) {
-        told_.acknowledged.push_back({*id, user});
-      }
-      return answer.status == 202;
+      return accepted(answer, user);
     }));
   }
   static void expect_honest(const harness::RawAnswer& answer) {

@@ -1,9 +1,9 @@
 // A coupon that nobody can have now: the engine repeats what Redis said, hardly asks, and opens again by itself.
 #include <gtest/gtest.h>
-#include <spdlog/fmt/chrono.h>
 
 #include <chrono>
 
+#include "engine/redis/keys.h"
 #include "tests/harness/process.h"
 #include "tests/harness/whole_path.h"
 
@@ -16,8 +16,7 @@ class ShutCoupon : public WholePath {
   std::int64_t sold_out() {
     const auto coupon = open_coupon(1, 1);
     const auto answer = claim(coupon, 1, "first");
-    EXPECT_EQ(answer.status, 202) << answer.body;
-    told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 1});
+    EXPECT_TRUE(accepted(answer, 1)) << answer.body;
     for (int user = 2; user < 40; ++user) EXPECT_EQ(json_field(claim(coupon, user).body, "code"), "SOLD_OUT");
     return coupon;
   }
@@ -61,11 +60,7 @@ TEST_F(ShutCoupon, OpensAgainWhenStockComes) {
   start_programs();
   const auto coupon = sold_out();
   flashctl({"coupon", "update", std::to_string(coupon), "--total", "2"});
-  ASSERT_TRUE(wait_until([&] {
-    const auto answer = claim(coupon, 2);
-    if (answer.status == 202) told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 2});
-    return answer.status == 202;
-  }));
+  ASSERT_TRUE(wait_until([&] { return accepted(claim(coupon, 2), 2); }));
   expect_all_settled();
 }
 
@@ -83,22 +78,16 @@ TEST_F(ShutCoupon, LetsAKeyThroughToItsReplay) {
 
 TEST_F(ShutCoupon, OpensAtItsBegin) {
   start_programs();
-  const std::time_t soon = std::time(nullptr) + 4;
-  flashctl({"coupon", "create", "--id", "990", "--name", "soon", "--total", "5", "--user-limit", "1", "--begin",
-            fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(soon)), "--end", "+1h"});
-  flashctl({"coupon", "publish", "990"});
-  coupons_.push_back(990);
-  EXPECT_EQ(json_field(claim(990, 1).body, "code"), "NOT_STARTED");
+  const auto coupon = open_coupon(5, 1, {.begins_in_ms = 4000});
+  EXPECT_EQ(json_field(claim(coupon, 1).body, "code"), "NOT_STARTED");
   ASSERT_TRUE(wait_until([&] {
-    const auto answer = claim(990, 1);
-    if (answer.status != 202) {
-      EXPECT_EQ(json_field(answer.body, "code"), "NOT_STARTED");
-      return false;
-    }
-    told_.acknowledged.push_back({*parse_claim_id(json_field(answer.body, "claimId")), 1});
-    return true;
+    const auto answer = claim(coupon, 1);
+    if (accepted(answer, 1)) return true;
+    EXPECT_EQ(json_field(answer.body, "code"), "NOT_STARTED");
+    return false;
   }));
-  EXPECT_GE(told_.acknowledged.front().claim.entry.ms, redis_number({"HGET", "prs:coupon:{990}", "issueBeginTime"}));
+  EXPECT_GE(told_.acknowledged.front().claim.entry.ms,
+            redis_number({"HGET", redis::CouponKeys(coupon).coupon, "issueBeginTime"}));
   expect_all_settled();
 }
 
