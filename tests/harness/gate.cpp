@@ -209,7 +209,7 @@ class Gate::Loop {
       }
       gate_.forwarded_ += sent;
       pipe.size -= static_cast<std::size_t>(sent);
-      pipe.budget -= static_cast<double>(sent);
+      if (mode_ == GateMode::kSlow) pipe.budget -= static_cast<double>(sent);  // else it would begin in debt
       left_until_cut_ -= sent;
       chunk.bytes.erase(0, static_cast<std::size_t>(sent));
       if (mode_ == GateMode::kCut && left_until_cut_ <= 0) {
