@@ -18,8 +18,8 @@ using harness::wait_until;
 class SessionTls : public SqlTest {
  protected:
   static const CertificateAuthority& authority() {
-    static const CertificateAuthority authority(harness::run_folder(), "postgres-ca");
-    return authority;
+    static const CertificateAuthority kAuthority(harness::run_folder(), "postgres-ca");
+    return kAuthority;
   }
   static PrivatePostgres& server() {
     static PrivatePostgres server({.tls = ServerTls{authority().issue("postgres"), authority().path()}});
