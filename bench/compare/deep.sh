@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # Sourced by ../compare.sh: the consumer alone, memory, and whether the cost of a claim stays flat.
 
-pgbench_bin() { command -v pgbench || ls /usr/lib/postgresql/*/bin/pgbench | tail -n 1; }
+pgbench_bin() { command -v pgbench || printf '%s\n' /usr/lib/postgresql/*/bin/pgbench | tail -n 1; }
 # A full queue first, with nobody to consume it; then the consumer alone. Rates by the database's own clock: settled_at.
 measure_consumer() {
   local coupon seed_coupon claims
