@@ -55,21 +55,15 @@ SqlResult<bool> is_primary(Session& session) {
 }
 
 SqlResult<std::vector<std::optional<ArchivedClaim>>> archived_claims(Session& session, std::span<const ClaimId> ids) {
-  return run(session, kClaims,
-             {array_param(ids, [](const ClaimId& id) { return id.coupon_id; }),
-              array_param(ids, [](const ClaimId& id) { return id.epoch; }),
-              array_param(ids, [](const ClaimId& id) { return id.entry.ms; }),
-              array_param(ids, [](const ClaimId& id) { return id.entry.seq; }),
-              array_param(ids, [](const ClaimId& id) { return id.index; })},
-             [&](const pqxx::result& rows) {
-               std::vector<std::optional<ArchivedClaim>> found(ids.size());
-               for (const auto& row : rows) {
-                 ArchivedClaim& claim = found.at(row[0].as<std::size_t>() - 1).emplace();
-                 claim.user_id = row[1].as<std::int64_t>();
-                 if (!row[2].is_null()) claim.refusal = parse_outcome(row[2].c_str());
-               }
-               return found;
-             });
+  return run(session, kClaims, claim_id_params(ids), [&](const pqxx::result& rows) {
+    std::vector<std::optional<ArchivedClaim>> found(ids.size());
+    for (const auto& row : rows) {
+      ArchivedClaim& claim = found.at(row[0].as<std::size_t>() - 1).emplace();
+      claim.user_id = row[1].as<std::int64_t>();
+      if (!row[2].is_null()) claim.refusal = parse_outcome(row[2].c_str());
+    }
+    return found;
+  });
 }
 
 SqlResult<HeldPage> archived_coupons(Session& session, std::int64_t user_id, const HeldPlace& after, int limit,

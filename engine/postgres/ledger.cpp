@@ -113,17 +113,11 @@ SqlResult<std::optional<CouponCounts>> coupon_counts(Session& session, std::int6
 }
 
 SqlResult<std::vector<std::optional<KnownClaim>>> find_claims(Session& session, std::span<const ClaimId> ids) {
-  return run(session, kFindClaims,
-             {array_param(ids, [](const ClaimId& id) { return id.coupon_id; }),
-              array_param(ids, [](const ClaimId& id) { return id.epoch; }),
-              array_param(ids, [](const ClaimId& id) { return id.entry.ms; }),
-              array_param(ids, [](const ClaimId& id) { return id.entry.seq; }),
-              array_param(ids, [](const ClaimId& id) { return id.index; })},
-             [&](const pqxx::result& rows) {
-               std::vector<std::optional<KnownClaim>> found(ids.size());
-               for (const auto& row : rows) found.at(row[kClaimColumns].as<std::size_t>() - 1) = read_claim(row);
-               return found;
-             });
+  return run(session, kFindClaims, claim_id_params(ids), [&](const pqxx::result& rows) {
+    std::vector<std::optional<KnownClaim>> found(ids.size());
+    for (const auto& row : rows) found.at(row[kClaimColumns].as<std::size_t>() - 1) = read_claim(row);
+    return found;
+  });
 }
 
 SqlResult<std::optional<KnownClaim>> find_claim(Session& session, const ClaimId& id) {

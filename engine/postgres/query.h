@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "engine/base/ids.h"
 #include "engine/postgres/session.h"
 
 namespace flashclaim::postgres {
@@ -56,6 +57,15 @@ std::string array_param(const Items& items, Number number) {
   }
   text += '}';
   return text;
+}
+
+/// The five arrays by which a statement is told claim ids: coupon, epoch, entry ms, entry seq, index.
+inline std::vector<Param> claim_id_params(std::span<const ClaimId> ids) {
+  return {array_param(ids, [](const ClaimId& id) { return id.coupon_id; }),
+          array_param(ids, [](const ClaimId& id) { return id.epoch; }),
+          array_param(ids, [](const ClaimId& id) { return id.entry.ms; }),
+          array_param(ids, [](const ClaimId& id) { return id.entry.seq; }),
+          array_param(ids, [](const ClaimId& id) { return id.index; })};
 }
 
 /// Call in a catch block: what the exception in flight means. `sent`: a request had gone out, so that a lost connection
