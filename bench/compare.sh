@@ -9,7 +9,8 @@ dir=$top/.run-bench
 bin=$top/build/bin
 base=${FLASHCLAIM_BENCH_PORT_BASE:-9080}
 rounds=${ROUNDS:-3} each=${SECONDS_EACH:-5} sustained=${SUSTAINED_SECONDS:-60}
-connections=128
+connections=128 # of every row but those that say how many
+crowd=512       # a burst has more than 128 users: the same once more with so many connections
 peer_redis=$((base + 8)) plain_port=$((base + 9)) lua_port=$((base + 10)) webdis_port=$((base + 11))
 samples=$dir/samples.tsv
 say() { printf '%s\n' "$*" >&2; }
@@ -96,7 +97,7 @@ fresh_coupon() { # total [user-limit [begin]] -> id
 
 redis_cpu() { redis-cli -p "$1" INFO cpu | awk -F: '/^used_cpu_(user|sys):/ { sum += $2 } END { printf "%.6f", sum }'; }
 # What was measured, as TSV: name, answers per second, p99 in microseconds, Redis CPU microseconds per answer.
-sample() { # name redis_port wanted(2xx|other) url kind target
+sample() { # name redis_port wanted(2xx|other) url kind target, with $connections
   local name=$1 redis=$2 wanted=$3 url=$4 kind=$5 target=$6 before line rate other broken p50 p99 cpu=-
   [ "$redis" = - ] || before=$(redis_cpu "$redis")
   line=$(wrk -t1 -c"$connections" -d"${each}s" -s "$here/compare/claims.wrk.lua" "$url" -- "$kind" "$target" 1 | grep '^RESULT') ||
@@ -112,23 +113,30 @@ sample() { # name redis_port wanted(2xx|other) url kind target
 engine() { start engine "$base" flashclaim-engine --listen "127.0.0.1:$base" --admin-listen "127.0.0.1:$((base + 1))" --role "$1"; }
 consumer() { start consumer $((base + 7)) nice -n 5 flashclaim-consumer --admin-listen "127.0.0.1:$((base + 7))"; }
 
-measure_peers() {
-  sample 'nginx return 202' - 2xx "http://127.0.0.1:$plain_port" api 1
+measure_peers() { # a word behind the names
+  sample "nginx return 202$1" - 2xx "http://127.0.0.1:$plain_port" api 1
   fresh_peer_data
-  sample 'nginx + lua + EVALSHA' "$peer_redis" 2xx "http://127.0.0.1:$lua_port" api 1
+  sample "nginx + lua + EVALSHA$1" "$peer_redis" 2xx "http://127.0.0.1:$lua_port" api 1
   fresh_peer_data
-  sample 'webdis EVALSHA' "$peer_redis" 2xx "http://127.0.0.1:$webdis_port" webdis "$webdis_sha"
+  sample "webdis EVALSHA$1" "$peer_redis" 2xx "http://127.0.0.1:$webdis_port" webdis "$webdis_sha"
 }
-measure_admission() {
+measure_admission() { # a word behind the names
   engine http
   local coupon sold_out
   coupon=$(fresh_coupon 1000000000)
-  sample 'flashclaim admission' $((base + 2)) 2xx "$HTTP_URL" api "$coupon"
-  sold_out=$(fresh_coupon 1)
-  curl -sf -o /dev/null -X POST -H 'X-User-Id: 9000000' "$HTTP_URL/coupons/$sold_out/receive"
-  sample 'flashclaim sold out' $((base + 2)) other "$HTTP_URL" api "$sold_out"
+  sample "flashclaim admission$1" $((base + 2)) 2xx "$HTTP_URL" api "$coupon"
+  if [ -z "$1" ]; then
+    sold_out=$(fresh_coupon 1)
+    curl -sf -o /dev/null -X POST -H 'X-User-Id: 9000000' "$HTTP_URL/coupons/$sold_out/receive"
+    sample 'flashclaim sold out' $((base + 2)) other "$HTTP_URL" api "$sold_out"
+  fi
   flashctl coupon end "$coupon" --yes >>"$dir/up.log" 2>&1
   stop_programs_but_peers
+}
+measure_round() { # number
+  if (($1 % 2)); then measure_peers ''; measure_admission ''; else measure_admission ''; measure_peers ''; fi
+  local connections=$crowd
+  if (($1 % 2)); then measure_peers ", $crowd"; measure_admission ", $crowd"; else measure_admission ", $crowd"; measure_peers ", $crowd"; fi
 }
 # The peers were started first and stay.
 stop_programs_but_peers() {
@@ -151,13 +159,30 @@ measure_open_loop() { # rate
   flashbench load --rate "$1" --seconds "$each" --connections "$connections" --coupon "$coupon" --quiet --output json >"$dir/open_loop.json"
   stop_programs_but_peers
 }
+# What was accepted while nothing settled is settled first: it would be settled beside the next figure.
+settle_what_is_left() {
+  say '  settling what is left'
+  local left
+  for _ in $(seq 3000); do
+    left=$(redis-cli -p $((base + 2)) SMEMBERS coupon:issuing | sed 's/.*/HGET "prs:coupon:{&}" inflight/' | redis-cli -p $((base + 2)) |
+      awk '{ sum += $1 } END { print sum + 0 }')
+    [ "$left" != 0 ] || return 0
+    sleep 0.1
+  done
+  fail "$left claims were not settled: see $dir/consumer.log"
+}
+burst_of() { # connections
+  say "  burst of $each s on $1 connections, mirror and consumer running"
+  flashbench load --rate max --seconds "$each" --warmup 0 --connections "$1" --settle --quiet --output json >"$dir/burst.$1.json"
+}
 measure_whole() {
   engine both
   consumer
-  say "  burst of $each s, mirror and consumer running"
-  flashbench load --rate max --seconds "$each" --warmup 0 --connections "$connections" --settle --quiet --output json >"$dir/burst.json"
+  settle_what_is_left
+  burst_of "$connections"
+  burst_of "$crowd"
   say "  sustained, $sustained s"
-  flashbench load --rate "${SUSTAINED_RATE:-40000}" --seconds "$sustained" --connections "$connections" --settle --timeline --quiet --output json \
+  flashbench load --rate "${SUSTAINED_RATE:-42000}" --seconds "$sustained" --connections "$connections" --settle --timeline --quiet --output json \
     >"$dir/sustained.json" || say '  sustained: see sustained.json'
   stop_programs_but_peers
 }
@@ -189,8 +214,13 @@ print_table() {
   row 'admission' "$admission" /s 'webdis EVALSHA' "$webdis" '>= 2.2'
   row 'sold out, answered locally' "$sold_out" /s 'nginx return 202' "$plain" '>= 0.9'
   row 'Redis CPU per claim' "$our_cpu" us 'nginx + lua + EVALSHA' "$lua_cpu" '<= 0.29'
-  row 'burst, mirror and consumer on' "$(number_in acceptedPerSecond <"$dir/burst.json")" /s 'nginx return 202' "$plain" '>= 0.5'
-  row 'drain after the burst' "$(number_in drainSeconds <"$dir/burst.json")" s '' ''
+  row "admission, $crowd connections" "$(median_of "flashclaim admission, $crowd" 2)" /s "nginx return 202, $crowd" "$(median_of "nginx return 202, $crowd" 2)" '>= 0.7'
+  row "admission, $crowd connections" "$(median_of "flashclaim admission, $crowd" 2)" /s "nginx + lua + EVALSHA, $crowd" "$(median_of "nginx + lua + EVALSHA, $crowd" 2)" '>= 4'
+  row "admission, $crowd connections" "$(median_of "flashclaim admission, $crowd" 2)" /s "webdis EVALSHA, $crowd" "$(median_of "webdis EVALSHA, $crowd" 2)" '>= 2.2'
+  row 'burst, everything on' "$(number_in acceptedPerSecond <"$dir/burst.$connections.json")" /s 'nginx return 202' "$plain" '>= 0.5'
+  row "burst, $crowd connections" "$(number_in acceptedPerSecond <"$dir/burst.$crowd.json")" /s "nginx return 202, $crowd" "$(median_of "nginx return 202, $crowd" 2)" '>= 0.5'
+  row 'drain after the burst' "$(number_in drainSeconds <"$dir/burst.$connections.json")" s '' ''
+  row "drain, $crowd connections" "$(number_in drainSeconds <"$dir/burst.$crowd.json")" s '' ''
   row 'sustained' "$(number_in acceptedPerSecond <"$dir/sustained.json")" /s 'nginx return 202' "$plain" '>= 40000'
   row 'backlog at its end' "$(number_in backlogLastClaims <"$dir/sustained.json")" claims '' ''
   row "p99 at half of nginx + lua's rate" "$(latency_of <"$dir/open_loop.json")" us 'nginx + lua + EVALSHA' "$(latency_of <"$dir/open_loop_peer.json")" '<= 5000, < 1'
@@ -220,15 +250,15 @@ main() {
   rm -rf "$dir"/redis* "$dir"/rabbitmq* "$dir"/postgres* # what an earlier run left would be looked after meanwhile
   start_stores
   start_peers
+  measure_memory # of a Redis that holds nothing else
   local round
   for ((round = 1; round <= rounds; round++)); do
     say "round $round of $rounds"
-    if ((round % 2)); then measure_peers; measure_admission; else measure_admission; measure_peers; fi
+    measure_round "$round"
   done
   measure_open_loop $(($(median_of 'nginx + lua + EVALSHA' 2) / 2))
   measure_whole
   measure_consumer
-  measure_memory
   measure_flat
   measure_gate
   print_table

@@ -12,7 +12,10 @@
 namespace flashclaim::consumer {
 namespace {
 
-constexpr int kIdleMs = 1000;  // how long an empty queue is waited for at a time; a stop ends it early
+using Clock = std::chrono::steady_clock;
+
+constexpr int kIdleMs = 1000;                   // how long an empty queue is waited for at a time; a stop ends it early
+constexpr std::chrono::milliseconds kPace(20);  // between the beginnings of batches that are not full
 
 // Counts a held batch while it lives, and logs the hold, a new reason and the release, not every try between.
 class Held {
@@ -71,8 +74,12 @@ void Worker::run() {
         lost(waited.error(), 0);
         continue;
       }
-    Batch batch = gather();
-    if (!batch.empty()) process(std::move(batch));
+    auto batch = gather();
+    if (!batch) {
+      lost(batch.error(), 0);
+      continue;
+    }
+    if (!batch->empty()) process(std::move(*batch));
   }
   if (feed_.connected()) --health_.subscribed;
   feed_.close();
@@ -92,21 +99,32 @@ bool Worker::connect() {
   return true;
 }
 
-// What is at hand, up to claims_max: nothing is waited for, so an idle queue adds no delay and a full one fills
-// batches.
-Batch Worker::gather() {
+// What is at hand, at once when the last batch began a while ago: an idle queue adds no delay. Under load batches keep
+// a pace and fill instead: each costs a commit, and Redis a sync that claims wait for.
+Result<Batch> Worker::gather() {
   Batch batch;
   int claims = 0;
+  while (!fill(batch, claims)) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_batch_at_ - Clock::now());
+    if (left.count() <= 0 || stop_.told()) break;
+    if (auto waited = feed_.wait_for_delivery(static_cast<int>(left.count())); !waited) return waited.error();
+  }
+  next_batch_at_ = Clock::now() + kPace;
+  if (!batch.empty()) metrics_.batch(static_cast<std::int64_t>(batch.size()), claims);
+  if (!batch.empty()) test_point("consumer.batch.gathered");
+  return batch;
+}
+
+// Takes what has arrived; whether the batch is full: of claims, or of all that the broker gives unacknowledged.
+bool Worker::fill(Batch& batch, int& claims) {
   while (next_ || !feed_.empty()) {
     if (!next_) next_ = make_item(feed_.take());
-    if (!batch.empty() && claims + next_->claims() > options_.claims_max) break;
+    if (!batch.empty() && claims + next_->claims() > options_.claims_max) return true;
     claims += next_->claims();
     batch.push_back(std::move(*next_));
     next_.reset();
   }
-  if (!batch.empty()) metrics_.batch(static_cast<std::int64_t>(batch.size()), claims);
-  if (!batch.empty()) test_point("consumer.batch.gathered");
-  return batch;
+  return claims >= options_.claims_max || batch.size() >= static_cast<std::size_t>(options_.prefetch);
 }
 
 // Until every message of the batch is acknowledged, or the connection that could acknowledge them is lost.

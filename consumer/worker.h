@@ -1,6 +1,7 @@
 // A worker: one thread that takes messages from the queue, settles them in batches, and acknowledges them.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "consumer/batch.h"
@@ -33,7 +34,8 @@ class Worker {
 
  private:
   bool connect();
-  Batch gather();
+  Result<Batch> gather();
+  [[nodiscard]] bool fill(Batch& batch, int& claims);
   void process(Batch batch);
   MaybeHold advance(Batch& batch);
   MaybeHold dismiss(Batch& batch);
@@ -52,6 +54,7 @@ class Worker {
   Finisher finisher_;
   Backoff reconnect_;
   std::optional<Item> next_;  // taken from the feed, but too large for the batch before it
+  std::chrono::steady_clock::time_point next_batch_at_{};
 };
 
 }  // namespace flashclaim::consumer

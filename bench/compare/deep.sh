@@ -68,7 +68,6 @@ claim_and_finish() { # coupon n
 measure_memory() {
   local users=${MEMORY_USERS:-1000000} coupon before after pid
   coupon=$(fresh_coupon 1000000000)
-  redis-cli -p $((base + 2)) --scan --pattern 'prs:coupon:{*}:prs:usr:coupon:*' | sed 's/^/UNLINK /' | redis-cli -p $((base + 2)) --pipe >>"$dir/fill.log"
   redis-cli -p $((base + 2)) CONFIG SET appendfsync no >/dev/null # memory is measured, not time
   before=$(used_memory)
   claim_and_finish "$coupon" "$users"
@@ -87,6 +86,7 @@ measure_memory() {
   memory_per_connection=$(per $((after - before)) "${IDLE_CONNECTIONS:-10000}")
   say "  engine: $memory_per_connection KiB per idle connection"
   stop_programs_but_peers
+  redis-cli -p $((base + 2)) --scan --pattern 'prs:coupon:{*}:prs:usr:coupon:*' | sed 's/^/UNLINK /' | redis-cli -p $((base + 2)) --pipe >>"$dir/fill.log"
 }
 
 # CPU of engine and Redis together per accepted claim, as one thing grows and the others stay.
@@ -122,6 +122,7 @@ measure_gate() {
   local coming sold_out
   engine both
   consumer
+  settle_what_is_left
   coming=$(fresh_coupon 1000000000 1 "$(date -u -d '+3 seconds' +%FT%T.%3NZ)")
   flashbench load --rate 2000 --seconds 5 --warmup 0 --coupon "$coming" --quiet --output json >"$dir/gate.json"
   sold_out=$(fresh_coupon 1000 1)

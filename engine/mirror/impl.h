@@ -63,6 +63,7 @@ class Mirror::Impl {
 
   // One turn (turn.cpp).
   void turn();
+  void keep_pace(Clock::time_point until);
   Result<void> refresh_coupons_if_due();
   Result<void> acknowledge();
   Result<std::size_t> recover(std::size_t room);

@@ -12,9 +12,11 @@ namespace {
 constexpr int kIdleBlockMs = 20;   // an idle read waits this long in Redis; it wakes at the first entry of a hot stream
 constexpr int kConfirmWaitMs = 2;  // with publishes under way and nothing to read
 constexpr int kAwayWaitMs = 20;    // when nothing can be done
-constexpr std::size_t kColdChunk = 256;  // streams of one read
-constexpr int kColdChunks = 4;           // reads of one turn
-constexpr std::size_t kColdCount = 4;    // entries of a cold stream: once it has some it is hot
+constexpr std::chrono::milliseconds kPace(5);  // between turns that found work: each costs Redis a sync or two
+constexpr std::size_t kFullRead = 256;         // entries of a turn: who finds so many does not wait for more
+constexpr std::size_t kColdChunk = 256;        // streams of one read
+constexpr int kColdChunks = 4;                 // reads of one turn
+constexpr std::size_t kColdCount = 4;          // entries of a cold stream: once it has some it is hot
 constexpr std::size_t kRecoverStreams = 64;
 
 }  // namespace
@@ -24,6 +26,8 @@ bool Mirror::Impl::at_rest() const {
 }
 
 void Mirror::Impl::turn() {
+  const auto began = Clock::now();
+  const bool acknowledges = !confirmed_.empty();
   std::vector<Carried> outcomes;
   carrier_.pump(0, outcomes);
   settle(outcomes);
@@ -52,6 +56,20 @@ void Mirror::Impl::turn() {
   }
   carrier_.pump(wait_ms, outcomes);
   settle(outcomes);
+  if ((read > 0 || acknowledges) && read < kFullRead) keep_pace(began + kPace);
+}
+
+/// Under load the next turn finds more to read and to acknowledge, in as many round trips.
+void Mirror::Impl::keep_pace(Clock::time_point until) {
+  std::vector<Carried> outcomes;
+  for (;;) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+    if (left.count() <= 0 || stopping_) break;
+    if (!carrier_.connected()) return wait(static_cast<int>(left.count()));
+    outcomes.clear();
+    carrier_.pump(static_cast<int>(left.count()), outcomes);
+    settle(outcomes);
+  }
 }
 
 Result<void> Mirror::Impl::refresh_coupons_if_due() {
