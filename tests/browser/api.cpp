@@ -1,12 +1,41 @@
 // The document of the API against the running engine, and the JavaScript client.
+#include <sys/stat.h>
+
+#include <fstream>
+#include <utility>
+
 #include "tests/browser/world.h"
+#include "tests/harness/folder.h"
+#include "tests/harness/gate.h"
 
 namespace flashclaim {
 namespace {
 
 constexpr std::int64_t kHourMs = 3'600'000;
 
-class Api : public BrowserWorld {};
+class Api : public BrowserWorld {
+ protected:
+  struct Other {
+    std::unique_ptr<harness::Process> program;
+    std::string url;
+  };
+  /// One more engine, of another kind; the first stays the one that everybody asks.
+  Other other(const std::string& redis_url, std::vector<std::string> flags) {
+    const int port = http_port_;
+    const std::string usual = std::exchange(environment_["REDIS_URL"], redis_url);
+    flags.emplace_back("--role=http");
+    Other made{engine(flags), "http://127.0.0.1:" + std::to_string(http_port_)};
+    environment_["REDIS_URL"] = usual;
+    http_port_ = port;
+    return made;
+  }
+  static std::string keys_file() {
+    std::string path = harness::run_folder() + "/walk-keys";
+    std::ofstream(path) << "k1 " << std::string(64, 'a') << '\n';
+    EXPECT_EQ(chmod(path.c_str(), 0600), 0);
+    return path;
+  }
+};
 
 TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   const auto open = coupon(10, -1000, kHourMs);
@@ -19,18 +48,21 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   ASSERT_TRUE(paused_now && paused_now->ok());
   const auto ended_now = admin::end_coupon(redis(), pg(), ended);
   ASSERT_TRUE(ended_now && ended_now->ok());
-  const int port = http_port_;
+  const Other down = other("redis://127.0.0.1:1/0", {"--archive-threads=0"});
   const std::string redis_url = environment_.at("REDIS_URL");
-  environment_["REDIS_URL"] = "redis://127.0.0.1:1/0";
-  const auto down = engine({"--role=http", "--archive-threads=0"});
-  const int down_port = http_port_;
-  environment_["REDIS_URL"] = redis_url;
-  http_port_ = port;
+  harness::Gate gate(redis_server().port());
+  const Other stalled = other(gate.through(redis_url), {"--threads=1"});
+  const Other limited = other(redis_url, {"--address-rate=1"});
+  const Other gateway = other(redis_url, {"--auth=gateway", "--gateways=127.0.0.1", "--auth-keys=" + keys_file()});
   auto field = [](const char* name, std::int64_t id) {
     return std::string("\"") + name + "\":\"" + std::to_string(id) + "\"";
   };
+  gate.set(harness::GateMode::kStall);
   node("openapi.mjs", {},
-       {{"DOWN_URL", "http://127.0.0.1:" + std::to_string(down_port)},
+       {{"DOWN_URL", down.url},
+        {"STALLED_URL", stalled.url},
+        {"LIMITED_URL", limited.url},
+        {"GATEWAY_URL", gateway.url},
         {"COUPONS", "{" + field("open", open) + "," + field("soldOut", sold_out) + "," + field("later", later) + "," +
                         field("paused", paused) + "," + field("ended", ended) + "}"}});
   await_rest();
