@@ -50,7 +50,7 @@ redis_launch() {
   # shellcheck disable=SC2086
   redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$redis_pid_file" \
     --logfile "$dir/redis.log" --appendonly yes --appendfsync always --aof-load-truncated no --maxmemory-policy noeviction \
-    --save '' --auto-aof-rewrite-min-size 256mb --no-appendfsync-on-rewrite no "${users[@]}" ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
+    --save '' --auto-aof-rewrite-min-size 512mb --no-appendfsync-on-rewrite no "${users[@]}" ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
     failed_start Redis "$dir/start.log"
 }
 # Killed in the middle of a write, Redis leaves a torn tail. With aof-load-truncated yes it cuts that off inside the transaction (7.0; a
