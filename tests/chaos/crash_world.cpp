@@ -179,7 +179,14 @@ void CrashWorld::crash_flashctl(std::string_view point, int times,
 }
 
 ClaimId CrashWorld::accept(std::int64_t coupon, std::int64_t user) {
-  const auto answer = claim(coupon, user, fmt::format("apart-{}-{}", user, told_.acknowledged.size()));
+  const std::string key = fmt::format("apart-{}-{}", user, told_.acknowledged.size());
+  auto answer = claim(coupon, user, key);
+  // A page may come from the engine's memory before it is connected again: nothing was applied then.
+  (void)wait_until([&] {
+    if (answer.body.find("NOT_READY") == std::string::npos) return true;
+    answer = claim(coupon, user, key);
+    return answer.status == 202;
+  });
   const bool won = accepted(answer, user);
   EXPECT_TRUE(won) << answer.body;
   return won ? told_.acknowledged.back().claim : ClaimId{};
