@@ -133,10 +133,13 @@ measure_admission() { # a word behind the names
   flashctl coupon end "$coupon" --yes >>"$dir/up.log" 2>&1
   stop_programs_but_peers
 }
+measure_sides() { # round, a word behind the names; who comes first changes by turns
+  if (($1 % 2)); then measure_peers "$2"; measure_admission "$2"; else measure_admission "$2"; measure_peers "$2"; fi
+}
 measure_round() { # number
-  if (($1 % 2)); then measure_peers ''; measure_admission ''; else measure_admission ''; measure_peers ''; fi
+  measure_sides "$1" ''
   local connections=$crowd
-  if (($1 % 2)); then measure_peers ", $crowd"; measure_admission ", $crowd"; else measure_admission ", $crowd"; measure_peers ", $crowd"; fi
+  measure_sides "$1" ", $crowd"
 }
 # The peers were started first and stay.
 stop_programs_but_peers() {

@@ -74,12 +74,8 @@ void Worker::run() {
         lost(waited.error(), 0);
         continue;
       }
-    auto batch = gather();
-    if (!batch) {
-      lost(batch.error(), 0);
-      continue;
-    }
-    if (!batch->empty()) process(std::move(*batch));
+    Batch batch = gather();
+    if (!batch.empty()) process(std::move(batch));
   }
   if (feed_.connected()) --health_.subscribed;
   feed_.close();
@@ -100,14 +96,18 @@ bool Worker::connect() {
 }
 
 // What is at hand, at once when the last batch began a while ago: an idle queue adds no delay. Under load batches keep
-// a pace and fill instead: each costs a commit, and Redis a sync that claims wait for.
-Result<Batch> Worker::gather() {
+// a pace and fill instead: each costs a commit, and Redis a sync that claims wait for. Empty, too, when the broker is
+// lost.
+Batch Worker::gather() {
   Batch batch;
   int claims = 0;
   while (!fill(batch, claims)) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_batch_at_ - Clock::now());
     if (left.count() <= 0 || stop_.told()) break;
-    if (auto waited = feed_.wait_for_delivery(static_cast<int>(left.count())); !waited) return waited.error();
+    if (auto waited = feed_.wait_for_delivery(static_cast<int>(left.count())); !waited) {
+      lost(waited.error(), batch.size());
+      return {};
+    }
   }
   next_batch_at_ = Clock::now() + kPace;
   if (!batch.empty()) metrics_.batch(static_cast<std::int64_t>(batch.size()), claims);

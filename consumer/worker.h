@@ -34,7 +34,7 @@ class Worker {
 
  private:
   bool connect();
-  Result<Batch> gather();
+  Batch gather();
   [[nodiscard]] bool fill(Batch& batch, int& claims);
   void process(Batch batch);
   MaybeHold advance(Batch& batch);
