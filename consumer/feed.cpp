@@ -32,11 +32,23 @@ Result<void> Feed::connect() {
   if (!opened) return opened.error();
   connection_ = std::move(opened).value();
   if (auto declared = amqp::need_topology(*connection_); !declared) return lose(declared.error());
+  return subscribe();
+}
+
+Result<void> Feed::subscribe() {
+  heard_ms_ = now_ms();
   // A tag is never used twice: a quorum queue of RabbitMQ 3.10 may leave a renewed subscription without deliveries.
-  consumer_tag_ = fmt::format("{}-{}-{}", name_, now_ms(), ++subscriptions_);
+  consumer_tag_ = fmt::format("{}-{}-{}", name_, heard_ms_, ++subscriptions_);
   if (auto consuming = connection_->consume(amqp::kQueue, consumer_tag_, options_.prefetch); !consuming)
     return lose(consuming.error());
   return {};
+}
+
+// What a forgotten subscription was given, RabbitMQ gives to others only when its channel has closed.
+Result<void> Feed::renew_if_quiet() {
+  if (now_ms() - heard_ms_ < options_.quiet_ms) return {};
+  if (auto renewed = connection_->renew_channel(); !renewed) return lose(renewed.error());
+  return subscribe();
 }
 
 // One event, if one comes within the time.
@@ -48,6 +60,7 @@ Result<void> Feed::absorb(int timeout_ms, bool& arrived) {
   if (!event->has_value()) return {};
   arrived = true;
   if (auto* delivery = std::get_if<amqp::Delivery>(&**event)) {
+    heard_ms_ = now_ms();
     inbox_.push_back(std::move(*delivery));
   } else if (std::get_if<amqp::Cancelled>(&**event) != nullptr) {
     cancelled_ = true;

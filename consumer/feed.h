@@ -33,6 +33,11 @@ class Feed {
   /// when a stop is told.
   Result<void> pump_for(int delay_ms);
 
+  /// Subscribes anew, on the same connection, after options.quiet_ms without a delivery: RabbitMQ 3.10 forgets a
+  /// subscription whose queue is deleted and declared again at once, and then delivers to nobody.
+  /// Precondition: every delivery is acknowledged.
+  Result<void> renew_if_quiet();
+
   [[nodiscard]] bool empty() const { return inbox_.empty(); }
   /// Precondition: !empty().
   amqp::Delivery take();
@@ -44,6 +49,7 @@ class Feed {
   void close();
 
  private:
+  Result<void> subscribe();
   Result<void> absorb(int timeout_ms, bool& arrived);
   Error lose(Error error);
 
@@ -53,6 +59,7 @@ class Feed {
   std::unique_ptr<amqp::Connection> connection_;
   std::string consumer_tag_;
   int subscriptions_ = 0;
+  std::int64_t heard_ms_ = 0;  ///< when the last delivery came, or the subscription began
   bool cancelled_ = false;
   std::deque<amqp::Delivery> inbox_;
 };

@@ -11,6 +11,7 @@ struct Options {
   std::string pg_url;
   std::string name = "consumer";  ///< of the process, shown by the three services as the connection's name
   int workers = 2;                ///< threads, each with connections of its own
+  int quiet_ms = 10'000;          ///< a subscription that has heard nothing for so long is renewed
   int prefetch = 500;             ///< messages a worker may hold unacknowledged; quorum queues know at most 2000
   int claims_max = 1000;          ///< claims in one SQL statement; a message is never split
   int redis_timeout_ms = 3000;    ///< for each answer of Redis

@@ -69,11 +69,14 @@ Worker::Worker(const Options& options, int number, Metrics& metrics, Health& hea
 void Worker::run() {
   while (!stop_.told()) {
     if (!feed_.connected() && !connect()) continue;
-    if (!next_)
-      if (auto waited = feed_.wait_for_delivery(kIdleMs); !waited) {
-        lost(waited.error(), 0);
+    if (!next_) {
+      auto heard = feed_.wait_for_delivery(kIdleMs);
+      if (heard && feed_.empty()) heard = feed_.renew_if_quiet();
+      if (!heard) {
+        lost(heard.error(), 0);
         continue;
       }
+    }
     Batch batch = gather();
     if (!batch.empty()) process(std::move(batch));
   }

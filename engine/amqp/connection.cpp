@@ -110,6 +110,17 @@ Result<void> Connection::cancel(std::string_view consumer_tag) {
   return ended ? Result<void>() : ended.error();
 }
 
+Result<void> Connection::renew_channel() {
+  amqp_channel_close_t close{};
+  close.reply_code = AMQP_REPLY_SUCCESS;
+  auto closed = impl_->call(kWorkChannel, AMQP_CHANNEL_CLOSE_METHOD, &close, impl_->deadline());
+  if (!closed) return closed.error();
+  impl_->forget_channel();
+  amqp_channel_open_t open{};
+  auto opened = impl_->call(kWorkChannel, AMQP_CHANNEL_OPEN_METHOD, &open, impl_->deadline());
+  return opened ? Result<void>() : opened.error();
+}
+
 Result<void> Connection::ack(std::uint64_t delivery_tag, bool multiple) {
   amqp_basic_ack_t ack{delivery_tag, multiple};
   return impl_->send_now(kWorkChannel, AMQP_BASIC_ACK_METHOD, &ack);

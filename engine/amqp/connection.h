@@ -113,6 +113,9 @@ class Connection {
   Result<void> consume(std::string_view queue, std::string_view consumer_tag, int prefetch);
   /// After it returns no new delivery of that tag arrives; those already here come out of poll.
   Result<void> cancel(std::string_view consumer_tag);
+  /// Closes the work channel and opens it anew, without subscription and confirm mode. What was not acknowledged comes
+  /// again; deliveries at hand are forgotten.
+  Result<void> renew_channel();
   Result<void> ack(std::uint64_t delivery_tag, bool multiple);
   Result<void> nack(std::uint64_t delivery_tag, bool requeue);
   /// One message, to be acknowledged; nullopt when the queue is empty.

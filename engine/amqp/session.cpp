@@ -63,6 +63,13 @@ Result<void> Connection::Impl::send_now(amqp_channel_t channel, amqp_method_numb
   return wire.send();
 }
 
+void Connection::Impl::forget_channel() {
+  std::erase_if(events, [](const Event& event) { return !std::holds_alternative<Blocked>(event); });
+  incoming_ = {};
+  last_sequence = 0;
+  confirms = false;
+}
+
 Result<void> Connection::Impl::on_frame(const amqp_frame_t& frame) {
   if (frame.frame_type == AMQP_FRAME_HEARTBEAT) return {};
   if (frame.frame_type == kProtocolHeaderFrame) return failure("the peer does not speak AMQP 0-9-1");

@@ -34,6 +34,8 @@ class Connection::Impl {
   Result<Answer> ask(amqp_method_number_t id, void* decoded);
   Result<void> send_now(amqp_channel_t channel, amqp_method_number_t id, void* decoded);
   [[nodiscard]] Clock::time_point deadline() const;
+  /// Everything that belonged to the work channel, which is closed.
+  void forget_channel();
 
   Options options;
   Wire wire;

@@ -121,10 +121,11 @@ void PrivateRedis::tear_claim(std::int64_t coupon, std::int64_t user) const {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
   const std::string entry = std::to_string(now_ms.count()) + "-0";
   const std::string sum = checksum("1 " + users);
+  const std::string counter = keys.user(user);
   const std::vector<std::vector<std::string_view>> commands = {
       {"MULTI"},
       {"XADD", keys.claims, "NOMKSTREAM", entry, "e", "1", "u", users, "h", sum},
-      {"MSET", keys.user(user), "1"}};
+      {"MSET", counter, "1"}};
   std::string written;
   for (const auto& command : commands) redis::append_resp(written, command);
   written.resize(written.size() - 12);

@@ -305,5 +305,23 @@ TEST_F(ConsumerFaults, ADamagedKeyOfOneCouponKeepsNoOtherWaiting) {
   EXPECT_TRUE(queue_empty());
 }
 
+// RabbitMQ 3.10 renews the subscription by itself when the queue is declared again before it looks, and then forgets it.
+TEST_F(ConsumerFaults, HearsAgainWhenTheQueueIsDeletedAndDeclaredAtOnce) {
+  constexpr int kTimes = 3;
+  const auto id = coupon(100);
+  Options alone = options();
+  alone.workers = 1;
+  alone.quiet_ms = 1'000;
+  start(alone);
+  for (int claims = 1; claims <= kTimes; ++claims) {
+    ASSERT_TRUE(wait_until([&] { return broker().queue_state(amqp::kQueue).value().consumers > 0; }));
+    ASSERT_TRUE(broker().delete_queue(amqp::kQueue));
+    connect_broker();
+    deliver(accept_many(id, 1, 1));
+    ASSERT_TRUE(settles(id, claims)) << "deaf after " << claims;
+  }
+  expect_settled(id, kTimes);
+}
+
 }  // namespace
 }  // namespace flashclaim::consumer

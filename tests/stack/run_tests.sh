@@ -20,6 +20,7 @@ started=$(date +%s)
 ends=$((started + 2400)) # with the build
 [ -z "${SUITE:-}" ] || suites=("$SUITE")
 export GTEST_FILTER=${FILTER:-*} GTEST_COLOR=no
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$here/leaks.supp:print_suppressions=0}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 "$here/install.sh" build run test
