@@ -123,9 +123,7 @@ void PrivateRedis::tear_claim(std::int64_t coupon, std::int64_t user) const {
   const std::string sum = checksum("1 " + users);
   const std::string counter = keys.user(user);
   const std::vector<std::vector<std::string_view>> commands = {
-      {"MULTI"},
-      {"XADD", keys.claims, "NOMKSTREAM", entry, "e", "1", "u", users, "h", sum},
-      {"MSET", counter, "1"}};
+      {"MULTI"}, {"XADD", keys.claims, "NOMKSTREAM", entry, "e", "1", "u", users, "h", sum}, {"MSET", counter, "1"}};
   std::string written;
   for (const auto& command : commands) redis::append_resp(written, command);
   written.resize(written.size() - 12);

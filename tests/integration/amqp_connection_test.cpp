@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
@@ -194,6 +195,28 @@ TEST_F(AmqpConnection, DeliversAgainWhatWasNotAcknowledged) {
   ASSERT_TRUE(other->cancel("tag-2"));
   other.reset();
   EXPECT_EQ(must_open(url_)->queue_depth("q").value(), 0);
+}
+
+TEST_F(AmqpConnection, ARenewedChannelBeginsAnewAndLosesNothing) {
+  declare("q");
+  for (const auto* id : {"m-1", "m-2", "m-3"}) ASSERT_TRUE(connection_->publish({"", "q", "body", id, {}, true}));
+  ASSERT_TRUE(connection_->consume("q", "tag-1", 10));
+  ASSERT_TRUE(connection_->ack(next<Delivery>(*connection_).delivery_tag, true));
+  EXPECT_EQ(next<Delivery>(*connection_).message_id, "m-2");  // and m-3 may be at hand: neither is acknowledged
+  ASSERT_TRUE(connection_->renew_channel());
+  EXPECT_TRUE(connection_->open());
+  ASSERT_TRUE(connection_->enable_confirms());
+  EXPECT_EQ(connection_->publish({"", "q", "body", "m-4", {}, true}).value(), 1u);
+  EXPECT_EQ(next<Confirmed>(*connection_).sequence, 1u);
+  ASSERT_TRUE(connection_->consume("q", "tag-2", 10));
+  std::set<std::string> again;
+  for (std::uint64_t tag = 1; tag <= 3; ++tag) {
+    const auto delivery = next<Delivery>(*connection_);
+    EXPECT_EQ(delivery.delivery_tag, tag);
+    EXPECT_EQ(delivery.consumer_tag, "tag-2");
+    again.insert(delivery.message_id);
+  }
+  EXPECT_EQ(again, (std::set<std::string>{"m-2", "m-3", "m-4"}));
 }
 
 TEST_F(AmqpConnection, RefusesAWrongPasswordAndNeverRepeatsIt) {

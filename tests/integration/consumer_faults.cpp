@@ -305,7 +305,8 @@ TEST_F(ConsumerFaults, ADamagedKeyOfOneCouponKeepsNoOtherWaiting) {
   EXPECT_TRUE(queue_empty());
 }
 
-// RabbitMQ 3.10 renews the subscription by itself when the queue is declared again before it looks, and then forgets it.
+// RabbitMQ 3.10 renews the subscription by itself when the queue is declared again before it looks, and then forgets
+// it.
 TEST_F(ConsumerFaults, HearsAgainWhenTheQueueIsDeletedAndDeclaredAtOnce) {
   constexpr int kTimes = 3;
   const auto id = coupon(100);
