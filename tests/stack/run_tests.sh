@@ -68,18 +68,18 @@ awk -v suites="${parts[*]}" '
   FNR == 1 { close_file(); n = split(FILENAME, parts, "/"); suite = parts[n]; sub(/\.log$/, "", suite); seen[suite] = 1 }
   /^\[ RUN      \] / { open = $4 }
   /^\[       OK \] / { passed++; open = ""; time_of($4) }
-  /^\[  FAILED  \] .* \([0-9]+ ms\)$/ { failed++; open = ""; time_of($4); print "failed: " suite " " $4 }
+  /^\[  FAILED  \] .* \([0-9]+ ms\)$/ { failed++; failures[suite]++; open = ""; time_of($4); print "failed: " suite " " $4 }
   /^ok  / { passed++ }
-  /^FAILED  / { failed++; print "failed: " suite " " $0 }
+  /^FAILED  / { failed++; failures[suite]++; print "failed: " suite " " $0 }
   /^exit / { if ($2 != 0 && open == "" && !bad[suite]++) exits[suite] = $2; ended[suite] = 1 }
   function time_of(name) { match($0, /\([0-9]+ ms\)$/); ms = substr($0, RSTART + 1) + 0; print ms " " suite " " name > slow }
-  function close_file() { if (open != "") { failed++; print "did not end: " suite " " open; open = "" } }
+  function close_file() { if (open != "") { failed++; failures[suite]++; print "did not end: " suite " " open; open = "" } }
   BEGIN { slow = ENVIRON["logs"] "/times" }
   END {
     close_file()
     n = split(suites, want, " ")
     for (i = 1; i <= n; i++) if (!ended[want[i]]) { failed++; print "suite did not end: " want[i] }
-    for (s in exits) if (!failed) { failed++; print "suite " s " ended with exit " exits[s] " and no failed test" }
+    for (s in exits) if (!failures[s]) { failed++; print "suite " s " ended with exit " exits[s] " and no failed test" }
     close(slow)
     print passed + 0, failed + 0 > ENVIRON["logs"] "/counts"
   }' "$logs"/*.log

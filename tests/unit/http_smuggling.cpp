@@ -12,6 +12,8 @@
 namespace flashclaim::http {
 namespace {
 
+using namespace std::string_literals;  // a literal that counts its own zero bytes
+
 using Case = SmugglingCase;
 
 Case with_header(const char* name, const std::string& lines) {
@@ -48,7 +50,7 @@ std::vector<Case> heads() {
           with_header("ObsFold", "X-A: 1\r\n 2\r\n"),
           with_header("ObsFoldTab", "X-A: 1\r\n\t2\r\n"),
           with_header("ObsFoldEmpty", "X-A: 1\r\n \r\n"),
-          with_header("Nul", std::string("X-A: a\0b\r\n", 10)),
+          with_header("Nul", "X-A: a\0b\r\n"s),
           with_header("Delete", "X-A: a\x7f\r\n"),
           with_header("BareCr", "X-A: a\rb\r\n"),
           with_header("BareLf", "X-A: a\nX-B: b\r\n"),
@@ -67,7 +69,7 @@ std::vector<Case> heads() {
           Case{"Connect", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"},
           Case{"NoSlash", "GET coupons HTTP/1.1\r\nHost: x\r\n\r\n"},
           Case{"StarGet", "GET * HTTP/1.1\r\nHost: x\r\n\r\n"},
-          Case{"Tls", std::string("\x16\x03\x01\x02\x00\x01\x00\x01", 8)},
+          Case{"Tls", "\x16\x03\x01\x02\x00\x01\x00\x01"s},
           Case{"CodingInHttp10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}};
 }
 
@@ -90,13 +92,13 @@ std::vector<Case> chunks_and_disguises() {
           with_header("CodingQuoted", "Transfer-Encoding: \"chunked\"\r\n"),
           with_header("CodingChunkedTwiceInOne", "Transfer-Encoding: chunked, chunked\r\n"),
           with_header("CodingIdentityThenChunked", "Transfer-Encoding: identity, chunked\r\n"),
-          with_header("LengthWithNul", std::string("Content-Length: 3\0\r\n", 20)),
+          with_header("LengthWithNul", "Content-Length: 3\0\r\n"s),
           with_header("LengthTabInside", "Content-Length: 1\t2\r\n"),
           with_header("LengthDecimalPoint", "Content-Length: 3.0\r\n"),
           with_header("LengthExponent", "Content-Length: 3e0\r\n"),
           with_header("HostWithUser", "Host: a@b\r\n"),
           Case{"HostWithPath", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"},
-          Case{"NulInTarget", std::string("GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n", 31)},
+          Case{"NulInTarget", "GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n"s},
           Case{"BlankInTarget", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"},
           Case{"VersionLowerCase", "GET / http/1.1\r\nHost: x\r\n\r\n"},
           Case{"VersionTwoDigits", "GET / HTTP/1.11\r\nHost: x\r\n\r\n"},
