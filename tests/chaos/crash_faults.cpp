@@ -53,8 +53,11 @@ class CrashFaults : public CrashWorld {
   void drop_copies() {
     std::vector<std::string> queues{std::string(amqp::kDeadLetterQueue)};
     for (const auto delay : amqp::kRetryDelaysMs) queues.push_back(amqp::retry_queue(delay));
-    for (const std::string& queue : queues)
-      if (amqp().queue_depth(queue).value() > 100) EXPECT_TRUE(amqp().purge_queue(queue));
+    for (const std::string& queue : queues) {
+      if (amqp().queue_depth(queue).value() > 100) {
+        EXPECT_TRUE(amqp().purge_queue(queue));
+      }
+    }
   }
   Words replay_all() {
     make_dead();
