@@ -41,7 +41,10 @@ class CouponCache::Entry {
       busy.problem = Problem::kBusy;
       return ask(busy);
     }
-    if (fresh()) return tell({user_id, std::move(ask)});
+    if (fresh()) {
+      tell({user_id, std::move(ask)});
+      return count();
+    }
     askers_.push_back({user_id, std::move(ask)});
     if (std::exchange(viewing_, true)) return;
     cache_.send(redis::coupon_view_command(keys_, 0), view_call_);
@@ -83,6 +86,7 @@ class CouponCache::Entry {
     at_us_ = loop::now_us();
     viewing_ = false;
     for (Asker& asker : take(askers_)) tell(std::move(asker));
+    count();
   }
 
   void on_no_view(Problem problem) {
@@ -91,7 +95,7 @@ class CouponCache::Entry {
     refuse(take(askers_), problem);
   }
 
-  /// The view is fresh; a count may be missing.
+  /// The view is fresh; a count may be missing, and is asked for with the others' by count().
   void tell(Asker asker) {
     if (!found_) return refuse_one(asker, Problem::kCouponNotFound);
     if (asker.user_id == 0) return tell(asker, std::nullopt);
@@ -99,7 +103,6 @@ class CouponCache::Entry {
     if (known != counts_.end() && loop::now_us() - known->second.at_us < kFreshUs)
       return tell(asker, known->second.count);
     to_count_.push_back(std::move(asker));
-    if (counting_.empty()) count();
   }
 
   void tell(const Asker& asker, std::optional<std::int64_t> mine) {
@@ -123,6 +126,7 @@ class CouponCache::Entry {
 
   /// One MGET for all who have come while the last one was under way.
   void count() {
+    if (to_count_.empty() || !counting_.empty()) return;
     const std::size_t n = std::min(to_count_.size(), kCountsMax);
     counting_.assign(std::make_move_iterator(to_count_.begin()),
                      std::make_move_iterator(to_count_.begin() + static_cast<std::ptrdiff_t>(n)));
@@ -143,7 +147,8 @@ class CouponCache::Entry {
       counts_[told[i].user_id] = {mine, now_us};
       tell(told[i], mine);
     }
-    if (!to_count_.empty() && counting_.empty()) count();
+    for (Asker& asker : take(to_count_)) tell(std::move(asker));  // most of a crowd is one user who is impatient
+    count();
   }
 
   void on_no_counts(Problem problem) {

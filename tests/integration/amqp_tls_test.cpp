@@ -155,8 +155,8 @@ TEST_F(AmqpTls, AnEndAnywhereInTheDialogueIsAnErrorAndNothingElse) {
 
 TEST_F(AmqpTls, AStallInTheMiddleOfARecordEndsByItsDeadline) {
   Gate gate(rabbit().port());
-  auto connection = must_open(gate.through(rabbit().url()), {.name = "r1", .heartbeat_s = 1, .deadline_ms = 500});
-  ASSERT_TRUE(connection->declare_queue("stall", {}));
+  ASSERT_TRUE(must_open(rabbit().url())->declare_queue("stall", {}));  // which takes longer than the deadline below
+  auto connection = must_open(gate.through(rabbit().url()), {.name = "r1", .heartbeat_s = 1, .deadline_ms = 2000});
   ASSERT_TRUE(connection->enable_confirms());
   const std::string body(200'000, 'x');
   gate.set(GateMode::kStall);
