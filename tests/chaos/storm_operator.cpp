@@ -40,8 +40,8 @@ void Operator::open_first_coupons(std::int64_t claims) {
 }
 
 void Operator::begin() {
+  looks_thread_ = std::thread([this, seed = dice_() + 1] { run_looks(seed); });
   sale_thread_ = std::thread([this] { run_sale(); });
-  looks_thread_ = std::thread([this] { run_looks(); });
 }
 
 void Operator::finish() {
@@ -158,8 +158,8 @@ void Operator::raise_limit(const Sale::Coupon& coupon) {
 }
 
 /// Nothing that looks may find anything: no data is lost in a storm.
-void Operator::run_looks() {
-  std::mt19937_64 dice(dice_() + 1);
+void Operator::run_looks(std::uint64_t seed) {
+  std::mt19937_64 dice(seed);  // the other belongs to the thread of the sale
   while (!finishing_) {
     const std::vector<std::int64_t> ids = sale_.ids();
     const std::string id = std::to_string(ids[dice() % ids.size()]);

@@ -32,7 +32,7 @@ class Operator {
 
  private:
   void run_sale();
-  void run_looks();
+  void run_looks(std::uint64_t seed);
   void one_step();
   int flashctl(const std::vector<std::string>& words);
   /// Repeats until flashctl says done (0) or refused (4); other exits mean a service is away.

@@ -20,8 +20,10 @@ started=$(date +%s)
 ends=$((started + 2400)) # with the build
 [ -z "${SUITE:-}" ] || suites=("$SUITE")
 export GTEST_FILTER=${FILTER:-*} GTEST_COLOR=no
-export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$here/leaks.supp:print_suppressions=0}
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export LSAN_OPTIONS=suppressions=$here/leaks.supp:print_suppressions=0
+# What a sanitizer has to say of a program that a test starts would be lost with its log: every report is a file, and a failure.
+reports=$logs/report
+export ASAN_OPTIONS=detect_stack_use_after_return=1:log_path=$reports UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports TSAN_OPTIONS=log_path=$reports
 
 "$here/install.sh" build run test
 "$here/build.sh" "$build"
@@ -87,5 +89,11 @@ echo "the ten slowest tests:"
 sort -rn "$logs/times" | awk 'NR <= 10 { printf "  %8.1f s  %s %s\n", $1 / 1000, $2, $3 }' # head would end sort with SIGPIPE
 echo "$(($(date +%s) - started)) s"
 read -r passed failed <"$logs/counts"
+for report in "$reports".*; do
+  [ -e "$report" ] || continue
+  failed=$((failed + 1))
+  echo "a sanitizer's report, $report:"
+  head -n 40 "$report"
+done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
