@@ -83,7 +83,7 @@ struct Service::State {
   void reload_keys();
   void reload_tls();
   Result<void> start_archive(const ServiceOptions& options);
-  void start_mirror(const ServiceOptions& options);
+  void make_mirror(const ServiceOptions& options);
   void set_phase(Phase next);
   void on_signal();
   void reload();
@@ -120,11 +120,12 @@ Result<void> Service::State::start(const ServiceOptions& options) {
     if (auto started = start_archive(options); !started) return started.error();
     if (auto started = start_workers(options); !started) return started.error();
   }
+  if (mirrors(options.role)) make_mirror(options);  // before the admin's thread, which reads it
   auto listening =
       http::AdminServer::start(options.admin_listen, {[this] { return checks(); }, [this] { return metrics(); }});
   if (!listening) return listening.error();
   admin = std::move(*listening);
-  if (mirrors(options.role)) start_mirror(options);
+  if (mirror) mirror_thread = std::thread([this] { mirror->run(); });
   return {};
 }
 
@@ -234,14 +235,13 @@ Result<void> Service::State::start_archive(const ServiceOptions& options) {
   return {};
 }
 
-void Service::State::start_mirror(const ServiceOptions& options) {
+void Service::State::make_mirror(const ServiceOptions& options) {
   mirror::Options wanted;
   wanted.redis_url = options.mirror_redis_url;
   wanted.amqp_url = options.amqp_url;
   wanted.name = options.mirror_name;
   wanted.republish_after_ms = options.republish_after_ms;
   mirror = std::make_unique<mirror::Mirror>(wanted);
-  mirror_thread = std::thread([this] { mirror->run(); });
 }
 
 void Service::State::set_phase(Phase next) {
@@ -326,7 +326,8 @@ Service::~Service() {
 
 void Service::run() {
   state_->loop.run();
-  state_->workers.clear();
+  for (auto& worker : state_->workers)
+    worker->stop();  // not destroyed: the admin's thread may be reading their counters
   if (state_->mirror_thread.joinable()) state_->mirror_thread.join();
   if (!state_->unix_path.empty()) unlink(state_->unix_path.c_str());
   state_->set_phase(Phase::kStopped);

@@ -85,7 +85,10 @@ Result<void> Worker::listen(const WorkerOptions& options) {
   return result;
 }
 
-Worker::~Worker() {
+Worker::~Worker() { stop(); }
+
+void Worker::stop() {
+  if (!state_->thread.joinable()) return;
   state_->loop.post([this] { state_->server.close_all(); });
   state_->loop.stop();
   state_->thread.join();

@@ -35,6 +35,8 @@ class Worker {
   static Result<std::unique_ptr<Worker>> start(const WorkerOptions& options);
   /// Closes what is left and joins.
   ~Worker();
+  /// The same, and everything may still be read. May be called again.
+  void stop();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
