@@ -116,9 +116,7 @@ Result<void> Connection::renew_channel() {
   auto closed = impl_->call(kWorkChannel, AMQP_CHANNEL_CLOSE_METHOD, &close, impl_->deadline());
   if (!closed) return closed.error();
   impl_->forget_channel();
-  amqp_channel_open_t open{};
-  auto opened = impl_->call(kWorkChannel, AMQP_CHANNEL_OPEN_METHOD, &open, impl_->deadline());
-  return opened ? Result<void>() : opened.error();
+  return impl_->open_channel(kWorkChannel, impl_->deadline());
 }
 
 Result<void> Connection::ack(std::uint64_t delivery_tag, bool multiple) {

@@ -67,9 +67,7 @@ Result<void> Connection::Impl::log_in(const Url& url, Clock::time_point deadline
   if (auto queued = wire.queue_method(0, AMQP_CONNECTION_TUNE_OK_METHOD, &tuned); !queued) return queued;
   amqp_connection_open_t open{bytes_of(url.path), amqp_empty_bytes, 1};
   if (auto opened = call(0, AMQP_CONNECTION_OPEN_METHOD, &open, deadline); !opened) return opened.error();
-  amqp_channel_open_t channel{};
-  if (auto opened = call(kWorkChannel, AMQP_CHANNEL_OPEN_METHOD, &channel, deadline); !opened) return opened.error();
-  return {};
+  return open_channel(kWorkChannel, deadline);
 }
 
 }  // namespace flashclaim::amqp

@@ -48,11 +48,15 @@ Result<Answer> Connection::Impl::call(amqp_channel_t channel, amqp_method_number
   return *std::exchange(answer_, std::nullopt);
 }
 
+Result<void> Connection::Impl::open_channel(amqp_channel_t channel, Clock::time_point deadline) {
+  amqp_channel_open_t open{};
+  auto opened = call(channel, AMQP_CHANNEL_OPEN_METHOD, &open, deadline);
+  return opened ? Result<void>() : opened.error();
+}
+
 Result<Answer> Connection::Impl::ask(amqp_method_number_t id, void* decoded) {
   if (!ask_open_) {
-    amqp_channel_open_t open{};
-    auto opened = call(kAskChannel, AMQP_CHANNEL_OPEN_METHOD, &open, deadline());
-    if (!opened) return opened.error();
+    if (auto opened = open_channel(kAskChannel, deadline()); !opened) return opened.error();
     ask_open_ = true;
   }
   return call(kAskChannel, id, decoded, deadline());

@@ -32,6 +32,7 @@ class Connection::Impl {
   Result<Answer> call(amqp_channel_t channel, amqp_method_number_t id, void* decoded, Clock::time_point deadline);
   /// A call on the ask channel, which is opened first where the broker has closed it.
   Result<Answer> ask(amqp_method_number_t id, void* decoded);
+  Result<void> open_channel(amqp_channel_t channel, Clock::time_point deadline);
   Result<void> send_now(amqp_channel_t channel, amqp_method_number_t id, void* decoded);
   [[nodiscard]] Clock::time_point deadline() const;
   /// Everything that belonged to the work channel, which is closed.

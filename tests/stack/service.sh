@@ -26,13 +26,8 @@ kill_pid_file() {
   local pid
   if pid=$(running_pid "$1"); then kill -9 "$pid"; wait_gone "$1" || true; fi
 }
-# For more than 5 s: a thread of a killed server that waits for the disk keeps its ports open after the pid has left our folder.
-port_taken() {
-  for _ in $(seq 50); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null || return 1
-    sleep 0.1
-  done
-}
+# shellcheck source=tests/stack/ports.sh
+. "$(dirname "${BASH_SOURCE[0]}")/ports.sh"
 refuse_taken_port() {
   for p in "$@"; do
     if port_taken "$p"; then

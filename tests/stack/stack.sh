@@ -44,12 +44,8 @@ anything_runs() {
   done
   program_pid engine >/dev/null || program_pid consumer >/dev/null
 }
-port_taken() { # for more than 5 s, as in service.sh: a killed server may hold its ports for a moment
-  for _ in $(seq 50); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null || return 1
-    sleep 0.1
-  done
-}
+# shellcheck source=tests/stack/ports.sh
+. "$here/ports.sh"
 need_port() { # name port: it is free, or ours
   ! port_taken "$2" || fail "port $2 ($1) is taken by another program: stop it, or choose other ports with FLASHCLAIM_PORT_BASE=n"
 }
