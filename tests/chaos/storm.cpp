@@ -3,7 +3,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <random>
 #include <stdexcept>
 
@@ -52,6 +54,7 @@ class Storm {
     begin();
     StormReport report;
     report.seed = options_.seed;
+    report.commit = options_.commit;
     report.seconds = blow();
     const std::int64_t healed_ms = wall_ms();
     heal();
@@ -130,6 +133,9 @@ class Storm {
   /// Faults until the time is over; returns the seconds that passed.
   std::int64_t blow() {
     std::mt19937_64 dice(options_.seed);
+    unhurt_.resize(victims_.size());
+    std::iota(unhurt_.begin(), unhurt_.end(), std::size_t{0});
+    std::shuffle(unhurt_.begin(), unhurt_.end(), dice);
     const std::int64_t begin = wall_ms();
     const std::int64_t end = begin + options_.seconds * 1000;
     while (wall_ms() < end && !(options_.interrupted != nullptr && *options_.interrupted)) {
@@ -140,13 +146,24 @@ class Storm {
     return (wall_ms() - begin) / 1000;
   }
 
-  /// Short faults more often than long ones: most errors live in the first second.
-  void strike_one(std::mt19937_64& dice) {
+  /// Each once, in the order of the dice; then by weight.
+  std::size_t choose(std::mt19937_64& dice) {
+    if (!unhurt_.empty()) {
+      const std::size_t chosen = unhurt_.back();
+      unhurt_.pop_back();
+      return chosen;
+    }
     int all = 0;
     for (const auto& victim : victims_) all += victim->weight();
     int at = static_cast<int>(dice() % static_cast<std::uint64_t>(all));
     std::size_t chosen = 0;
     while (at >= victims_[chosen]->weight()) at -= victims_[chosen++]->weight();
+    return chosen;
+  }
+
+  /// Short faults more often than long ones: most errors live in the first second.
+  void strike_one(std::mt19937_64& dice) {
+    const std::size_t chosen = choose(dice);
     const double portion = static_cast<double>(dice() % 1000) / 1000.0;
     const auto ms = kFaultMinMs + static_cast<std::int64_t>(portion * portion * (kFaultMaxMs - kFaultMinMs));
     const std::uint64_t kind = dice();
@@ -180,6 +197,7 @@ class Storm {
     report.commands = log_.commands();
     report.wrong_count = log_.wrong_count();
     report.wrongs = log_.wrongs();
+    for (const auto& victim : victims_) report.victims.push_back(victim->name());
     report.log_files = log_.log_files();
     report.folder = harness::run_folder();
   }
@@ -199,6 +217,7 @@ class Storm {
   Sale sale_;
   Operator sale_operator_;
   std::vector<std::unique_ptr<Victim>> victims_;
+  std::vector<std::size_t> unhurt_;  // of victims_, what no fault has chosen yet
   std::vector<int> admin_ports_;
   std::unique_ptr<Crowd> crowd_;
 };

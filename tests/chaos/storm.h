@@ -16,6 +16,7 @@ namespace flashclaim::chaos {
 struct StormOptions {
   std::int64_t seconds = 60;
   std::uint64_t seed = 0;
+  std::string commit = "unnamed";                  ///< what is tried; printed
   std::int64_t rate = 1200;                        ///< new claims a second, at most
   std::int64_t gap_ms = 1400;                      ///< between faults, on average
   const std::atomic<bool>* interrupted = nullptr;  ///< ends the faults early; all is judged
@@ -24,6 +25,7 @@ struct StormOptions {
 
 struct StormReport {
   std::uint64_t seed = 0;
+  std::string commit;
   std::int64_t seconds = 0;       ///< of faults
   std::int64_t rest_seconds = 0;  ///< from the last fault to rest
   CrowdReport crowd;              ///< acknowledged and refusals emptied: counted below
@@ -36,7 +38,8 @@ struct StormReport {
   std::int64_t wrong_refusals = 0;
   std::int64_t dead = 0;
   admin::CheckReport check;
-  std::map<std::string, std::int64_t> faults;
+  std::vector<std::string> victims;
+  std::map<std::string, std::int64_t> faults;  ///< by `<victim> <kind>`
   std::map<std::string, std::int64_t> commands;
   std::int64_t wrong_count = 0;
   std::vector<std::string> wrongs;  ///< the first of them

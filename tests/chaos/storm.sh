@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 tests/stack/install.sh build run test
 tests/stack/build.sh "$PWD/build" flashclaim-engine flashclaim-consumer flashctl test_chaos >&2
-words=()
+words=(--commit "$(git describe --always --dirty 2>/dev/null || echo unnamed)")
 names=(--seconds --seed --rate --gap-ms --output)
 for i in "${!names[@]}"; do
   value=${*:i+1:1}

@@ -1,5 +1,5 @@
-// `test_chaos storm [--seconds N] [--seed N] [--rate N] [--gap-ms N] [--output text|json]`: make chaos. Anything else
-// is GoogleTest's.
+// `test_chaos storm [--seconds N] [--seed N] [--rate N] [--gap-ms N] [--output text|json] [--commit NAME]`: make chaos.
+// Anything else is GoogleTest's.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -20,15 +20,17 @@ constexpr int kUsage = 2;
 std::atomic<bool> interrupted{false};
 
 int usage() {
-  std::fprintf(stderr, "test_chaos storm [--seconds N] [--seed N] [--rate N] [--gap-ms N] [--output text|json]\n");
+  std::fprintf(
+      stderr,
+      "test_chaos storm [--seconds N] [--seed N] [--rate N] [--gap-ms N] [--output text|json] [--commit NAME]\n");
   return kUsage;
 }
 
 void show(const std::string& line) { std::fprintf(stderr, "\r\033[K%s", line.c_str()); }
 
 int storm(int argc, char** argv) {
-  std::map<std::string, std::string> given = {
-      {"--seconds", "600"}, {"--seed", ""}, {"--rate", "1200"}, {"--gap-ms", "1400"}, {"--output", "text"}};
+  std::map<std::string, std::string> given = {{"--seconds", "600"}, {"--seed", ""},       {"--rate", "1200"},
+                                              {"--gap-ms", "1400"}, {"--output", "text"}, {"--commit", "unnamed"}};
   for (int i = 2; i < argc; i += 2) {
     if (i + 1 >= argc || !given.contains(argv[i])) return usage();
     given[argv[i]] = argv[i + 1];
@@ -37,7 +39,7 @@ int storm(int argc, char** argv) {
   const bool json = given["--output"] == "json";
   StormOptions options;
   for (const auto& [name, value] : given) {
-    if (name != "--output" && !parse_number(value)) return usage();
+    if (name != "--output" && name != "--commit" && !parse_number(value)) return usage();
   }
   if (!json && given["--output"] != "text") return usage();
   options.seconds = *parse_number(given["--seconds"]);
@@ -45,6 +47,7 @@ int storm(int argc, char** argv) {
   options.rate = *parse_number(given["--rate"]);
   options.gap_ms = *parse_number(given["--gap-ms"]);
   if (options.rate < 1 || options.gap_ms < 1) return usage();
+  options.commit = given["--commit"];
   options.interrupted = &interrupted;
   if (isatty(STDERR_FILENO) != 0) options.progress = show;
   signal(SIGINT, [](int) { interrupted = true; });

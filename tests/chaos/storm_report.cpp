@@ -83,8 +83,8 @@ std::string text_of(const StormReport& report) {
   const auto line = [&](const char* name, const char* meaning) {
     return fmt::format("  {:<20} {:>12}  {}\n", name, all.at(name), meaning);
   };
-  std::string text = fmt::format("chaos: seed {}, {} s of faults, at rest {} s after the last one\n", report.seed,
-                                 report.seconds, report.rest_seconds) +
+  std::string text = fmt::format("chaos of {}: seed {}, {} s of faults, at rest {} s after the last one\n",
+                                 report.commit, report.seed, report.seconds, report.rest_seconds) +
                      line("attempted", "claims that somebody wanted") + line("requests", "attempts to make them") +
                      line("acknowledged", "202 read by the client") + line("settled", "rows in the database") +
                      line("lost", "acknowledged and nowhere") + line("duplicated", "claims beyond what was asked for") +
@@ -111,11 +111,11 @@ std::string json_of(const StormReport& report) {
   std::string text = object(totals(report));
   text.pop_back();
   return text + fmt::format(
-                    ",\"seed\":{},\"seconds\":{},\"rest_seconds\":{},\"answers\":{},\"unexpected\":{},"
+                    ",\"commit\":{},\"seed\":{},\"seconds\":{},\"rest_seconds\":{},\"answers\":{},\"unexpected\":{},"
                     "\"faults\":{},\"fault_count\":{},\"commands\":{},\"wrong\":[{}],\"holds\":{}}}",
-                    report.seed, report.seconds, report.rest_seconds, object(report.crowd.answers),
-                    object(report.crowd.unexpected), object(report.faults), report.fault_count(),
-                    object(report.commands), wrongs, report.holds());
+                    quoted(report.commit), report.seed, report.seconds, report.rest_seconds,
+                    object(report.crowd.answers), object(report.crowd.unexpected), object(report.faults),
+                    report.fault_count(), object(report.commands), wrongs, report.holds());
 }
 
 std::string study_of(const StormReport& report) {

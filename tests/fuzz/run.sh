@@ -29,7 +29,7 @@ for name in "${targets[@]}"; do
   found=$build/corpus/$name
   mkdir -p "$known" "$found"
   log=$build/$name.log
-  case $name in text) longest=128 ;; http_*) longest=2048 ;; *) longest=1024 ;; esac # as long as it takes, or it is only slow
+  case $name in text) longest=128 ;; config | http_*) longest=2048 ;; *) longest=1024 ;; esac # as long as it takes, or it is only slow
   status=0
   "$build/bin/fuzz_$name" -max_total_time="$each" -timeout=60 -rss_limit_mb=4096 -max_len=$longest -print_final_stats=1 \
     -artifact_prefix="$build/findings/$name-" "$found" "$known" >"$log" 2>&1 </dev/null || status=$?
