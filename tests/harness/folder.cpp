@@ -4,9 +4,12 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -65,6 +68,20 @@ bool is_free(int port) {
   return bound;
 }
 
+/// Ours until this process ends, by a socket of that name (unix(7), abstract): a port is free also while the program of
+/// another test that has it is being started again.
+bool reserve(int port) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  const std::string text = "flashclaim-test-port-" + std::to_string(port);
+  std::copy(text.begin(), text.end(), name.sun_path + 1);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && bind(fd, reinterpret_cast<const sockaddr*>(&name), size) == 0) return true;
+  close(fd);
+  return false;
+}
+
 }  // namespace
 
 const std::string& run_folder() {
@@ -85,7 +102,7 @@ int free_ports(int count) {
       next = kFirst;
     }
     int run = 0;
-    while (run < count && is_free(next + run)) {
+    while (run < count && reserve(next + run) && is_free(next + run)) {
       ++run;
     }
     const int first = next;

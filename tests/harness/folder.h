@@ -14,7 +14,8 @@ const std::string& run_folder();
 void keep_run_folder();
 
 /// The first of `count` neighbouring ports on 127.0.0.1 that nobody listens on, between 21000 and 32767 (so that no
-/// outgoing connection of the machine takes one). Never the same twice in one process. Any thread.
+/// outgoing connection of the machine takes one). Never the same twice in one process, nor to two that live at once.
+/// Any thread.
 int free_ports(int count = 1);
 
 }  // namespace flashclaim::harness
