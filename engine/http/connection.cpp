@@ -80,7 +80,6 @@ void Connection::open(int fd, const Peer& peer) {
 
 void Connection::close(CloseReason reason) {
   if (state_ == ConnectionState::kClosed) return;
-  if (reason == CloseReason::kTimedOut) count(shared_.counters.timed_out);
   if (tls_) {
     if (shaking_hands()) count(shared_.counters.tls_failed);
     if (reason != CloseReason::kClientError) tls_->say_goodbye();
@@ -133,6 +132,8 @@ void Connection::end_idle() {
 
 void Connection::expire() {
   if (state_ == ConnectionState::kIdle && shared_.draining) return end_idle();
+  if (state_ == ConnectionState::kLingering) return close(CloseReason::kSaidClose);  // what ended it was counted
+  count(shared_.counters.timed_out);
   if (state_ == ConnectionState::kReading && out_.empty()) {
     last_request_seen_ = true;
     linger();  // a drip gets no answer: there is no request to answer

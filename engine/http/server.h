@@ -61,7 +61,7 @@ struct ServerCounters {
   std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> turned_away{0};
   std::atomic<std::uint64_t> yielded{0};
-  std::atomic<std::uint64_t> timed_out{0};
+  std::atomic<std::uint64_t> timed_out{0};   ///< connections that ended by a deadline of Limits
   std::atomic<std::uint64_t> tls_failed{0};  ///< connections that ended in their handshake
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> answers_1xx_5xx[6]{};  ///< by the first digit of the status

@@ -261,10 +261,24 @@ TEST_F(ServerTest, ClosesADripThatNeverCompletesItsRequest) {
   start(limits);
   RawConnection client(port_);
   client.send("GET /now HTTP/1.1\r\n");
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 1; }));
   ASSERT_TRUE(wait_until([&] {  // each byte is in time, the request is not
     client.send("a");
     return server_->counters().connections.load() == 0;
   }));
+  EXPECT_EQ(server_->counters().timed_out.load(), 1u);
+}
+
+TEST_F(ServerTest, CountsADripThoughItLeavesAsSoonAsItIsTold) {
+  Limits limits;
+  limits.request_ms = 300;
+  start(limits);
+  RawConnection client(port_);
+  client.send("GET /now HTTP/1.1\r\n");
+  EXPECT_TRUE(client.closed_by_server());
+  client.reset();
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 0; }));
+  EXPECT_EQ(server_->counters().timed_out.load(), 1u);
 }
 
 TEST_F(ServerTest, ClosesAnIdleConnection) {
