@@ -9,8 +9,8 @@ namespace flashclaim::harness {
 using namespace std::chrono_literals;
 
 /// True as soon as `holds()` is true, false when it was not within `deadline`. The deadline only bounds a failing test:
-/// it is generous because the machine may be slow, and no test may say anything about time. Use:
-/// `ASSERT_TRUE(wait_until([&] { … }))`.
+/// it is generous because the machine may be slow: a test may say that something waits at least so long, or does not
+/// hang, never how fast it is. Use: `ASSERT_TRUE(wait_until([&] { … }))`.
 template <class Predicate>
 [[nodiscard]] bool wait_until(Predicate holds, std::chrono::milliseconds deadline = 120s,
                               std::chrono::milliseconds pause = 20ms) {
