@@ -66,6 +66,7 @@ bool is_passing(http::Problem problem) {
 }
 
 void Tally::count(const ClaimAnswer& answer, const http::Response& response) {
+  if ((response.status == 429 || response.status == 503) && response.retry_after_s < 0) ++without_retry_after;
   switch (answer.attempt) {
     case Attempt::kAccepted:
       ++accepted;
@@ -95,6 +96,7 @@ void Tally::merge(const Tally& other) {
   unanswered += other.unanswered;
   not_sent += other.not_sent;
   unexpected += other.unexpected;
+  without_retry_after += other.without_retry_after;
   if (unexpected_example.empty()) unexpected_example = other.unexpected_example;
   if (unanswered_reason.empty()) unanswered_reason = other.unanswered_reason;
 }

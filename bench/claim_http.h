@@ -45,8 +45,9 @@ struct Tally {
   std::int64_t unanswered = 0;                              ///< sent, and no answer
   std::int64_t not_sent = 0;
   std::int64_t unexpected = 0;
-  std::string unexpected_example;  ///< the first one: status and the body's beginning
-  std::string unanswered_reason;   ///< the first one
+  std::int64_t without_retry_after = 0;  ///< 429 and 503 that do not say when to come back; counted above too
+  std::string unexpected_example;        ///< the first one: status and the body's beginning
+  std::string unanswered_reason;         ///< the first one
 
   void count(const ClaimAnswer& answer, const http::Response& response);
   void merge(const Tally& other);

@@ -57,6 +57,8 @@ class LoadRun {
     bool connected =
         changed_.wait_for(lock, std::chrono::milliseconds(plan_.connect_ms), [&] { return all_of(connected_); });
     std::int64_t start_us = loop::now_us() + kCommonStartUs;
+    const auto wall = std::chrono::system_clock::now() + std::chrono::microseconds(kCommonStartUs);
+    sum_.started_at_ms = std::chrono::duration_cast<std::chrono::milliseconds>(wall.time_since_epoch()).count();
     for (LoadWorker* worker : workers_) {
       if (connected) {
         worker->begin(start_us);

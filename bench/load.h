@@ -57,6 +57,7 @@ struct LoadReport {
   Histogram refused;   ///< latency of the refused
   Histogram service;
   Histogram lag;
+  std::int64_t started_at_ms = 0;                 ///< the warm-up did, by the clock on the wall
   std::vector<LoadSecond> timeline;               ///< from the start of the warm-up
   Tally all;                                      ///< warm-up included
   std::vector<admin::Acknowledged> acknowledged;  ///< warm-up included; only with keep_acknowledged

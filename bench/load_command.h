@@ -37,7 +37,9 @@ struct LoadCommandReport {
   std::int64_t drain_us = -1;          ///< from the last answer to the last row; -1: not waited for
   admin::CheckReport check;            ///< with settle
   std::string problem;                 ///< why the run is not to be trusted; empty: it is
-  [[nodiscard]] bool passed() const { return problem.empty() && load.tally.unexpected == 0 && check.holds(); }
+  [[nodiscard]] bool passed() const {
+    return problem.empty() && load.tally.unexpected == 0 && load.all.without_retry_after == 0 && check.holds();
+  }
 };
 
 /// Needs HTTP_URL; without coupon ids in the plan also REDIS_URL, AMQP_URL and PG_URL. Blocks.

@@ -66,6 +66,7 @@ admin::Document load_document(const LoadCommand& command, const LoadCommandRepor
       .add("unanswered", Cell::number(tally.unanswered))
       .add("notSent", Cell::number(tally.not_sent))
       .add("unexpected", Cell::number(tally.unexpected))
+      .add("withoutRetryAfter", Cell::number(tally.without_retry_after))
       .add("acceptedPerSecond", per_second_cell(tally.accepted, load.answering_us))
       .add("answersPerSecond", per_second_cell(tally.accepted + tally.refused_total(), load.answering_us))
       .add("acceptedInAll", Cell::number(load.all.accepted));
@@ -81,7 +82,10 @@ admin::Document load_document(const LoadCommand& command, const LoadCommandRepor
                                              {"service", &load.service},
                                              {"lag", &load.lag}}));
   document.add("refusals", refusals_table(tally));
-  if (command.timeline) document.add("timeline", timeline_table(load)).add("backlog", backlog_table(report.backlog));
+  if (command.timeline)
+    document.add("startedAtMs", Cell::number(load.started_at_ms))
+        .add("timeline", timeline_table(load))
+        .add("backlog", backlog_table(report.backlog));
   if (command.settle) document.add("violations", violations_table(report.check));
   return document;
 }

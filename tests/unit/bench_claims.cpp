@@ -83,6 +83,20 @@ TEST(ClaimHttp, CountsEveryEndApart) {
   EXPECT_EQ(twice.of(http::Problem::kSoldOut), 4);
 }
 
+TEST(ClaimHttp, NotesWhoIsTurnedAwayWithoutBeingToldUntilWhen) {
+  const std::string busy = problem_body(http::Problem::kBusy);
+  Tally tally;
+  for (const int retry_after_s : {-1, 0, 2}) {
+    const http::Response response{http::Fate::kAnswered, 503, busy, retry_after_s, {}};
+    tally.count(read_claim_answer(response, 42), response);
+  }
+  EXPECT_EQ(tally.of(http::Problem::kBusy), 3);
+  EXPECT_EQ(tally.without_retry_after, 1);
+  Tally twice = tally;
+  twice.merge(tally);
+  EXPECT_EQ(twice.without_retry_after, 2);
+}
+
 TEST(Campaigns, ReplayMakesACouponForEachInTheFile) {
   std::vector<Receipt> receipts = {{1, 70, 20160701}, {2, 70, 20160701}, {1, 80, 20160701},
                                    {3, 70, 20160702}, {4, 70, 20160702}, {4, 70, 20160703}};
