@@ -165,14 +165,22 @@ double LinksTest::metric(Link link, const std::string& name_and_labels) {
   return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + name_and_labels.size() + 2, nullptr);
 }
 
-std::int64_t LinksTest::resident_kib(Link link) {
+std::int64_t LinksTest::resident_kib(Link link) { return status_kib(link, "VmRSS:"); }
+
+std::int64_t LinksTest::peak_kib(Link link) { return status_kib(link, "VmHWM:"); }
+
+void LinksTest::forget_peak(Link link) {
+  std::ofstream("/proc/" + std::to_string(program(link).pid()) + "/clear_refs") << 5;
+}
+
+std::int64_t LinksTest::status_kib(Link link, std::string_view line) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return 0;  // what a sanitizer keeps for itself says nothing about the program
 #endif
   std::ifstream status("/proc/" + std::to_string(program(link).pid()) + "/status");
   for (std::string word; status >> word;) {
     std::int64_t kib = 0;
-    if (word == "VmRSS:" && status >> kib) return kib;
+    if (word == line && status >> kib) return kib;
   }
   return 0;
 }
@@ -188,6 +196,7 @@ void LinksTest::expect_restored(Witnesses& witnesses, const std::string& what) {
       static_cast<long long>(told.not_ready), unknown, static_cast<long long>(carried_out),
       static_cast<long long>(told.views), static_cast<long long>(told.slowest_ms),
       static_cast<long long>(told.slowest_accepted_ms));
+  EXPECT_LT(told.slowest_ms, kAnswerMaxMs);
   EXPECT_TRUE(told.dishonest.empty()) << told.dishonest.size() << " dishonest answers, such as " << told.dishonest[0];
   // Refused claims said that nothing was applied; unknown ones were asked about until they stood: nothing else is
   // there.

@@ -27,6 +27,10 @@ enum class Link {
 };
 inline constexpr int kLinks = static_cast<int>(Link::kConsumerPostgres) + 1;
 
+/// The product answers within 5 s: 2 before a claim leaves for Redis, 3 for Redis' answer. Twice that, because the
+/// machine is shared: what takes longer hangs.
+inline constexpr std::int64_t kAnswerMaxMs = 10'000;
+
 struct LinkFacts {
   std::string_view name;
   std::string_view dependency;  ///< as /readyz calls it
@@ -53,9 +57,12 @@ class LinksTest : public WholePath {
   /// The value of a line of its /metrics, 0 when it is not there.
   static double metric(Link link, const std::string& name_and_labels);
   [[nodiscard]] static std::int64_t resident_kib(Link link);
+  /// The most that was resident since forget_peak(), or since its start where the kernel cannot forget.
+  [[nodiscard]] static std::int64_t peak_kib(Link link);
+  static void forget_peak(Link link);
 
-  /// Ends what a test began: unknown claims are asked about, everything comes to rest, every store agrees with all that
-  /// was told, nothing more than that is in the database.
+  /// Ends what a test began: no answer took longer than kAnswerMaxMs, unknown claims are asked about, everything comes
+  /// to rest, every store agrees with all that was told, nothing more than that is in the database.
   void expect_restored(Witnesses& witnesses, const std::string& what);
   /// Everything comes to rest, every store agrees with what was told; how many claims are settled.
   std::int64_t expect_all_settled(const std::vector<admin::Acknowledged>& acknowledged);
@@ -67,6 +74,8 @@ class LinksTest : public WholePath {
   void start_mirror();
   void start_consumer();
   void use_gate(Link link, const char* name);
+  /// A line of its /proc/<pid>/status.
+  [[nodiscard]] static std::int64_t status_kib(Link link, std::string_view line);
   struct Programs;
   static std::unique_ptr<Programs>& programs();
 };

@@ -54,7 +54,10 @@ std::string_view beginning(SlowKind kind) {
 }  // namespace
 
 SlowClients::SlowClients(int port, int count) {
-  count = std::min(count, descriptors_left());
+  if (const int most = descriptors_left(); most < count)
+    throw std::runtime_error(std::to_string(count) +
+                             " slow clients cannot be tried: the hard limit of descriptors leaves " +
+                             std::to_string(most) + " (ulimit -Hn)");
   for (int i = 0; i < count; ++i) {
     const auto kind = static_cast<SlowKind>(i % 3);
     clients_.push_back({connect_to(port), kind});

@@ -13,8 +13,8 @@ enum class SlowKind { kIdle, kHeaders, kBody };
 /// One thread of its own inside. A connection that the server closes is counted and not made again.
 class SlowClients {
  public:
-  /// Connects `count` clients, a third of each kind, or as many as the process may have descriptors; throws
-  /// std::runtime_error when one cannot connect.
+  /// Connects `count` clients, a third of each kind; throws std::runtime_error when one cannot connect, or when the
+  /// process may not have so many descriptors.
   SlowClients(int port, int count);
   ~SlowClients();
   SlowClients(const SlowClients&) = delete;
