@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and runs the test suites, three parts at a time, on private services; `make test`. SANITIZE=address|undefined|thread builds apart.
-# SUITE=name takes one suite, FILTER is GoogleTest's. Ends with the ten slowest tests and the line `N passed, N failed`.
+# SUITE=name takes one suite, FILTER is GoogleTest's. Ends with the ten slowest tests and the line `N passed, N failed`; what this machine did
+# not let a test try (a line `UNTRIED: why` in its log) is named and counted before it, and is not among the passed.
 # The suites that mostly wait are cut into parts (GoogleTest's shards), each with services of its own: two cores then have something to do.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -66,18 +67,20 @@ mapfile -t parts < <(parts_of "${suites[@]}")
 printf '%s\n' "${parts[@]}" | xargs -P 3 -I '{}' bash -c 'run_part {}'
 
 : >"$logs/times" # a suite of a run.sh has none
+: >"$logs/untried"
 # Counted from the logs: a test that began and never ended (a crash, the deadline) has failed.
 awk -v suites="${parts[*]}" '
   FNR == 1 { close_file(); n = split(FILENAME, parts, "/"); suite = parts[n]; sub(/\.log$/, "", suite); seen[suite] = 1 }
   /^\[ RUN      \] / { open = $4 }
-  /^\[       OK \] / { passed++; open = ""; time_of($4) }
-  /^\[  FAILED  \] .* \([0-9]+ ms\)$/ { failed++; failures[suite]++; open = ""; time_of($4); print "failed: " suite " " $4 }
+  /^UNTRIED: / && open != "" { why = substr($0, 10) }
+  /^\[       OK \] / { if (why == "") passed++; else print suite " " $4 ": " why > untried; open = why = ""; time_of($4) }
+  /^\[  FAILED  \] .* \([0-9]+ ms\)$/ { failed++; failures[suite]++; open = why = ""; time_of($4); print "failed: " suite " " $4 }
   /^ok  / { passed++ }
   /^FAILED  / { failed++; failures[suite]++; print "failed: " suite " " $0 }
   /^exit / { if ($2 != 0 && open == "" && !bad[suite]++) exits[suite] = $2; ended[suite] = 1 }
   function time_of(name) { match($0, /\([0-9]+ ms\)$/); ms = substr($0, RSTART + 1) + 0; print ms " " suite " " name > slow }
-  function close_file() { if (open != "") { failed++; failures[suite]++; print "did not end: " suite " " open; open = "" } }
-  BEGIN { slow = ENVIRON["logs"] "/times" }
+  function close_file() { if (open != "") { failed++; failures[suite]++; print "did not end: " suite " " open; open = why = "" } }
+  BEGIN { slow = ENVIRON["logs"] "/times"; untried = ENVIRON["logs"] "/untried" }
   END {
     close_file()
     n = split(suites, want, " ")
@@ -96,5 +99,9 @@ for report in "$reports".*; do
   echo "a sanitizer's report, $report:"
   head -n 40 "$report"
 done
+if [ -s "$logs/untried" ]; then
+  echo "$(wc -l <"$logs/untried") untried, neither passed nor failed:"
+  sed 's/^/  /' "$logs/untried"
+fi
 echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+[ "$failed" = 0 ] && { [ "$passed" -gt 0 ] || [ -s "$logs/untried" ]; }
