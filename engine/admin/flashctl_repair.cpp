@@ -4,11 +4,14 @@
 #include <algorithm>
 
 #include "engine/admin/command.h"
+#include "engine/admin/dlq.h"
 #include "engine/admin/queue_drain.h"
 #include "engine/admin/rebuild.h"
 #include "engine/admin/reconcile.h"
 #include "engine/admin/tell_redis.h"
+#include "engine/amqp/connection.h"
 #include "engine/base/ids.h"
+#include "engine/base/log.h"
 #include "engine/redis/library.h"
 
 namespace flashclaim::admin {
@@ -212,6 +215,26 @@ std::optional<Answer> wait_for_queues(Context& context, const QueueDrain& drain)
                   *left));
 }
 
+/// Entries that were settled and whose finish Redis lost are in no queue any more. Publishing them again spares the
+/// drain the minute after which the mirror would. Without success the drain still decides.
+void publish_again(Context& context, const std::vector<std::int64_t>& ids) {
+  const auto replay = [&]() -> Result<void> {
+    const auto redis = context.redis();
+    if (!redis) return redis.error();
+    const auto amqp = context.amqp();
+    if (!amqp) return amqp.error();
+    const auto confirms = (*amqp)->enable_confirms();
+    if (!confirms) return confirms.error();
+    for (const std::int64_t id : ids) {
+      const auto replayed = replay_entries(**redis, **amqp, id);
+      if (!replayed) return replayed.error();
+    }
+    return {};
+  };
+  const auto replayed = replay();
+  if (!replayed) log(LogLevel::kWarn, "admin", "not_published_again", {{"error", replayed.error().message}});
+}
+
 /// A number of seconds, or the answer that says why it is none.
 std::optional<Answer> seconds_of(const Arguments& arguments, const std::string& name,
                                  std::chrono::milliseconds& value) {
@@ -259,6 +282,7 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
   if (data_lost) {  // otherwise the stream of the coupon tells what is in flight
     queues.progress = Context::progress("RabbitMQ: messages left");
     if (auto stop = wait_for_queues(context, queues)) return *stop;
+    if (queues.quiet.count() > 0) publish_again(context, ids);
   }
   std::vector<RebuildReport> reports;
   for (const std::int64_t coupon : ids) {
