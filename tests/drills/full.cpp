@@ -15,10 +15,6 @@ class NoRoom : public Drill {
     ASSERT_TRUE(redis::load_library(redis(), kLuaLibrary));
     ASSERT_TRUE(admin::mark_ready_if_new(redis(), pg()));
   }
-  bool goes_on(harness::Crowd& clients) {
-    const auto accepted = clients.accepted();
-    return wait_until([&] { return clients.accepted() > accepted + 200; });
-  }
 };
 
 TEST_F(NoRoom, InTheMemoryOfRedisRefusesClaimsAndStillSettlesThem) {
