@@ -44,20 +44,31 @@ class CrashAdmin : public CrashWorld {
     return {"coupon", "purge", std::to_string(coupon), "--yes"};
   }
   /// Counts of users who never came, and units that nobody has: a drift that refuses nobody.
-  Words reconcile_after_drift() {
+  void drift() {
     const redis::CouponKeys keys(coupon_);
     redis_text({"SET", keys.user(7'000'000 + static_cast<std::int64_t>(random_() % 1000)), "3"});
     redis_number({"INCRBY", keys.stock, "7"});
-    return {"reconcile", std::to_string(coupon_), "--fix", "--yes"};
   }
   /// An operation that reached the database only.
-  Words reconcile_after_half_an_operation() {
+  void half_an_operation() {
     paused_ = !paused_;
     harness::Environment armed = environment_;
     armed["FLASHCLAIM_CRASH"] = "admin.operate.committed:1";
     EXPECT_EQ(harness::run_program(programs_ + "flashctl", coupon_verb(paused_ ? "pause" : "resume"), armed).exit_code,
               137);
+  }
+  enum class Harm { kDrift, kHalfAnOperation };
+  void do_harm(Harm harm) { harm == Harm::kDrift ? drift() : half_an_operation(); }
+  Words reconcile_after(Harm harm) {
+    do_harm(harm);
     return {"reconcile", std::to_string(coupon_), "--fix", "--yes"};
+  }
+  [[nodiscard]] bool suspected() { return redis_number({"HGET", redis::CouponKeys(coupon_).coupon, "suspect"}) > 0; }
+  /// For the menders, one suspicion after the other.
+  void harm_and_suspect(Harm harm) {
+    if (suspected()) return;
+    do_harm(harm);
+    redis_text({"FCALL", "mark_suspect", "1", redis::CouponKeys(coupon_).coupon});
   }
 
   std::int64_t coupon_ = 0;
@@ -93,9 +104,24 @@ TEST_F(CrashAdmin, OperationsAreCompletedByTheirRepetition) {
 TEST_F(CrashAdmin, ReconcileMendsExactlyWhereverItDies) {
   const int times = crashes_wanted(2);
   for (const auto point : kReconcilePoints)
-    if (point != "reconcile.state.told") crash_flashctl(point, times, [&] { return reconcile_after_drift(); });
-  crash_flashctl("reconcile.state.told", times, [&] { return reconcile_after_half_an_operation(); });
+    if (point != "reconcile.state.told") crash_flashctl(point, times, [&] { return reconcile_after(Harm::kDrift); });
+  crash_flashctl("reconcile.state.told", times, [&] { return reconcile_after(Harm::kHalfAnOperation); });
   flashctl(coupon_verb("resume"));
+  judge();
+}
+
+/// Two consumers have menders; one of them dies.
+TEST_F(CrashAdmin, SuspectsAreMendedExactlyWhereverAMenderDies) {
+  Victim consumer = consumer_victim(kReconcilePoints, crashes_wanted(2), 1);
+  Victim* const victims[] = {&consumer};
+  let_die(victims, [&] {
+    harm_and_suspect(consumer.point() == "reconcile.state.told" ? Harm::kHalfAnOperation : Harm::kDrift);
+  });
+  for (const auto& [point, count] : consumer.hits()) fmt::print("  {:28} {}\n", point, count);
+  flashctl(coupon_verb("resume"));
+  EXPECT_TRUE(wait_until([&] { return !suspected(); })) << "no mender is left";
+  harm_and_suspect(Harm::kDrift);
+  EXPECT_TRUE(wait_until([&] { return !suspected(); })) << "no mender is left";
   judge();
 }
 

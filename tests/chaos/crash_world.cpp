@@ -93,10 +93,10 @@ Victim CrashWorld::engine_victim(std::span<const std::string_view> points, int t
                 environment_, points, times, 20, random_());
 }
 
-Victim CrashWorld::consumer_victim(std::span<const std::string_view> points, int times) {
+Victim CrashWorld::consumer_victim(std::span<const std::string_view> points, int times, int n_max) {
   return Victim("flashclaim-consumer",
                 {fmt::format("--admin-listen=127.0.0.1:{}", harness::free_ports(1)), "--workers=2"}, environment_,
-                points, times, 5, random_());
+                points, times, n_max, random_());
 }
 
 void CrashWorld::start_survivors() {

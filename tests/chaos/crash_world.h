@@ -53,7 +53,7 @@ class CrashWorld : public WholePath {
   void TearDown() override;
 
   Victim engine_victim(std::span<const std::string_view> points, int times);
-  Victim consumer_victim(std::span<const std::string_view> points, int times);
+  Victim consumer_victim(std::span<const std::string_view> points, int times, int n_max = 5);
   /// The second engine and the second consumer, which live.
   void start_survivors();
   void start_crowd(int per_second, std::int64_t users = 1000);
