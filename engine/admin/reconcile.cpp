@@ -62,6 +62,7 @@ class Pass {
   ReconcileReport report_;
   postgres::CouponState state_;
   redis::Snapshot snapshot_;
+  std::int64_t fixes_known_ = 0;  ///< fixSeq as it is when nobody else has fixed since the first look
 };
 
 /// The graver outcome stays.
@@ -91,6 +92,7 @@ Result<bool> Pass::look() {
     return false;
   }
   snapshot_ = **snapshot;
+  fixes_known_ = snapshot_.fix_seq;
   report_.epoch = snapshot_.epoch;
   report_.suspect = snapshot_.suspect;
   if (highest->has_value() && **highest > snapshot_.last) {
@@ -119,8 +121,10 @@ Result<bool> Pass::measure_stock() {
   report_.settled = (*rows)->rows;
   report_.stock_drift = report_.stock + report_.in_flight + report_.settled - report_.total;
   report_.inflight_drift = snapshot_.inflight - report_.in_flight;
-  // A number that is not Redis' own clears nothing: while the users wait, the suspicion stays.
-  snapshot_.suspect = report_.users_deferred ? snapshot_.suspect + 1 : suspect_seen;
+  // 0 clears nothing. While the users wait, the suspicion stays; and another fixer may have cleared what was seen, so
+  // that the same number is a new suspicion now.
+  const bool same_marks = snapshot_.fix_seq == fixes_known_;
+  snapshot_.suspect = report_.users_deferred || !same_marks ? 0 : suspect_seen;
   return true;
 }
 
@@ -137,7 +141,7 @@ Result<void> Pass::stock() {
       if (drifting) found(ReconcileOutcome::kDrift);
       return {};
     }
-    if (!drifting && (report_.suspect == 0 || report_.users_deferred)) return {};
+    if (!drifting && snapshot_.suspect == 0) return {};
     test_point("reconcile.stock.fixing");
     const auto reply =
         redis::reconcile_fix(redis_, report_.coupon_id, snapshot_, -report_.stock_drift, -report_.inflight_drift);
@@ -219,6 +223,7 @@ Result<void> Pass::chunk(std::span<const std::int64_t> users) {
       if (!reply) return reply.error();
       test_point("reconcile.users.fixed");
       if (*reply == redis::FixReply::kMoved) continue;
+      ++fixes_known_;
     }
     found(options_.fix ? ReconcileOutcome::kFixed : ReconcileOutcome::kDrift);
     report_.users_drifting += static_cast<std::int64_t>(drifts.size());

@@ -189,6 +189,22 @@ TEST_F(Reconcile, ClearsAFalseAlarm) {
   EXPECT_EQ(run(id).suspect, 0);
 }
 
+TEST_F(Reconcile, DoesNotTakeANewSuspicionForTheOneThatAnotherFixerCleared) {
+  const auto id = issue(10);
+  claim(id, {1});
+  ASSERT_TRUE(redis::mark_suspect(redis(), id));
+  ReconcileOptions options;
+  options.fix = true;
+  options.progress = [&](std::int64_t, std::int64_t) {  // its users are counted, its stock is not
+    EXPECT_EQ(run(id, true).suspect, 1);
+    EXPECT_TRUE(redis::mark_suspect(redis(), id));
+  };
+  EXPECT_EQ(reconcile(redis(), pg(), id, options).value().suspect, 1);
+  EXPECT_EQ(run(id).suspect, 1);
+  run(id, true);
+  EXPECT_EQ(run(id).suspect, 0);
+}
+
 TEST_F(Reconcile, KnowsARedisThatRolledBack) {
   const auto id = issue(10);
   claim(id, {1});
