@@ -69,6 +69,7 @@ TEST_F(CrashLoss, RebuildLosesNothingThatWasMirroredWhereverItDies) {
   for (int turn = 0; turn < crashes_wanted(1) && !HasFailure(); ++turn) {
     for (const auto& [first, second] : kDeaths) {
       lose();
+      if (HasFailure()) return;
       let_rebuild_die_at(first, "2");
       let_rebuild_die_at(second, "1");
       flashctl(rebuild("1"));
