@@ -68,8 +68,8 @@ TEST_F(CrashLoss, RebuildLosesNothingThatWasMirroredWhereverItDies) {
   std::set<std::string_view> points;
   for (int turn = 0; turn < crashes_wanted(1) && !HasFailure(); ++turn) {
     for (const auto& [first, second] : kDeaths) {
-      lose();
       if (HasFailure()) return;
+      lose();
       let_rebuild_die_at(first, "2");
       let_rebuild_die_at(second, "1");
       flashctl(rebuild("1"));
