@@ -30,6 +30,9 @@ struct Told {
   std::int64_t coupon_id = 0;
   std::int64_t user_id = 0;
   Verdict verdict = Verdict::kSoldOut;
+  /// The total (for kLimitReached the user limit) that Redis had from 100 ms before this was asked until it was
+  /// answered, where the client knows it: a restock was done before. 0: the lowest that there ever was.
+  std::int64_t in_force = 0;
 };
 
 struct CheckOptions {

@@ -265,9 +265,9 @@ void CouponCheck::judge_user_counts() {
   }
 }
 
-/// Necessary, and never a false alarm: who says "sold out" has given out the lowest total there ever was, who says
-/// "limit reached" has accepted the lowest limit from that user; and every acceptance left a row, a refusal or an
-/// entry.
+/// Necessary, and never a false alarm: who says "sold out" has given out the lowest total there ever was (or the one
+/// that the client knows to have been in force), who says "limit reached" has accepted the lowest limit from that user;
+/// and every acceptance left a row, a refusal or an entry.
 void CouponCheck::judge_refusals() {
   std::unordered_map<std::int64_t, std::int64_t> accepted = settled_by_;
   for (const auto& [user, count] : refused_by_) accepted[user] += count;
@@ -276,25 +276,24 @@ void CouponCheck::judge_refusals() {
     all += static_cast<std::int64_t>(users.size());
     for (const std::int64_t user : users) ++accepted[user];
   }
-  std::int64_t sold_out = 0;
+  Offenders sold_out;
   Offenders limited;
   for (const Told& told : reported_.told) {
     if (told.verdict == Told::Verdict::kSoldOut) {
-      sold_out += all < lowest_total_ ? 1 : 0;
-    } else if (const auto held = accepted.find(told.user_id);
-               (held == accepted.end() ? 0 : held->second) < lowest_limit_) {
-      limited.add(fmt::format("user {}", told.user_id));
+      const std::int64_t total = std::max(lowest_total_, told.in_force);
+      if (all < total) sold_out.add(fmt::format("only {} of {} were ever accepted", all, total));
+    } else {
+      const std::int64_t limit = std::max(lowest_limit_, told.in_force);
+      const auto held = accepted.find(told.user_id);
+      if ((held == accepted.end() ? 0 : held->second) < limit)
+        limited.add(fmt::format("below their limit of {}: user {}", limit, told.user_id));
     }
   }
-  if (sold_out > 0) {
-    violation(
-        5, sold_out,
-        fmt::format("{} users were told SOLD_OUT, but only {} of {} were ever accepted", sold_out, all, lowest_total_));
+  if (sold_out.count > 0) {
+    violation(5, sold_out.count, fmt::format("{} users were told SOLD_OUT, but {}", sold_out.count, sold_out.first));
   }
   if (limited.count > 0) {
-    violation(5, limited.count,
-              fmt::format("{} users were told LIMIT_REACHED below their limit of {}: {}", limited.count, lowest_limit_,
-                          limited.first));
+    violation(5, limited.count, fmt::format("{} users were told LIMIT_REACHED {}", limited.count, limited.first));
   }
 }
 

@@ -22,17 +22,21 @@ std::string replaced(std::string source, std::string_view text, std::string_view
   return source;
 }
 
-/// The statement of the migrations that creates this function, made repeatable.
+/// The last statement of the migrations that creates or replaces this function, made repeatable.
 std::string source_of_function(std::string_view name) {
-  const std::string head = fmt::format("CREATE FUNCTION {}(", name);
-  for (const auto& migration : migrations()) {
-    const auto begin = migration.sql.find(head);
-    if (begin == std::string_view::npos) continue;
-    const auto end = migration.sql.find("$$;", begin);
-    return "CREATE OR REPLACE" + std::string(migration.sql.substr(begin + 6, end + 3 - begin - 6));
+  std::string source;
+  for (const char* create : {"CREATE", "CREATE OR REPLACE"}) {
+    const std::string head = fmt::format("{} FUNCTION {}(", create, name);
+    for (const auto& migration : migrations()) {
+      const auto begin = migration.sql.find(head);
+      if (begin == std::string_view::npos) continue;
+      const auto body = begin + std::string_view(create).size();
+      source =
+          "CREATE OR REPLACE" + std::string(migration.sql.substr(body, migration.sql.find("$$;", begin) + 3 - body));
+    }
   }
-  ADD_FAILURE() << "no migration creates " << name;
-  return "";
+  EXPECT_NE(source, "") << "no migration creates " << name;
+  return source;
 }
 
 }  // namespace
@@ -50,9 +54,16 @@ void Control::without(const std::string& guards, const std::string& always) {
 
 void Control::without_lua(std::string_view text, std::string_view by) {
   const std::string altered = replaced(std::string(kLuaLibrary.code), text, by);
-  if (!removed()) return;
+  if (removed()) load_lua(altered);
+}
+
+void Control::always_without_lua(std::string_view text, std::string_view by) {
+  load_lua(replaced(std::string(kLuaLibrary.code), text, by));
+}
+
+void Control::load_lua(const std::string& code) {
   lua_altered_ = true;
-  const auto loaded = redis::ok(redis().command({"FUNCTION", "LOAD", "REPLACE", altered}));
+  const auto loaded = redis::ok(redis().command({"FUNCTION", "LOAD", "REPLACE", code}));
   EXPECT_TRUE(loaded) << loaded.error().message;
 }
 
@@ -121,6 +132,7 @@ void Control::verdict(int invariant, std::string_view words) {
   }
   admin::CheckOptions options;
   options.acknowledged = told_.acknowledged;
+  options.told = told_.told;
   const auto report = admin::check(redis(), pg(), &amqp(), coupons_, options).value();
   bool found = false;
   for (const auto& violation : report.violations) {

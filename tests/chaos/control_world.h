@@ -22,7 +22,8 @@ class Control : public CrashWorld, public ::testing::WithParamInterface<bool> {
   void without(const std::string& guards, const std::string& always = "");
   /// In the Lua library: `text`, which must stand there exactly once, becomes `by`.
   void without_lua(std::string_view text, std::string_view by);
-  /// In that function of the migrations: the same, for each pair of texts.
+  void always_without_lua(std::string_view text, std::string_view by);
+  /// In that function as the migrations leave it: the same, for each pair of texts.
   using Edits = std::vector<std::pair<std::string_view, std::string_view>>;
   void without_sql(std::string_view function, const Edits& edits);
   void always_without_sql(std::string_view function, const Edits& edits);
@@ -44,6 +45,7 @@ class Control : public CrashWorld, public ::testing::WithParamInterface<bool> {
   void verdict(int invariant, std::string_view words);
 
  private:
+  void load_lua(const std::string& code);
   bool lua_altered_ = false;
 };
 

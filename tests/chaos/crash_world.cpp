@@ -226,6 +226,7 @@ admin::CheckReport CrashWorld::judge() {
   if (crowd_ != nullptr) told = crowd_->finish();
   crowd_.reset();
   told.acknowledged.insert(told.acknowledged.end(), told_.acknowledged.begin(), told_.acknowledged.end());
+  told.told.insert(told.told.end(), told_.told.begin(), told_.told.end());
   EXPECT_EQ(told.unlearnt, 0) << "claims whose outcome nobody could learn";
   EXPECT_EQ(told.tally.unexpected, 0) << told.tally.unexpected_example;
   EXPECT_EQ(told.tally.of(http::Problem::kCouponNotFound), 0);

@@ -249,6 +249,17 @@ TEST_F(Checker, Inv5ARefusalWasTrueByTheTermsOfItsTime) {
   EXPECT_TRUE(judge_told({{id_, 9, Told::Verdict::kSoldOut}, {id_, 1, Told::Verdict::kLimitReached}}).holds());
 }
 
+TEST_F(Checker, Inv5ARefusalWasFalseByTheTermsThatTheClientKnew) {
+  claim(id_, {4, 1});
+  settle(id_);
+  CouponChange change;
+  change.total = 50;
+  change.user_limit = 10;
+  ASSERT_TRUE(update_coupon(redis(), pg(), id_, change));
+  expect_only(judge_told({{id_, 9, Told::Verdict::kSoldOut, 50}, {id_, 8, Told::Verdict::kSoldOut, 5}}), 5);
+  expect_only(judge_told({{id_, 1, Told::Verdict::kLimitReached, 10}, {id_, 1, Told::Verdict::kLimitReached, 2}}), 5);
+}
+
 TEST_F(Checker, JudgesASaleUnderWay) {
   const auto id = issue(1'000'000, 1000);
   Sale sale(redis_url(), pg_url(), id, 200);
