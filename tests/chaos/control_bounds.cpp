@@ -52,7 +52,7 @@ class ControlBounds : public Control {
     without("");
     engine_ = engine();
     const auto coupon = open_coupon(total, 1);
-    for (const auto user : users) accepted(claim(coupon, user), user);
+    claim_for(coupon, users);
     return coupon;
   }
   void verdict_at_rest(std::int64_t coupon, int invariant, std::string_view words) {

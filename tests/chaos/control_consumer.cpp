@@ -52,7 +52,7 @@ TEST_P(ControlConsumer, ClaimCountsTheUser) {
   without("", "consumer.mender");
   engine_ = engine();
   const auto coupon = open_coupon(100, 1);
-  for (int times = 0; times < 3; ++times) accepted(claim(coupon, 7), 7);
+  claim_for(coupon, {7, 7, 7});
   EXPECT_EQ(told_.acknowledged.size(), removed() ? 3U : 1U);
   consume_everything(coupon);
   verdict(4, "user counts differ");

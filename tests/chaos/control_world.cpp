@@ -79,6 +79,18 @@ void Control::always_without_sql(std::string_view function, const Edits& edits) 
   sql(altered);
 }
 
+void Control::claim_for(std::int64_t coupon, const std::vector<std::int64_t>& users) {
+  for (const auto user : users) {
+    harness::RawAnswer answer;
+    // Not every thread of the engine is connected yet: nothing was applied then.
+    EXPECT_TRUE(wait_until([&] {
+      answer = claim(coupon, user);
+      return answer.body.find("NOT_READY") == std::string::npos;
+    }));
+    accepted(answer, user);
+  }
+}
+
 void Control::accept_some(std::int64_t coupon, int claims) {
   for (int user = 1; user <= claims; ++user) accept(coupon, user);
 }

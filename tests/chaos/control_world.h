@@ -29,6 +29,8 @@ class Control : public CrashWorld, public ::testing::WithParamInterface<bool> {
   void always_without_sql(std::string_view function, const Edits& edits);
 
   // What the scenes share.
+  /// One claim of each of these users, in this order, accepted or refused.
+  void claim_for(std::int64_t coupon, const std::vector<std::int64_t>& users);
   /// `claims` accepted claims of users 1..claims, each an entry of its own.
   void accept_some(std::int64_t coupon, int claims);
   /// The engine, a coupon of 100, a user's limit of 1, and that many accepted claims, which RabbitMQ has confirmed.
