@@ -7,10 +7,12 @@
  *         steps), DUPS (a confirm is lost), SPURIOUS (replays by age of an entry that the queue still holds).
  * Faults: LOSS (Redis loses its data, then a rebuild; ID_REUSE: its clock goes back too, so entry ids repeat), BROKERLOSS
  *         (the queue loses its messages), DEAD=n (a message is dead-lettered, then replayed or rejected), DRIFT=n
- *         (phantom units; HEALS: they must be gone at rest).
+ *         (phantom units; HEALS: they must be gone at rest), REPAIR_DEATHS=n (rebuild or reconcile dies between two steps and
+ *         is begun anew; with LOSS at most 1).
  * Operations: RAISE, CUT, PAUSE, RECONCILE=n (fixers at once).
  * Guards to take out (each must be found out): NO_EPOCH, NO_EPOCH_IN_ID, NO_TOKEN, NO_CAS, OVERLAP, TOTAL_FROM_DATABASE,
- *         NO_VERSION, NO_ONE_STATE (a rebuild that reads the coupon twice), DELETE_BEFORE_CONFIRM, NO_REPLAY; ACK_BEFORE_SETTLE alone is healed by the replay by age (that it
+ *         NO_VERSION, NO_ONE_STATE (a rebuild that reads the coupon twice), NO_RESET (a repeated rebuild that adds to what the
+ *         dead one loaded), DELETE_BEFORE_CONFIRM, NO_REPLAY; ACK_BEFORE_SETTLE alone is healed by the replay by age (that it
  *         holds is explored too) and is found out together with NO_REPLAY.
  */
 #ifndef CLAIMS
@@ -47,7 +49,17 @@
 #define RECONCILE 0
 #endif
 
+#ifndef REPAIR_DEATHS
+#define REPAIR_DEATHS 0
+#endif
+
+#if REPAIR_DEATHS > 0
+#define EPOCHS 3
+#define epoch_t byte
+#else
 #define EPOCHS 2
+#define epoch_t bit
+#endif
 #ifdef NO_EPOCH
 #define SAME_EPOCH(a, b) true
 #else
@@ -75,11 +87,11 @@
 #define LOST 3
 
 /* ---- Redis */
-typedef Entry { bit in; bit acked; bit mirrored; bit dead; byte user; bit epoch };
+typedef Entry { bit in; bit acked; bit mirrored; bit dead; byte user; epoch_t epoch };
 Entry stream[CLAIMS];
 byte next_id;
 byte status = OPEN;
-bit redis_epoch;
+epoch_t redis_epoch;
 byte redis_version;
 short stock = TOTAL + DRIFT;
 byte redis_total = TOTAL;
@@ -88,12 +100,12 @@ byte fix_seq;
 bit suspect;
 
 /* ---- RabbitMQ */
-chan queue = [6] of { byte, byte, bit }; /* entry, user, epoch */
-chan dlq = [2] of { byte, byte, bit };
+chan queue = [6] of { byte, byte, epoch_t }; /* entry, user, epoch */
+chan dlq = [2] of { byte, byte, epoch_t };
 byte unacked;
 
 /* ---- PostgreSQL */
-bit epoch;
+epoch_t epoch;
 byte version;
 byte total = TOTAL;
 byte target = TOTAL;
@@ -102,14 +114,17 @@ byte settled;
 byte rows[USERS];
 byte out[EPOCHS * CLAIMS];
 byte out_user[EPOCHS * CLAIMS];
-bit row_epoch[EPOCHS * CLAIMS];
+epoch_t row_epoch[EPOCHS * CLAIMS];
 
 /* ---- what users were told: the checker's ledger */
-typedef Answer { byte id; byte user; bit epoch; bit may_be_lost };
+typedef Answer { byte id; byte user; epoch_t epoch; bit may_be_lost };
 Answer told[CLAIMS];
 byte answers;
 
 byte crashes = CRASHES, dups = DUPS, spurious = SPURIOUS, deads = DEAD;
+#if REPAIR_DEATHS > 0
+byte repair_deaths = REPAIR_DEATHS;
+#endif
 byte conflicts;
 byte operations; /* finished */
 
@@ -179,7 +194,7 @@ proctype claimer(byte u) { claim(u) }
 #define WAITS(k) (stream[k].in && !stream[k].acked)
 proctype mirror() {
   byte i, u;
-  bit e;
+  epoch_t e;
 end_mirror:
   do
   :: atomic { /* XREADGROUP: what it read stays in its memory, whatever happens to Redis */
@@ -232,7 +247,7 @@ end_replayer:
 
 proctype consumer() {
   byte i, u, o;
-  bit e;
+  epoch_t e;
 end_consumer:
   do
   :: atomic { queue ? i, u, e; unacked++;
@@ -284,7 +299,7 @@ again:
 /* The operator of the DLQ: replay (publish, unmark, then ack) or reject (settle in reject mode, finish, then ack). */
 proctype dlq_operator() {
   byte i, u, o;
-  bit e;
+  epoch_t e;
 end_dlq:
   do
   :: atomic { dlq ? <i, u, e> }
@@ -349,11 +364,19 @@ proctype pause_and_resume() {
   operations++
 }
 
+/* The one who repairs dies, and is repeated from the beginning. */
+#if REPAIR_DEATHS > 0
+#define MAY_DIE if :: atomic { repair_deaths > 0 -> repair_deaths-- } goto again :: skip fi;
+#else
+#define MAY_DIE
+#endif
+
 /* reconcile --fix while the sale runs. */
 proctype reconcile() {
   short stock_then, drift;
   byte total_then, last, seen, k, n, flight, user_rows;
   bit in_flight[CLAIMS];
+again:
   atomic { status != LOST && status != LOADING ->
     stock_then = stock; total_then = redis_total; last = next_id; seen = fix_seq; k = 0; flight = 0;
     do :: k < CLAIMS -> in_flight[k] = stream[k].in; flight = flight + stream[k].in; k++ :: else -> break od; k = 0 }
@@ -369,7 +392,10 @@ proctype reconcile() {
 #endif
        :: else -> skip
        fi;
-       if :: redis_epoch == 1 && out[k] == SETTLED -> n++ :: else -> skip fi;
+       if :: redis_epoch >= 1 && out[k] == SETTLED -> n++ :: else -> skip fi;
+#if EPOCHS > 2
+       if :: redis_epoch == 2 && out[CLAIMS + k] == SETTLED -> n++ :: else -> skip fi;
+#endif
        k++
     :: else -> break
     od; k = 0;
@@ -379,6 +405,7 @@ proctype reconcile() {
     drift = stock_then + flight + n - total_then
 #endif
   }
+  MAY_DIE
   atomic {
     if
 #ifdef NO_CAS
@@ -393,9 +420,14 @@ proctype reconcile() {
 }
 
 #ifdef LOSS
+#define STREAM_EMPTY (!stream[0].in && !stream[1 % CLAIMS].in && !stream[2 % CLAIMS].in)
 proctype loss_and_rebuild() {
   byte k, m, v, t;
   bit p, s;
+#if REPAIR_DEATHS > 0
+  bit opened;
+  byte seen;
+#endif
   atomic { /* Redis loses its data */
     status = LOST; stock = 0; redis_total = 0; redis_version = 0; k = 0;
     do
@@ -418,19 +450,45 @@ proctype loss_and_rebuild() {
     next_id = 0
 #endif
   }
+again:
+#if REPAIR_DEATHS > 0
+  atomic { opened = (status != LOST && status != LOADING); status = LOADING }
+  MAY_DIE
+  /* drained, as far as one can see: the queue after a loss, and the stream of a coupon that was open again */
+  atomic { (opened || (len(queue) == 0 && len(dlq) == 0)) && STREAM_EMPTY -> skip }
+  MAY_DIE
+  atomic { epoch++; seen = epoch; version++; v = version; t = target; p = wants_pause } /* one state, used to the end */
+  MAY_DIE
+#ifndef NO_RESET
+  atomic { redis_epoch = seen; stock = 0 }
+#else
+  atomic { redis_epoch = seen }
+#endif
+  MAY_DIE
+  atomic { k = 0; do :: k < USERS -> count[k] = 0; k++ :: else -> break od; k = 0 }
+  MAY_DIE
+#else
   atomic { status = LOADING }
   atomic { len(queue) == 0 && len(dlq) == 0 -> skip } /* drained, as far as one can see: unacked messages are not seen */
   atomic { epoch = 1; version++; v = version; t = target; p = wants_pause } /* one state, used to the end */
   atomic { redis_epoch = 1 }
+#endif
 #ifdef NO_ONE_STATE
   atomic { v = version; t = target }
 #endif
+#ifdef NO_RESET
+  atomic { stock = stock + t - settled; redis_total = t }
+#else
   atomic { stock = t - settled; redis_total = t }
+#endif
+  MAY_DIE
   atomic { k = 0; do :: k < USERS -> count[k] = rows[k]; k++ :: else -> break od; k = 0 }
+  MAY_DIE
 #ifdef NO_ONE_STATE
   atomic { v = version; p = wants_pause }
 #endif
   atomic { status = (p -> PAUSED : OPEN); redis_version = v; fix_seq++ }
+  MAY_DIE
   /* what was operated meanwhile was refused as LOADING: the database's state is applied once more */
   atomic { v = version; t = target; p = wants_pause }
   atomic { apply_state(v, t, p, s) }
@@ -441,7 +499,7 @@ proctype loss_and_rebuild() {
 #ifdef BROKERLOSS
 proctype broker_loss() {
   byte i, u;
-  bit e;
+  epoch_t e;
   atomic { do :: nempty(queue) -> queue ? i, u, e :: else -> break od; i = 0; u = 0; e = 0 }
 }
 #endif

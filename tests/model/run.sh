@@ -56,6 +56,10 @@ explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DCRASHES=1 -DDUPS=1 -DRECO
 explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DID_REUSE -DDUPS=1 -DCRASHES=1
 explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DDEAD=1 -DRAISE
 explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DPAUSE -DDUPS=1
+explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DREPAIR_DEATHS=1 -DDUPS=1
+explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DREPAIR_DEATHS=1 -DID_REUSE
+explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DREPAIR_DEATHS=1 -DRAISE
+explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DRECONCILE=2 -DDRIFT=1 -DHEALS -DREPAIR_DEATHS=2
 explore holds flashclaim -DACK_BEFORE_SETTLE -DCRASHES=2 -DCLAIMS=3 -DTOTAL=3
 explore holds settle
 
@@ -65,6 +69,8 @@ explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DID_REUSE -DNO_EPOCH_IN_I
 explore broken flashclaim -DCLAIMS=2 -DCRASHES=2 -DDUPS=1 -DDRIFT=1 -DNO_TOKEN
 explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DRAISE -DPAUSE -DNO_VERSION
 explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DRAISE -DNO_ONE_STATE
+explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DREPAIR_DEATHS=1 -DNO_RESET
+explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DREPAIR_DEATHS=1 -DNO_EPOCH -DDUPS=1
 explore broken flashclaim -DCLAIMS=3 -DTOTAL=2 -DRECONCILE=2 -DDRIFT=1 -DHEALS -DNO_CAS
 explore broken flashclaim -DCLAIMS=3 -DTOTAL=2 -DRECONCILE=1 -DHEALS -DOVERLAP
 explore broken flashclaim -DCLAIMS=3 -DTOTAL=2 -DRECONCILE=1 -DRAISE -DHEALS -DTOTAL_FROM_DATABASE
