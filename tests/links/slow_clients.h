@@ -13,8 +13,9 @@ enum class SlowKind { kIdle, kHeaders, kBody };
 /// One thread of its own inside. A connection that the server closes is counted and not made again.
 class SlowClients {
  public:
-  /// Connects `count` clients, a third of each kind; throws std::runtime_error when one cannot connect, or when the
-  /// process may not have so many descriptors.
+  /// How many this process may have: its soft limit of descriptors becomes its hard one (`ulimit -Hn`).
+  static int most();
+  /// Connects `count` clients, a third of each kind; throws std::runtime_error when one cannot connect.
   SlowClients(int port, int count);
   ~SlowClients();
   SlowClients(const SlowClients&) = delete;
