@@ -137,7 +137,7 @@ void CrashWorld::let_die(std::span<Victim* const> victims, const std::function<v
           for (Victim* victim : victims) more = victim->step() || more;
           return !more || hits() > before;
         },
-        std::chrono::seconds(120), std::chrono::milliseconds(5)))
+        std::chrono::seconds(600), std::chrono::milliseconds(5)))  // a survivor may do the work first, again and again
         << "no victim passes its point:\n"
         << describe();
   }

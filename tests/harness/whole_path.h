@@ -67,6 +67,8 @@ class WholePath : public ::testing::Test {
 
   /// Waits until every stream is empty but for dead entries, and the main and the retry queues are empty.
   void await_rest();
+  /// Whether they are, each at the moment when it is asked.
+  bool rests();
   /// Every invariant at rest, with what clients were told.
   admin::CheckReport expect_invariants(admin::CheckOptions options = {});
   admin::CheckReport expect_invariants(const bench::ClaimRunReport& run);

@@ -58,12 +58,16 @@ redis_launch() {
 # MULTI without its EXEC stays) and the next restart applies what nobody was told. redis-check-aof cuts before the MULTI.
 redis_tail_is_torn() { tail -n 4 "$dir/redis.log" | grep -q 'Unexpected end of file reading the append only file'; }
 redis_mend_tail() { redis-check-aof --fix "$dir/appendonlydir/appendonly.aof.manifest" <<<y >"$dir/check-aof.log" 2>&1; }
-redis_start() {
-  local mended=
-  if running_pid "$redis_pid_file" >/dev/null; then redis_answers && return 0; else refuse_taken_port "$port"; redis_launch; fi
+redis_start() { # one that was killed just now may still be going: it is not ours to wait for
+  local launched='' mended=''
   for _ in $(seq 1200); do
-    redis_answers && return 0
-    if [ -z "$mended" ] && ! running_pid "$redis_pid_file" >/dev/null && redis_tail_is_torn; then
+    if running_pid "$redis_pid_file" >/dev/null; then
+      redis_answers && return 0
+    elif [ -z "$launched" ]; then
+      refuse_taken_port "$port"
+      redis_launch
+      launched=yes
+    elif [ -z "$mended" ] && redis_tail_is_torn; then
       mended=yes
       redis_mend_tail || failed_start Redis "$dir/check-aof.log"
       redis_launch
