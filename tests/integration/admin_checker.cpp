@@ -17,6 +17,15 @@ class Checker : public Stores {
     expect_sound(id_);
   }
   [[nodiscard]] redis::CouponKeys keys() const { return redis::CouponKeys(id_); }
+  /// Sold out, user 1 at their limit; then a total of 50 and a limit of 10.
+  void claim_then_raise_terms() {
+    claim(id_, {4, 1});
+    settle(id_);
+    CouponChange change;
+    change.total = 50;
+    change.user_limit = 10;
+    ASSERT_TRUE(update_coupon(redis(), pg(), id_, change));
+  }
   [[nodiscard]] std::string where() const { return " WHERE coupon_id = " + std::to_string(id_); }
   CheckReport judge_told(std::vector<Told> told) {
     CheckOptions options;
@@ -240,22 +249,12 @@ TEST_F(Checker, Inv5LimitReachedThatWasNotTrue) {
 }
 
 TEST_F(Checker, Inv5ARefusalWasTrueByTheTermsOfItsTime) {
-  claim(id_, {4, 1});
-  settle(id_);
-  CouponChange change;
-  change.total = 50;
-  change.user_limit = 10;
-  ASSERT_TRUE(update_coupon(redis(), pg(), id_, change));
+  claim_then_raise_terms();
   EXPECT_TRUE(judge_told({{id_, 9, Told::Verdict::kSoldOut}, {id_, 1, Told::Verdict::kLimitReached}}).holds());
 }
 
 TEST_F(Checker, Inv5ARefusalWasFalseByTheTermsThatTheClientKnew) {
-  claim(id_, {4, 1});
-  settle(id_);
-  CouponChange change;
-  change.total = 50;
-  change.user_limit = 10;
-  ASSERT_TRUE(update_coupon(redis(), pg(), id_, change));
+  claim_then_raise_terms();
   expect_only(judge_told({{id_, 9, Told::Verdict::kSoldOut, 50}, {id_, 8, Told::Verdict::kSoldOut, 5}}), 5);
   expect_only(judge_told({{id_, 1, Told::Verdict::kLimitReached, 10}, {id_, 1, Told::Verdict::kLimitReached, 2}}), 5);
 }
