@@ -7,6 +7,7 @@
 #include "tests/browser/world.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/gate.h"
+#include "tests/harness/paths.h"
 
 namespace flashclaim {
 namespace {
@@ -71,7 +72,7 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
 
 TEST(JavaScriptClient, FollowsTheRetryPolicy) {
   const harness::Finished finished =
-      harness::run_program("/usr/bin/node", {std::string(FLASHCLAIM_SOURCE_DIR) + "/tests/browser/client.mjs"});
+      harness::run_program("/usr/bin/node", {harness::source_dir() + "/tests/browser/client.mjs"});
   EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
 }
 

@@ -1,6 +1,8 @@
 // See world.h.
 #include "tests/browser/world.h"
 
+#include "tests/harness/paths.h"
+
 namespace flashclaim {
 
 void BrowserWorld::SetUp() {
@@ -10,10 +12,10 @@ void BrowserWorld::SetUp() {
 
 void BrowserWorld::node(const std::string& script, const std::vector<std::string>& arguments,
                         harness::Environment environment) {
-  std::vector<std::string> all{std::string(FLASHCLAIM_SOURCE_DIR) + "/tests/browser/" + script};
+  std::vector<std::string> all{harness::source_dir() + "/tests/browser/" + script};
   all.insert(all.end(), arguments.begin(), arguments.end());
   environment["HTTP_URL"] = "http://127.0.0.1:" + std::to_string(http_port_);
-  environment["BROWSER_NPM"] = std::string(FLASHCLAIM_SOURCE_DIR) + "/build/browser";
+  environment["BROWSER_NPM"] = harness::source_dir() + "/build/browser";
   const harness::Finished finished = harness::run_program("/usr/bin/node", all, environment);
   EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
 }

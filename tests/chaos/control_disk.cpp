@@ -10,6 +10,7 @@
 #include "engine/redis/library.h"
 #include "tests/chaos/control_world.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 
 namespace flashclaim::chaos {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 class StallingDisk {
  public:
   StallingDisk() {
-    setenv("LD_PRELOAD", FLASHCLAIM_BIN_DIR "/stalled_disk.so", 1);
+    setenv("LD_PRELOAD", (harness::bin_dir() + "/stalled_disk.so").c_str(), 1);
     setenv("FLASHCLAIM_STALL", file_.c_str(), 1);
   }
   static void for_no_other_program() {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/chaos/crash_points.h"
+#include "tests/harness/paths.h"
 
 namespace flashclaim::chaos {
 namespace {
@@ -35,7 +36,7 @@ std::set<std::string> literals_in_sources(const char* call) {
   const std::regex calls(call);
   const std::regex literal(R"re("([^"]*)")re");
   for (const char* room : {"/engine", "/consumer"}) {
-    for (const auto& file : std::filesystem::recursive_directory_iterator(std::string(FLASHCLAIM_SOURCE_DIR) + room)) {
+    for (const auto& file : std::filesystem::recursive_directory_iterator(harness::source_dir() + room)) {
       if (file.path().extension() != ".cpp") continue;
       const std::string text = text_of(file.path());
       for (std::sregex_iterator at(text.begin(), text.end(), calls), end; at != end; ++at) {
@@ -56,7 +57,7 @@ TEST(CrashPoints, AreAllListedAndAllInTheSources) {
 
 TEST(Guards, AreAllTakenOutBySomeControl) {
   std::string controls;
-  for (const auto& file : std::filesystem::directory_iterator(FLASHCLAIM_SOURCE_DIR "/tests/chaos"))
+  for (const auto& file : std::filesystem::directory_iterator(harness::source_dir() + "/tests/chaos"))
     if (file.path().filename().string().rfind("control_", 0) == 0) controls += text_of(file.path());
   const auto found = literals_in_sources(R"(guard_removed\(([^)]*)\))");
   EXPECT_EQ(found.size(), 6U);

@@ -9,13 +9,14 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/digest.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 
 namespace flashclaim::chaos {
 namespace {
 
 constexpr int kCrashed = 137;  // of test_point
 
-std::string program_path(const std::string& program) { return std::string(FLASHCLAIM_POINTS_BIN_DIR) + "/" + program; }
+std::string program_path(const std::string& program) { return harness::points_bin_dir() + "/" + program; }
 
 std::int64_t number_from(const char* variable, std::int64_t otherwise) {
   const char* text = std::getenv(variable);

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/process.h"
 #include "tests/harness/raw_http.h"
 #include "tests/harness/wait.h"
@@ -29,13 +30,11 @@ class ProductionStack : public ::testing::Test {
   }
   void TearDown() override { make("down"); }
 
-  static std::string script(const std::string& name) {
-    return std::string(FLASHCLAIM_SOURCE_DIR) + "/tests/stack/" + name;
-  }
+  static std::string script(const std::string& name) { return harness::source_dir() + "/tests/stack/" + name; }
   void make(const std::string& goal) const {
     const Finished done = run_program(script("stack.sh"), {goal},
                                       {{"FLASHCLAIM_RUN", run_},
-                                       {"FLASHCLAIM_BIN", FLASHCLAIM_BIN_DIR},
+                                       {"FLASHCLAIM_BIN", harness::bin_dir()},
                                        {"FLASHCLAIM_PORT_BASE", std::to_string(base_)},
                                        {"FLASHCLAIM_DOOR", "on"}});
     ASSERT_EQ(done.exit_code, 0) << goal << ": " << done.out << done.err;
@@ -102,7 +101,7 @@ class ProductionStack : public ::testing::Test {
                           {"AMQP_URL", "amqp://guest:guest@127.0.0.1:" + port(3) + "/%2F"},
                           {"PG_URL", postgres + "/flashclaim"},
                           {"DATABASES", postgres + "/postgres"},
-                          {"PATH", std::string(FLASHCLAIM_BIN_DIR) + ":" + std::getenv("PATH")}};
+                          {"PATH", harness::bin_dir() + ":" + std::getenv("PATH")}};
     const Finished filled = run_program(
         "/bin/bash",
         {"-ec",

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/raw_http.h"
 #include "tests/harness/tokens.h"
 #include "tests/harness/wait.h"
@@ -17,7 +18,7 @@
 namespace flashclaim {
 namespace {
 
-const std::string kConfigurations = std::string(FLASHCLAIM_SOURCE_DIR) + "/engine/door/proxy/";
+const std::string kConfigurations = harness::source_dir() + "/engine/door/proxy/";
 
 std::string read(const std::string& path) {
   std::ifstream in(path);

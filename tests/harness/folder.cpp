@@ -16,6 +16,8 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "tests/harness/paths.h"
+
 namespace flashclaim::harness {
 namespace {
 
@@ -23,14 +25,14 @@ namespace {
 // this process has gone.
 class Folder {
  public:
-  Folder() : path_(std::string(FLASHCLAIM_SOURCE_DIR) + "/.run-test/" + std::to_string(getpid())) {
+  Folder() : path_(source_dir() + "/.run-test/" + std::to_string(getpid())) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
       throw std::runtime_error("pipe for the reaper");
     }
-    const std::string script = std::string(FLASHCLAIM_SOURCE_DIR) + "/tests/harness/reaper.sh";
+    const std::string script = source_dir() + "/tests/harness/reaper.sh";
     reaper_ = fork();
     if (reaper_ == 0) {
       setsid();  // a Ctrl-C at the terminal ends the tests, not the reaper

@@ -15,6 +15,7 @@
 #include <stdexcept>
 
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/wait.h"
 
 extern char** environ;
@@ -30,7 +31,7 @@ std::string read_file(const std::string& path) {
 }
 
 std::string path_of(const std::string& program) {
-  return program.find('/') == std::string::npos ? std::string(FLASHCLAIM_BIN_DIR) + "/" + program : program;
+  return program.find('/') == std::string::npos ? bin_dir() + "/" + program : program;
 }
 
 std::string new_log_path() {

@@ -15,12 +15,13 @@
 #include "engine/redis/async.h"
 #include "engine/redis/keys.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/process.h"
 
 namespace flashclaim::harness {
 namespace {
 
-std::string source(const std::string& path) { return std::string(FLASHCLAIM_SOURCE_DIR) + "/" + path; }
+std::string source(const std::string& path) { return source_dir() + "/" + path; }
 
 /// Runs a program that must succeed and returns its stdout.
 std::string must(const std::string& program, const std::vector<std::string>& arguments,

@@ -5,6 +5,7 @@
 
 #include "engine/admin/command.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 
 namespace flashclaim::admin {
 namespace {
@@ -255,7 +256,7 @@ TEST_F(Flashctl, HelpNamesEveryVerbAndTheExitCodes) {
 }
 
 TEST_F(Flashctl, CompletesInBash) {
-  const std::string source = "eval \"$(" FLASHCLAIM_BIN_DIR "/flashctl completion bash)\"; ";
+  const std::string source = "eval \"$(" + harness::bin_dir() + "/flashctl completion bash)\"; ";
   const auto complete = [&](const std::string& words, int at) {
     const auto finished = harness::run_program(
         "/bin/bash", {"-c", source + "COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(at) +

@@ -1,6 +1,7 @@
 // flashctl as a program under test: run with the three stores in its environment, its answer read.
 #pragma once
 
+#include "tests/harness/paths.h"
 #include "tests/integration/admin_stores.h"
 
 namespace flashclaim::admin {
@@ -25,7 +26,7 @@ class Flashctl : public Stores {
                                 const harness::Environment& more = {}) {
     harness::Environment environment = {{"REDIS_URL", redis_url()}, {"PG_URL", pg_url()}, {"AMQP_URL", amqp_url()}};
     for (const auto& [name, value] : more) environment[name] = value;
-    return harness::run_program("/usr/bin/script", {"-qec", FLASHCLAIM_BIN_DIR "/flashctl " + arguments, "/dev/null"},
+    return harness::run_program("/usr/bin/script", {"-qec", harness::bin_dir() + "/flashctl " + arguments, "/dev/null"},
                                 environment, input);
   }
   /// One member of the JSON object, as PostgreSQL's parser reads it: so the object is well-formed.

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "engine/redis/keys.h"
+#include "tests/harness/paths.h"
 #include "tests/harness/process.h"
 #include "tests/harness/whole_path.h"
 
@@ -22,7 +23,7 @@ class ShutCoupon : public WholePath {
   }
   void flashctl(std::vector<std::string> words) {
     words.emplace_back("--yes");
-    const auto run = harness::run_program(FLASHCLAIM_BIN_DIR "/flashctl", words, environment_);
+    const auto run = harness::run_program(harness::bin_dir() + "/flashctl", words, environment_);
     ASSERT_EQ(run.exit_code, 0) << run.err;
   }
   /// FCALLs that Redis has carried out: with an engine that is no mirror and no consumer, those of claims.

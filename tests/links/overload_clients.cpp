@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/harness/folder.h"
+#include "tests/harness/paths.h"
 #include "tests/links/links.h"
 #include "tests/links/slow_clients.h"
 
@@ -21,9 +22,8 @@ class OverloadClients : public LinksTest {
                                " --admin-listen=127.0.0.1:" + std::to_string(http_port_ + 1);
     small_ = std::make_unique<harness::Process>(
         "/bin/bash",
-        std::vector<std::string>{
-            "-c",
-            shell_limits + "exec " FLASHCLAIM_BIN_DIR "/flashclaim-engine --role=http --threads=1" + listen + flags},
+        std::vector<std::string>{"-c", shell_limits + "exec " + harness::bin_dir() +
+                                           "/flashclaim-engine --role=http --threads=1" + listen + flags},
         environment_);
     EXPECT_TRUE(wait_until([&] {
       try {
