@@ -140,7 +140,7 @@ struct CouponView {
   std::int64_t version = 0;
 };
 enum class ViewState { kFound, kNoCoupon, kNotReady };
-/// The FCALL of coupon_view, for the async connection; user_id 0 = no user.
+/// The FCALL_RO of coupon_view, for the async connection; user_id 0 = no user.
 std::vector<std::string> coupon_view_command(const CouponKeys& keys, std::int64_t user_id);
 /// kFound fills `view`.
 Result<ViewState> parse_coupon_view(ReplyView reply, CouponView& view);
@@ -152,7 +152,7 @@ struct ClaimView {
   std::int64_t user_id = 0;  ///< of kPending, kSettled, kRefused
   std::string reason;        ///< of kRefused
 };
-/// The FCALL of claim_view, for the async connection. kNone: neither in flight nor finished lately: ask the database.
+/// The FCALL_RO of claim_view, for the async connection. kNone: neither in flight nor finished lately: ask the database.
 std::vector<std::string> claim_view_command(const ClaimId& claim);
 Result<ClaimView> parse_claim_view(ReplyView reply);
 Result<ClaimView> claim_view(Client& client, const ClaimId& claim);

@@ -134,8 +134,8 @@ Result<FinishReply> read_finish(Client& client) { return word_reply(client.read(
 
 std::vector<std::string> claim_view_command(const ClaimId& claim) {
   const CouponKeys keys(claim.coupon_id);
-  return fcall("claim_view", {keys.coupon, keys.claims, keys.result(claim.entry), std::string(kReady)},
-               {std::to_string(claim.epoch), claim.entry.text(), std::to_string(claim.index)});
+  return fcall_ro("claim_view", {keys.coupon, keys.claims, keys.result(claim.entry), std::string(kReady)},
+                  {std::to_string(claim.epoch), claim.entry.text(), std::to_string(claim.index)});
 }
 
 Result<ClaimView> parse_claim_view(ReplyView reply) {

@@ -42,7 +42,7 @@ std::string_view word(OpenReply reply) { return word_of(reply, kOpenReplies); }
 
 Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id) {
   const CouponKeys keys(coupon_id);
-  auto reply = scanned(client.command(fcall("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
+  auto reply = scanned(client.command(fcall_ro("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
   if (!reply) return reply.error();
   return parse_snapshot(reply->view());
 }
@@ -83,7 +83,7 @@ Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupo
   const CouponKeys keys(coupon_id);
   std::vector<std::string> arguments;
   for (const auto user : users) arguments.push_back(std::to_string(user));
-  auto reply = scanned(client.command(fcall("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
+  auto reply = scanned(client.command(fcall_ro("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
   if (!reply) return reply.error();
   return parse_user_counts(reply->view(), users.size());
 }

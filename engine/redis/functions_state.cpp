@@ -65,7 +65,7 @@ Result<ApplyReply> apply_state(Client& client, const CouponSettings& settings, b
 std::vector<std::string> coupon_view_command(const CouponKeys& keys, std::int64_t user_id) {
   std::vector<std::string> arguments;
   if (user_id != 0) arguments.push_back(std::to_string(user_id));
-  return fcall("coupon_view", {keys.coupon, keys.stock, std::string(kReady)}, std::move(arguments));
+  return fcall_ro("coupon_view", {keys.coupon, keys.stock, std::string(kReady)}, std::move(arguments));
 }
 
 Result<ViewState> parse_coupon_view(ReplyView reply, CouponView& view) {

@@ -51,7 +51,7 @@ std::string_view word(LoadOutcome outcome) {
 }
 
 Result<std::optional<LoadedLibrary>> loaded_library(Client& client) {
-  auto reply = client.command({"FCALL", "flashclaim_version", "0"});
+  auto reply = client.command({"FCALL_RO", "flashclaim_version", "0"});
   if (!reply) return reply.error();
   if (reply->is_error() && reply->text() == "ERR Function not found") return std::optional<LoadedLibrary>();
   reply = ok(std::move(reply));

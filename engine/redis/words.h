@@ -78,7 +78,8 @@ struct WordReader {
   }
 };
 
-/// `FCALL function numkeys keys… arguments…`.
+/// `FCALL function numkeys keys… arguments…`. Redis asks for the right to write every key that it names, whatever the
+/// function does with it: a function that only reads goes by fcall_ro.
 inline std::vector<std::string> fcall(std::string_view function, const std::vector<std::string>& keys,
                                       std::vector<std::string> arguments = {}) {
   std::vector<std::string> argv;
@@ -88,6 +89,14 @@ inline std::vector<std::string> fcall(std::string_view function, const std::vect
   argv.emplace_back(std::to_string(keys.size()));
   argv.insert(argv.end(), keys.begin(), keys.end());
   for (auto& argument : arguments) argv.push_back(std::move(argument));
+  return argv;
+}
+
+/// The same as FCALL_RO, for the functions that lua/90_register.lua calls `no-writes`.
+inline std::vector<std::string> fcall_ro(std::string_view function, const std::vector<std::string>& keys,
+                                         std::vector<std::string> arguments = {}) {
+  auto argv = fcall(function, keys, std::move(arguments));
+  argv.front() = "FCALL_RO";
   return argv;
 }
 

@@ -2,10 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <set>
 
 #include "engine/redis/functions.h"
-#include "engine/redis/library.h"
 #include "tests/access/world.h"
 
 namespace flashclaim::access {
@@ -31,33 +29,6 @@ class RedisUsers : public ::testing::Test {
  protected:
   redis::Client as(const std::string& role) { return World::get().redis(role); }
 };
-
-// Each function of the library, so that a new one fails here until somebody decides who may call it.
-TEST_F(RedisUsers, MayCallTheirFunctionsAndNoOther) {
-  const std::map<std::string, std::set<std::string>> wanted = {
-      {"engine", {"claim", "claim_view", "coupon_view"}},
-      {"mirror", {"mark_suspect", "retire_coupon"}},
-      {"consumer",
-       {"finish", "mark_dead", "coupon_view", "reconcile_snapshot", "reconcile_fix", "user_counts", "user_counts_fix",
-        "rebuild_freeze", "flashclaim_version"}},
-      {"admin", {"apply_state",        "claim_view",         "coupon_view",         "finish",
-                 "flashclaim_version", "mark_dead",          "mark_ready",          "mark_suspect",
-                 "purge_coupon",       "rebuild_begin",      "rebuild_clear_users", "rebuild_freeze",
-                 "rebuild_load_stock", "rebuild_load_users", "rebuild_open",        "reconcile_fix",
-                 "reconcile_snapshot", "retire_coupon",      "unmark_dead",         "user_counts",
-                 "user_counts_fix"}},
-  };
-  auto tester = World::get().redis_superuser();
-  const auto functions = redis::loaded_functions(tester);
-  ASSERT_TRUE(functions);
-  for (const char* role : kRoles) {
-    auto client = as(role);
-    std::set<std::string> may;
-    for (const std::string& function : *functions)
-      if (!forbidden(client, {"FCALL", function, "0"})) may.insert(function);
-    EXPECT_EQ(may, wanted.at(role)) << role;
-  }
-}
 
 TEST_F(RedisUsers, NobodyMayRuleTheServer) {
   const Words all[] = {

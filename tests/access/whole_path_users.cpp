@@ -7,6 +7,7 @@
 #include "tests/harness/folder.h"
 #include "tests/harness/raw_http.h"
 #include "tests/harness/wait.h"
+#include "tests/harness/whole_path.h"
 
 namespace flashclaim::access {
 namespace {
@@ -57,6 +58,11 @@ class UsersPath : public ::testing::Test {
                "X-User-Id: " + std::to_string(user) + "\r\n" + (key.empty() ? "" : "Idempotency-Key: " + key + "\r\n"))
         .status;
   }
+  /// The status and the body of a GET as user 1.
+  std::string get(const std::string& target) const {
+    const auto answer = harness::raw_request(http_, "GET", target, "X-User-Id: 1\r\n");
+    return std::to_string(answer.status) + ' ' + answer.body;
+  }
   void await_empty_stream(std::int64_t coupon) {
     auto tester = world_.redis_superuser();
     ASSERT_TRUE(wait_until([&] { return tester.command({"XLEN", redis::CouponKeys(coupon).claims})->integer() == 0; }));
@@ -78,6 +84,24 @@ class UsersPath : public ::testing::Test {
   std::unique_ptr<harness::Process> engine_;
   std::unique_ptr<harness::Process> consumer_;
 };
+
+// What the page asks, one after the other.
+TEST_F(UsersPath, FollowsAClaimThroughHttpToItsEnd) {
+  open_coupon("40", "3");
+  const auto accepted = harness::raw_request(http_, "POST", "/coupons/40/receive", "X-User-Id: 1\r\n");
+  ASSERT_EQ(accepted.status, 202);
+  const std::string claim = "/claims/" + json_field(accepted.body, "claimId");
+  EXPECT_NE(get(claim).find(R"("status":"pending")"), std::string::npos) << get(claim);
+  start_consumer();
+  const std::string told = get(claim + "?wait=30s");
+  EXPECT_NE(told.find(R"("status":"settled")"), std::string::npos) << told;
+  EXPECT_TRUE(get("/coupons/40").starts_with("200 ")) << get("/coupons/40");
+  EXPECT_TRUE(get("/coupons").starts_with("200 ")) << get("/coupons");
+  EXPECT_NE(get("/users/me/coupons").find(R"("couponId":"40")"), std::string::npos) << get("/users/me/coupons");
+  EXPECT_TRUE(get("/claims/40-1-1795380024805-0-0").starts_with("404 "));  // asked about at PostgreSQL
+  await_empty_stream(40);
+  expect_nothing_denied();
+}
 
 TEST_F(UsersPath, SettlesRefusesRepairsRebuildsAndPurges) {
   open_coupon("41", "3");
