@@ -13,7 +13,9 @@ class Library : public LuaTest {
   std::string text(int version, const std::string& hash) {
     return "#!lua name=flashclaim\nlocal LIBRARY_VERSION = '" + std::to_string(version) + "'\nlocal LIBRARY_HASH = '" +
            hash +
-           "'\nredis.register_function('flashclaim_version', function() return {LIBRARY_VERSION, LIBRARY_HASH} end)\n";
+           "'\nredis.register_function{function_name = 'flashclaim_version', flags = {'no-writes'}, callback = "
+           "function() "
+           "return {LIBRARY_VERSION, LIBRARY_HASH} end}\n";
   }
   redis::LoadOutcome load(const LuaLibrary& library, bool downgrade = false) {
     auto outcome = redis::load_library(client(), library, downgrade);
