@@ -1,6 +1,8 @@
 // Rounds of looking and mending; every judgement of numbers is reconcile's, in engine/admin.
 #include "consumer/mender.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <chrono>
 #include <random>
@@ -9,6 +11,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/postgres/ledger.h"
 #include "engine/postgres/migrate.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/keys.h"
@@ -43,6 +46,7 @@ void Mender::run() {
     if (done && !trouble.empty()) log(LogLevel::kInfo, "mender", "service_back");
     trouble = done ? "" : done.error().message;
     if (done) backoff_.reset();
+    if (!done) resign();  // who has all its services goes on
     stop_.wait_for(std::chrono::milliseconds(done ? jitter(random) : backoff_.next_ms()));
   }
 }
@@ -51,6 +55,8 @@ Result<void> Mender::round() {
   if (auto connected = connect(); !connected) return connected;
   if (auto looked = look_at_services(); !looked) return looked;
   if (guard_removed("consumer.mender")) return {};
+  auto chosen = is_chosen();
+  if (!chosen || !*chosen) return chosen ? Result<void>() : Result<void>(chosen.error());
   auto coupons = issuing();
   if (!coupons) return coupons.error();
   forget_all_but(*coupons);
@@ -70,11 +76,32 @@ Result<void> Mender::connect() {
   }
   if (!pg_ || !pg_->open()) {
     health_.postgres = false;
+    resign();
     auto connected = postgres::Session::connect(options_.pg_url, options_.name + "-mender");
     if (!connected) return connected.error().as_error();
     pg_ = std::move(connected).value();
   }
   return {};
+}
+
+// One mender in all processes: each looks at everything, and Redis would serve them all. The lock dies with the
+// session.
+Result<bool> Mender::is_chosen() {
+  if (chosen_) return true;
+  auto chosen = postgres::become_mender(*pg_);
+  if (!chosen) return chosen.error().as_error();
+  chosen_ = *chosen;
+  metrics_.mender(chosen_);
+  if (chosen_) log(LogLevel::kInfo, "mender", "chosen");
+  return chosen_;
+}
+
+void Mender::resign() {
+  pg_.reset();
+  if (!chosen_) return;
+  chosen_ = false;
+  metrics_.mender(false);
+  forget_all_but({});
 }
 
 Result<void> Mender::look_at_services() {
@@ -120,14 +147,27 @@ Result<void> Mender::mend(std::int64_t coupon_id) {
   admin::ReconcileOptions wanted;
   wanted.fix = true;
   wanted.redis_share = kRedisShare;
+  wanted.take_back_cuts = false;  // its role may not lower what the database allows: that is the operator's
   wanted.interrupted = [this] { return stop_.told(); };
   auto report = admin::reconcile(*redis_, *pg_, coupon_id, wanted);
-  if (!report) {
-    if (!redis::is_damaged(report.error())) return report.error();
-    log(LogLevel::kError, "mender", "coupon_damaged", {{"coupon", coupon_id}, {"error", report.error().message}});
-    return {};
-  }
-  return judge(*report, true);
+  if (!report) return pass_by(coupon_id, report.error());
+  auto judged = judge(*report, true);
+  return judged ? Result<void>() : pass_by(coupon_id, judged.error());
+}
+
+Result<void> Mender::pass_by(std::int64_t coupon_id, const Error& error) {
+  if (stop_.told() || !redis_->connected() || !pg_->open()) return error;
+  metrics_.passed_by(redis::is_damaged(error) ? "damaged" : "other");
+  metrics_.forget_drift(coupon_id);  // what it was says nothing of what it is
+  std::string& known = sick_[coupon_id];
+  metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
+  if (known == error.message) return {};
+  known = error.message;
+  log(LogLevel::kError, "mender", "coupon_passed_by",
+      {{"coupon", coupon_id},
+       {"error", error.message},
+       {"remedy", fmt::format("flashctl reconcile {0} says more; flashctl rebuild {0} loads it anew", coupon_id)}});
+  return {};
 }
 
 Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
@@ -138,10 +178,10 @@ Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
   for (int n = 0; n < kComparedPerRound && n < static_cast<int>(coupons.size()) && !stop_.told(); ++n, ++next) {
     if (next == coupons.end()) next = coupons.begin();
     compared_ = *next;
-    auto report = admin::reconcile(*redis_, *pg_, compared_, wanted);
-    if (!report && !redis::is_damaged(report.error())) return report.error();
-    if (!report) continue;
-    if (auto judged = judge(*report, false); !judged) return judged;
+    const auto report = admin::reconcile(*redis_, *pg_, compared_, wanted);
+    const auto judged = report ? judge(*report, false) : Result<void>(report.error());
+    if (judged) continue;
+    if (auto passed = pass_by(compared_, judged.error()); !passed) return passed;
   }
   return {};
 }
@@ -151,6 +191,7 @@ Result<void> Mender::judge(const admin::ReconcileReport& report, bool mending) {
   const bool fixed = report.outcome == ReconcileOutcome::kFixed;
   metrics_.drift(report.coupon_id, fixed ? 0 : report.stock_drift, fixed ? 0 : report.inflight_drift);
   if (mending) metrics_.mended(admin::word(report.outcome));
+  if (sick_.erase(report.coupon_id) > 0) metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
   if (report.outcome == ReconcileOutcome::kRolledBack) return freeze(report);
   const auto known = known_.find(report.coupon_id);
   const ReconcileOutcome before = known == known_.end() ? ReconcileOutcome::kExact : known->second;
@@ -191,6 +232,8 @@ void Mender::forget_all_but(const std::vector<std::int64_t>& coupons) {
       known = known_.erase(known);
     }
   }
+  std::erase_if(sick_, [&](const auto& one) { return !std::binary_search(coupons.begin(), coupons.end(), one.first); });
+  metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
 }
 
 }  // namespace flashclaim::consumer

@@ -19,7 +19,9 @@
 
 namespace flashclaim::consumer {
 
-/// One thread, with connections of its own. Any number may run, in any processes: a fix is a compare-and-set.
+/// One thread, with connections of its own. Any number may run, in any processes: one of them works (an advisory lock
+/// of its session in PostgreSQL), the others stand by. Were there two for a moment, no harm: a fix is a
+/// compare-and-set.
 class Mender {
  public:
   /// The references must outlive it.
@@ -35,9 +37,14 @@ class Mender {
  private:
   Result<void> connect();
   Result<void> look_at_services();
+  Result<bool> is_chosen();
+  void resign();
   Result<std::vector<std::int64_t>> issuing();
   Result<std::vector<std::int64_t>> suspects(const std::vector<std::int64_t>& coupons);
   Result<void> mend(std::int64_t coupon_id);
+  /// What one coupon alone stands in the way of: named, counted and passed by. The error comes back when it is about a
+  /// service, or the stop was told: then the round ends.
+  Result<void> pass_by(std::int64_t coupon_id, const Error& error);
   Result<void> compare_in_turn(const std::vector<std::int64_t>& coupons);
   Result<void> judge(const admin::ReconcileReport& report, bool mending);
   Result<void> freeze(const admin::ReconcileReport& report);
@@ -50,8 +57,10 @@ class Mender {
   Backoff backoff_;
   std::optional<redis::Client> redis_;
   std::unique_ptr<postgres::Session> pg_;
+  bool chosen_ = false;                                    ///< this session holds the lock
   std::int64_t compared_ = 0;                              ///< the coupon compared last: the turn goes on after it
   std::map<std::int64_t, admin::ReconcileOutcome> known_;  ///< logged already, by coupon
+  std::map<std::int64_t, std::string> sick_;               ///< why it can not be looked at, by coupon; logged already
 };
 
 }  // namespace flashclaim::consumer

@@ -44,6 +44,11 @@ struct Metrics::State {
       counters(registry, "dropped_deliveries_total", "Deliveries lost with their connection; they come again").Add({});
   Counters& holds = counters(registry, "holds_total", "Batches that had to wait, by the service that was away");
   Counters& mended = counters(registry, "reconciles_total", "Reconciles of suspected coupons, by outcome");
+  Counters& passed_by = counters(registry, "passed_by_total", "Looks at a coupon that failed for a reason of its own");
+  prometheus::Gauge& sick =
+      gauges(registry, "sick_coupons", "Coupons that the mender can not look at now: above 0, a person must act")
+          .Add({});
+  prometheus::Gauge& mender = gauges(registry, "consumer_mender", "1 in the one process whose mender works").Add({});
   prometheus::Counter& frozen =
       counters(registry, "frozen_total", "Coupons frozen because Redis had rolled back").Add({});
   Counters& events = counters(registry, "events_total", "Settlement events published and confirmed, by routing key");
@@ -120,6 +125,11 @@ void Metrics::forget_drift(std::int64_t coupon_id) {
 }
 
 void Metrics::mended(std::string_view outcome) { state_->mended.Add({{"outcome", std::string(outcome)}}).Increment(); }
+void Metrics::passed_by(std::string_view reason) {
+  state_->passed_by.Add({{"reason", std::string(reason)}}).Increment();
+}
+void Metrics::sick_coupons(std::int64_t coupons) { state_->sick.Set(static_cast<double>(coupons)); }
+void Metrics::mender(bool chosen) { state_->mender.Set(chosen ? 1 : 0); }
 void Metrics::frozen() { state_->frozen.Increment(); }
 
 std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(state_->registry.Collect()); }

@@ -36,6 +36,10 @@ class Metrics {
   void drift(std::int64_t coupon_id, std::int64_t stock, std::int64_t inflight);
   void forget_drift(std::int64_t coupon_id);
   void mended(std::string_view outcome);
+  /// A coupon that could not be looked at: `damaged` (a key of it), or `other`.
+  void passed_by(std::string_view reason);
+  void sick_coupons(std::int64_t coupons);  ///< how many those are now
+  void mender(bool chosen);                 ///< whether this process is the one that mends
   void frozen();
   void event_published(std::string_view routing_key);
 

@@ -58,6 +58,27 @@ Table drift_table(const std::vector<ReconcileReport>& reports) {
   return table;
 }
 
+/// A coupon that could not be looked at or rebuilt, while both services answer: the others are not held up by it.
+struct Sick {
+  std::int64_t coupon_id = 0;
+  std::string error;
+};
+
+bool is_about_the_coupon(redis::Client& redis, postgres::Session& pg, const Error& error) {
+  return !error.unknown() && redis.connected() && pg.open();
+}
+
+void add_sick(Answer& answer, const std::vector<Sick>& sick) {
+  if (sick.empty()) return;
+  Table table{{"couponId", "error"}, {}};
+  for (const Sick& one : sick) table.rows.push_back({Cell::id(one.coupon_id), Cell::text(one.error)});
+  answer.document.add("failed", std::move(table));
+  const bool worse = answer.exit != Exit::kOk;
+  if (!worse) answer.exit = Exit::kFailure;
+  answer.message = fmt::format("{}{} coupons failed and were passed by, the first: {}: {}",
+                               worse ? answer.message + "; " : "", sick.size(), sick[0].coupon_id, sick[0].error);
+}
+
 Answer reconcile_answer(const std::vector<ReconcileReport>& reports, bool one, bool fix) {
   ReconcileOutcome worst = ReconcileOutcome::kExact;
   std::int64_t fixed = 0;
@@ -117,13 +138,20 @@ Answer reconcile_verb(Context& context, const Arguments& arguments) {
   options.fix = fix;
   options.users = !arguments.has("stock-only");
   std::vector<ReconcileReport> reports;
+  std::vector<Sick> sick;
   for (const std::int64_t id : ids) {
     options.progress = Context::progress(fmt::format("coupon {}: users", id));
     const auto report = reconcile(**redis, **pg, id, options);
-    if (!report) return context.failed(report.error());
-    if (one || report->outcome != ReconcileOutcome::kNotFound) reports.push_back(*report);
+    if (!report) {
+      if (one || !is_about_the_coupon(**redis, **pg, report.error())) return context.failed(report.error());
+      sick.push_back({id, report.error().message});
+    } else if (one || report->outcome != ReconcileOutcome::kNotFound) {
+      reports.push_back(*report);
+    }
   }
-  return reconcile_answer(reports, one, fix);
+  Answer answer = reconcile_answer(reports, one, fix);
+  add_sick(answer, sick);
+  return answer;
 }
 
 /// A Redis that lost its files lost its functions too.
@@ -266,9 +294,9 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
     const auto library = ensure_library(**redis);
     if (!library) return context.failed(library.error());
   }
-  const auto lost = coupons_to_rebuild(**redis, **pg);
+  const auto lost = one ? to_rebuild(**redis, **pg, id.id) : coupons_to_rebuild(**redis, **pg);
   if (!lost) return context.failed(lost.error());
-  const bool data_lost = one ? std::find(lost->begin(), lost->end(), id.id) != lost->end() : !lost->empty();
+  const bool data_lost = !lost->empty();
   if (!one) ids = *lost;
   if (context.dry_run()) {
     return done(one ? fmt::format("would freeze and rebuild coupon {} (nothing was changed)", id.id)
@@ -285,14 +313,23 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
     if (queues.quiet.count() > 0) publish_again(context, ids);
   }
   std::vector<RebuildReport> reports;
+  std::vector<Sick> sick;
   for (const std::int64_t coupon : ids) {
     options.progress = Context::progress(fmt::format("coupon {}: user counts loaded", coupon));
     const auto report = rebuild_coupon(**redis, **pg, coupon, options);
-    if (!report) return context.failed(report.error());
-    reports.push_back(*report);
+    if (report) {
+      reports.push_back(*report);
+    } else if (one || !is_about_the_coupon(**redis, **pg, report.error())) {
+      return context.failed(report.error());
+    } else {
+      sick.push_back({coupon, report.error().message});
+    }
   }
   const auto ready = mark_ready_if_complete(**redis, **pg);
-  return ready ? rebuild_answer(reports, *ready) : context.failed(ready.error());
+  if (!ready) return context.failed(ready.error());
+  Answer answer = rebuild_answer(reports, *ready);
+  add_sick(answer, sick);
+  return answer;
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ struct CouponLine {
   std::int64_t dead = 0;
   std::int64_t suspect = 0;
   bool loaded = false;
+  std::string trouble;  ///< why Redis could not say: a damaged key, a right that is missing
 };
 
 Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Session& pg) {
@@ -95,9 +96,11 @@ Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Ses
     if (page->empty()) break;
     for (const postgres::CouponState& state : *page) {
       if (state.publish_version == 0) continue;
-      CouponLine line{state};
+      CouponLine line;
+      line.state = state;
       const auto snapshot = redis::reconcile_snapshot(redis, state.id);
       if (!snapshot && !redis.connected()) return snapshot.error();
+      if (!snapshot) line.trouble = snapshot.error().message;
       if (snapshot && snapshot->has_value()) {
         line.loaded = true;
         line.left = std::max<std::int64_t>(0, (*snapshot)->stock);
@@ -114,6 +117,11 @@ Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Ses
   return lines;
 }
 
+std::string seen_status(const CouponLine& line) {
+  if (!line.trouble.empty()) return "FAILING: " + line.trouble;
+  return std::string(line.loaded ? postgres::word(line.state.status) : "NOT LOADED");
+}
+
 /// Totals over all, and the liveliest coupons one by one. `difference` is read store by store, so while claims are made
 /// it is a hint; reconcile is exact.
 void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
@@ -122,19 +130,22 @@ void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
   std::int64_t dead = 0;
   std::int64_t suspects = 0;
   std::int64_t missing = 0;
+  std::int64_t failing = 0;
   for (const CouponLine& line : lines) {
     settled += line.state.issue_num;
     in_flight += line.in_flight;
     dead += line.dead;
     suspects += line.suspect > 0 ? 1 : 0;
-    missing += line.loaded ? 0 : 1;
+    missing += line.loaded || !line.trouble.empty() ? 0 : 1;
+    failing += line.trouble.empty() ? 0 : 1;
   }
   document.add("coupons", Cell::number(static_cast<std::int64_t>(lines.size())))
       .add("settledClaims", Cell::number(settled))
       .add("inFlightClaims", Cell::number(in_flight))
       .add("deadEntries", Cell::number(dead))
       .add("suspectCoupons", Cell::number(suspects))
-      .add("notInRedis", Cell::number(missing));
+      .add("notInRedis", Cell::number(missing))
+      .add("failingCoupons", Cell::number(failing));
   std::stable_sort(lines.begin(), lines.end(), [](const CouponLine& a, const CouponLine& b) {
     const auto lively = [](const CouponLine& line) {
       return std::tuple(line.suspect > 0 || line.dead > 0 || !line.loaded, line.in_flight,
@@ -147,11 +158,10 @@ void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
               {}};
   for (const CouponLine& line : lines) {
     const std::int64_t difference = line.left + line.in_flight + line.state.issue_num - line.state.target_total;
-    table.rows.push_back(
-        {Cell::id(line.state.id), Cell::text(line.loaded ? postgres::word(line.state.status) : "NOT LOADED"),
-         Cell::number(line.state.target_total), Cell::number(line.state.issue_num), Cell::number(line.left),
-         Cell::number(line.in_flight), line.loaded ? Cell::number(difference) : Cell::none(), Cell::number(line.dead),
-         Cell::number(line.suspect)});
+    table.rows.push_back({Cell::id(line.state.id), Cell::text(seen_status(line)), Cell::number(line.state.target_total),
+                          Cell::number(line.state.issue_num), Cell::number(line.left), Cell::number(line.in_flight),
+                          line.loaded ? Cell::number(difference) : Cell::none(), Cell::number(line.dead),
+                          Cell::number(line.suspect)});
   }
   document.add("liveliest", std::move(table));
 }

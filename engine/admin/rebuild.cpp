@@ -222,6 +222,17 @@ Result<bool> is_loaded(redis::Client& redis, postgres::Session& pg, const postgr
   return !highest->has_value() || **highest <= (*snapshot)->last;
 }
 
+/// Published, and Redis does not hold it. One that cannot be looked at, while both services answer, has a key that is
+/// damaged: lost as well, and no reason to stop at it.
+Result<bool> is_lost(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
+  if (state.publish_version == 0) return false;
+  const auto loaded = is_loaded(redis, pg, state);
+  if (loaded) return !*loaded;
+  if (loaded.error().unknown() || !redis.connected() || !pg.open()) return loaded.error();
+  log(LogLevel::kWarn, "admin", "coupon_unreadable", {{"coupon", state.id}, {"error", loaded.error().message}});
+  return true;
+}
+
 }  // namespace
 
 Result<RebuildReport> rebuild_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
@@ -236,13 +247,23 @@ Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postg
     if (!page) return page.error();
     if (page->empty()) return lost;
     for (const postgres::CouponState& state : *page) {
-      if (state.publish_version == 0) continue;
-      const auto loaded = is_loaded(redis, pg, state);
-      if (!loaded) return loaded.error();
-      if (!*loaded) lost.push_back(state.id);
+      const auto missing = is_lost(redis, pg, state);
+      if (!missing) return missing.error();
+      if (*missing) lost.push_back(state.id);
     }
     after = page->back().id;
   }
+}
+
+Result<std::vector<std::int64_t>> to_rebuild(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id) {
+  std::vector<std::int64_t> lost;
+  const auto state = from_sql(postgres::coupon_state(pg, coupon_id));
+  if (!state) return state.error();
+  if (!state->has_value()) return lost;
+  const auto missing = is_lost(redis, pg, **state);
+  if (!missing) return missing.error();
+  if (*missing) lost.push_back(coupon_id);
+  return lost;
 }
 
 Result<bool> mark_ready_if_complete(redis::Client& redis, postgres::Session& pg) {

@@ -40,8 +40,12 @@ struct RebuildReport {
 Result<RebuildReport> rebuild_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
                                      const RebuildOptions& options = {});
 
-/// Whether Redis lacks a coupon that was issued (no hash, loading, or no stock): what a loss leaves behind.
+/// The coupons that were issued and that Redis lacks (no hash, loading, no stock, or keys that cannot be read): what a
+/// loss leaves behind.
 Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postgres::Session& pg);
+
+/// The same of one coupon: empty, or its id.
+Result<std::vector<std::int64_t>> to_rebuild(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id);
 
 /// Says that everything is loaded (unknown coupons answer 404 from now on), if coupons_to_rebuild is empty. False: it
 /// was not, nothing was said.

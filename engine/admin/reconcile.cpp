@@ -62,6 +62,7 @@ class Pass {
   ReconcileReport report_;
   postgres::CouponState state_;
   redis::Snapshot snapshot_;
+  bool keeps_marks_ = false;      ///< a part of the pass failed: the suspicion stays
   std::int64_t fixes_known_ = 0;  ///< fixSeq as it is when nobody else has fixed since the first look
 };
 
@@ -124,7 +125,7 @@ Result<bool> Pass::measure_stock() {
   // 0 clears nothing. While the users wait, the suspicion stays; and another fixer may have cleared what was seen, so
   // that the same number is a new suspicion now.
   const bool same_marks = snapshot_.fix_seq == fixes_known_;
-  snapshot_.suspect = report_.users_deferred || !same_marks ? 0 : suspect_seen;
+  snapshot_.suspect = report_.users_deferred || keeps_marks_ || !same_marks ? 0 : suspect_seen;
   return true;
 }
 
@@ -257,8 +258,13 @@ Result<void> Pass::users() {
 Result<void> Pass::state() {
   report_.state_behind = state_.version > snapshot_.version;
   if (!report_.state_behind || !options_.fix) return {};
-  const auto told = tell_redis(redis_, pg_, state_);
-  if (!told) return told.error();
+  if (options_.take_back_cuts) {
+    const auto told = tell_redis(redis_, pg_, state_);
+    if (!told) return told.error();
+  } else {
+    const auto reply = redis::apply_state(redis_, settings_of(state_), state_.may_create());
+    if (!reply) return reply.error();
+  }
   test_point("reconcile.state.told");
   return {};
 }
@@ -267,8 +273,8 @@ Result<ReconcileReport> Pass::run() {
   const auto looked = look();
   if (!looked) return looked.error();
   if (!*looked) return report_;
-  const auto told = state();
-  if (!told) return told.error();
+  const auto told = state();  // where Redis refuses that, its numbers can be mended all the same
+  keeps_marks_ = !told;
   report_.users_deferred = options_.users && claims_in(snapshot_) > kInflightForUsers;
   if (options_.users && !report_.users_deferred) {
     const auto counted = users();
@@ -285,6 +291,7 @@ Result<ReconcileReport> Pass::run() {
          {"users_drifting", report_.users_drifting},
          {"suspect", report_.suspect}});
   }
+  if (!told) return told.error();
   return report_;
 }
 

@@ -25,6 +25,7 @@ struct ReconcileOptions {
   int user_chunk = 500;               ///< users in one atomic call
   Progress progress;                  ///< users looked at; may be empty
   double redis_share = 0.2;           ///< of Redis' time, while it looks at users: a sale may be running
+  bool take_back_cuts = true;         ///< with fix: a cut that Redis never heard of and that does not fit any more
   std::function<bool()> interrupted;  ///< may be empty; true ends the pass with an error, and what was mended stays
 };
 

@@ -31,6 +31,29 @@ TEST_F(FlashctlRepair, ReconcileAndCheckFindADriftAndFixMendsIt) {
   expect_exit(0, {"check"});
 }
 
+TEST_F(FlashctlRepair, OneDamagedCouponDoesNotStopTheOthers) {
+  const auto sick = issue(10);
+  const auto well = issue(10);
+  declare();
+  redis_raw({"SET", redis::CouponKeys(sick).stock, "many"});
+  redis_raw({"INCRBY", redis::CouponKeys(well).stock, "2"});
+  expect_exit(6, {"reconcile", "--output", "json"});
+  EXPECT_EQ(json(last_.out, "coupons,0,stockDrift"), "2");
+  EXPECT_EQ(json(last_.out, "failed,0,couponId"), std::to_string(sick));
+  expect_exit(1, {"reconcile", "--fix", "--yes"});
+  EXPECT_NE(last_.err.find("1 coupons failed and were passed by"), std::string::npos) << last_.err;
+  EXPECT_EQ(stock(well), 10);
+  expect_exit(0, {"status", "--output", "json"});
+  EXPECT_EQ(json(last_.out, "failingCoupons"), "1");
+  EXPECT_EQ(json(last_.out, "notInRedis"), "0");
+  EXPECT_EQ(json(last_.out, "liveliest,0,status").substr(0, 16), "FAILING: DAMAGED");
+  expect_exit(0, {"rebuild", std::to_string(well), "--yes"});
+  expect_exit(0, {"rebuild", "--queue-quiet", "0", "--yes"});
+  EXPECT_EQ(stock(sick), 10);
+  expect_sound(sick);
+  expect_sound(well);
+}
+
 TEST_F(FlashctlRepair, ChecksWhatClientsWereTold) {
   const auto id = issue(10);
   const auto told = claim(id, {1, 2});

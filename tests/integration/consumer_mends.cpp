@@ -1,0 +1,101 @@
+// The mender beside what it cannot mend: one coupon never holds up the others, and one mender works at a time.
+#include "engine/postgres/coupons.h"
+#include "tests/integration/consumer_world.h"
+
+namespace flashclaim::consumer {
+namespace {
+
+using harness::wait_until;
+
+class ConsumerMends : public ConsumerTest {
+ protected:
+  void TearDown() override {
+    ConsumerTest::TearDown();
+    command({"ACL", "DELUSER", "half"});
+  }
+  /// A consumer that may only read the hash of coupon `forbidden`, and everything of all others.
+  Options half(std::int64_t forbidden, std::int64_t allowed) {
+    command({"ACL", "SETUSER", "half", "on", ">pw", "&*", "+@all", "~coupon:issuing", "~coupon:ready",
+             "%R~prs:coupon:{" + std::to_string(forbidden) + "}", "~*{" + std::to_string(allowed) + "}*"});
+    Options wanted = options();
+    wanted.redis_url.insert(wanted.redis_url.find("//") + 2, "half:pw@");
+    return wanted;
+  }
+  void suspect(std::int64_t id) { ASSERT_TRUE(redis::mark_suspect(redis(), id)); }
+  void add_stock(std::int64_t id, int units) {
+    command({"INCRBY", redis::CouponKeys(id).stock, std::to_string(units)});
+  }
+};
+
+TEST_F(ConsumerMends, TheNextCouponThoughOneIsForbidden) {
+  const auto sick = coupon(10);
+  const auto well = coupon(10);
+  suspect(sick);
+  suspect(well);
+  add_stock(well, -5);
+  start(half(sick, well));
+  ASSERT_TRUE(wait_until([&] { return stock(well) == 10 && field(well, "suspect").empty(); }));
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_consumer_passed_by_total{reason=\"other\"}") > 0; }));
+  EXPECT_EQ(metric("flashclaim_sick_coupons"), 1);
+  EXPECT_EQ(field(sick, "suspect"), "1");
+  command({"ACL", "SETUSER", "half", "~*"});
+  EXPECT_TRUE(wait_until([&] { return field(sick, "suspect").empty(); }));
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_sick_coupons") == 0; }));
+  expect_books_agree();
+}
+
+TEST_F(ConsumerMends, TheNextCouponThoughOneIsDamaged) {
+  const auto sick = coupon(10);
+  const auto well = coupon(10);
+  command({"SET", redis::CouponKeys(sick).stock, "many"});
+  suspect(well);
+  add_stock(well, 3);
+  start();
+  ASSERT_TRUE(wait_until([&] { return stock(well) == 10 && field(well, "suspect").empty(); }));
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_consumer_passed_by_total{reason=\"damaged\"}") > 0; }));
+  EXPECT_EQ(metric("flashclaim_sick_coupons"), 1);
+  command({"SET", redis::CouponKeys(sick).stock, "10"});
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_sick_coupons") == 0; }));
+  expect_books_agree();
+}
+
+// An operation that died between the database and Redis is completed; what the mender may not do stays the operator's.
+TEST_F(ConsumerMends, TheNumbersThoughAnOperationCannotBeTold) {
+  const auto id = coupon(10);
+  const auto other = coupon(10);
+  for (int user = 1; user <= 8; ++user) accept(id, {user});
+  postgres::CouponChanges cut;
+  cut.total = 5;
+  ASSERT_TRUE(postgres::update_coupon(pg(), id, cut));  // 2 are left: it does not fit, and Redis never heard of it
+  suspect(id);
+  suspect(other);
+  add_stock(other, -5);
+  start();
+  ASSERT_TRUE(wait_until([&] { return stock(other) == 10; }));
+  EXPECT_EQ(stock(id), 2);
+  const auto state = postgres::coupon_state(pg(), id);
+  ASSERT_TRUE(state && state->has_value());
+  EXPECT_EQ((*state)->target_total, 5) << "the mender takes nothing back";
+}
+
+TEST_F(ConsumerMends, InOneProcessAtATime) {
+  const auto id = coupon(10);
+  start();
+  ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_mender") == 1; }));
+  auto second = Service::start(options(), {"127.0.0.1", 0});
+  ASSERT_TRUE(second);
+  const auto chosen = [&] {
+    return ("\n" + (*second)->metrics().text()).find("\nflashclaim_consumer_mender 1") != std::string::npos;
+  };
+  suspect(id);
+  ASSERT_TRUE(wait_until([&] { return field(id, "suspect").empty(); }));
+  EXPECT_FALSE(chosen());
+  EXPECT_EQ((*second)->metrics().text().find("flashclaim_consumer_reconciles_total{"), std::string::npos);
+  stop();  // its session ends, and the lock with it
+  EXPECT_TRUE(wait_until(chosen));
+  suspect(id);
+  EXPECT_TRUE(wait_until([&] { return field(id, "suspect").empty(); }));
+}
+
+}  // namespace
+}  // namespace flashclaim::consumer
