@@ -37,7 +37,7 @@ std::vector<door::GatewayKey> keys() {
 std::string signed_headers(const door::GatewayKey& key, std::int64_t now_s) {
   const std::string time = std::to_string(now_s);
   return "X-User-Id: 1234567\r\nX-Auth-Time: " + time + "\r\nX-Auth-Key: " + key.id + "\r\nX-Auth-Signature: " +
-         door::hex_of(door::gateway_signature(key.hmac, "POST", "/coupons/42/receive", "1234567", time)) + "\r\n";
+         door::hex_of(door::gateway_signature(key.hmac, {"POST", "/coupons/42/receive", "1234567", time})) + "\r\n";
 }
 
 void BM_DoorCredentials(benchmark::State& state) {

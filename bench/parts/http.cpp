@@ -30,7 +30,7 @@ void write(benchmark::State& state, const http::Answer& answer) {
   std::string out;
   for (auto _ : state) {
     out.clear();
-    http::append_answer(out, answer, {date, "0123456789abcdef", false, false});
+    http::append_answer(out, answer, {date, "0123456789abcdef"});
     benchmark::DoNotOptimize(out.data());
   }
   state.SetItemsProcessed(state.iterations());

@@ -65,6 +65,10 @@ std::string_view fault_word(Fault fault) {
       return "look_alike";
     case Fault::kTwoSchemes:
       return "two_schemes";
+    case Fault::kUserId:
+      return "user_id";
+    case Fault::kOtherScheme:
+      return "other_scheme";
     case Fault::kMalformed:
       return "malformed";
     case Fault::kStranger:

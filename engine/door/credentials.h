@@ -10,12 +10,14 @@ namespace flashclaim::door {
 /// What may be wrong with what a request shows; kNone: nothing. Counted by reason.
 enum class Fault {
   kNone,
-  kTwice,       ///< a header that must be sent once
-  kLookAlike,   ///< `X_User_Id`: somebody before or behind us may take it for `X-User-Id`
-  kTwoSchemes,  ///< headers of another scheme than the one in force
-  kMalformed,   ///< not in the form that the scheme wants, or in parts
-  kStranger,    ///< not from a listed gateway
-  kToken,       ///< no token that could be read
+  kTwice,        ///< a header that must be sent once
+  kLookAlike,    ///< `X_User_Id`: somebody before or behind us may take it for `X-User-Id`
+  kTwoSchemes,   ///< headers of the scheme in force and of another
+  kUserId,       ///< X-User-Id is no user id: `007` and `7,8` are read differently by different readers
+  kOtherScheme,  ///< headers of another scheme than the one in force, and none of its own
+  kMalformed,    ///< not in the form that the scheme wants, or in parts
+  kStranger,     ///< not from a listed gateway
+  kToken,        ///< no token that could be read
   kUnknownKey,
   kAlgorithm,  ///< not the one that the key is for
   kSignature,

@@ -34,8 +34,10 @@ Problem problem_of(Fault fault) {
     case Fault::kTwice:
     case Fault::kLookAlike:
     case Fault::kTwoSchemes:
-    case Fault::kMalformed:
+    case Fault::kUserId:
       return Problem::kInvalidRequest;
+    case Fault::kOtherScheme:
+    case Fault::kMalformed:
     case Fault::kStranger:
     case Fault::kToken:
     case Fault::kUnknownKey:
@@ -110,9 +112,10 @@ Door::Known Door::caller_of(const Request& request) {
   if (shown.present == 0) return {};
   switch (policy_.auth) {
     case Auth::kInsecureDev: {
+      if (!(shown.present & Credentials::kUser)) return {Fault::kOtherScheme, {}};
       if (shown.present != Credentials::kUser) return {Fault::kTwoSchemes, {}};
       const auto user_id = parse_id(shown.user);
-      if (!user_id) return {Fault::kMalformed, {}};
+      if (!user_id) return {Fault::kUserId, {}};
       return {Fault::kNone, {shown.user, *user_id}};
     }
     case Auth::kGateway:
@@ -124,19 +127,22 @@ Door::Known Door::caller_of(const Request& request) {
 }
 
 Door::Known Door::caller_from_gateway(const Request& request, const Credentials& shown) {
+  if (shown.present == Credentials::kAuthorization) return {Fault::kOtherScheme, {}};
   if (shown.present & Credentials::kAuthorization) return {Fault::kTwoSchemes, {}};
   if (!policy_.gateways.contains(*request.peer)) return {Fault::kStranger, {}};
+  if (shown.present != (Credentials::kUser | Credentials::kGateway)) return {Fault::kMalformed, {}};
   const auto user_id = parse_id(shown.user);
-  if (shown.present != (Credentials::kUser | Credentials::kGateway) || !user_id) return {Fault::kMalformed, {}};
+  if (!user_id) return {Fault::kUserId, {}};
   return {check_gateway(keys_->gateway, request, shown, unix_now_s()), {shown.user, *user_id}};
 }
 
 Door::Known Door::caller_from_token(const Credentials& shown) {
   constexpr std::string_view kBearer = "bearer ";
+  if (!(shown.present & Credentials::kAuthorization)) return {Fault::kOtherScheme, {}};
   if (shown.present != Credentials::kAuthorization) return {Fault::kTwoSchemes, {}};
   if (shown.authorization.size() <= kBearer.size() ||
       !http::equals_ignoring_case(shown.authorization.substr(0, kBearer.size()), kBearer))
-    return {Fault::kMalformed, {}};
+    return {Fault::kOtherScheme, {}};
   const TokenUser user = tokens_.read(keys_->jwt, shown.authorization.substr(kBearer.size()), unix_now_s());
   return {user.fault, {user.user, user.user_id}};
 }
@@ -145,7 +151,7 @@ void Door::refuse(Exchange exchange, Fault fault) {
   count(counters_.refused[static_cast<std::size_t>(fault)]);
   const Problem problem = problem_of(fault);
   http::Answer answer = http::problem_answer(problem);
-  if (problem == Problem::kUnauthenticated) answer.headers = challenge(policy_.auth, true);
+  if (problem == Problem::kUnauthenticated) answer.headers = challenge(policy_.auth, fault != Fault::kOtherScheme);
   server_->answer(exchange, answer);
 }
 

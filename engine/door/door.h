@@ -43,9 +43,9 @@ struct DoorCounters {
 };
 
 /// Belongs to its loop's thread; counters may be read by any. Refuses what is over a limit (429), what shows
-/// credentials in a form that two readers could read differently (400), and credentials that are not right (401); hands
-/// on the rest with its caller. A request without credentials is handed on with no caller: whoever is behind decides
-/// (must_be_known).
+/// credentials in a form that two readers could read differently (400), and credentials that are not right, not whole,
+/// or of another scheme (401); hands on the rest with its caller. A request without credentials is handed on with no
+/// caller: whoever is behind decides (must_be_known).
 class Door final : public http::Handler {
  public:
   explicit Door(const Setup& setup = {});

@@ -108,9 +108,9 @@ Result<std::vector<GatewayKey>> parse_gateway_keys(std::string_view text) {
   return keys;
 }
 
-Digest gateway_signature(const HmacSha256& hmac, std::string_view method, std::string_view path, std::string_view user,
-                         std::string_view time) {
-  return hmac.of({method, "\n", path, "\n", user, "\n", time});
+Digest gateway_signature(const HmacSha256& hmac, const GatewayWords& words) {
+  return hmac.of({words.method, "\n", words.path, "\n", words.user, "\n", words.time,
+                  words.idempotency_key ? "\nidempotency-key:" : "", words.idempotency_key.value_or("")});
 }
 
 Fault check_gateway(const std::vector<GatewayKey>& keys, const http::Request& request, const Credentials& shown,
@@ -118,10 +118,13 @@ Fault check_gateway(const std::vector<GatewayKey>& keys, const http::Request& re
   const auto signature = digest_from(shown.signature);
   const auto time = parse_number(shown.time);
   if (!signature || !time) return Fault::kMalformed;
+  const http::HeaderMatch idempotency = request.header("idempotency-key");
+  if (idempotency.count > 1) return Fault::kTwice;  // which of them was signed?
+  GatewayWords words{method_text(request.method), request.path_as_sent, shown.user, shown.time};
+  if (idempotency.count == 1) words.idempotency_key = idempotency.value;
   for (const GatewayKey& key : keys) {
     if (key.id != shown.key) continue;
-    const Digest right = gateway_signature(key.hmac, method_text(request.method), request.path, shown.user, shown.time);
-    if (!HmacSha256::same(*signature, right)) return Fault::kSignature;
+    if (!HmacSha256::same(*signature, gateway_signature(key.hmac, words))) return Fault::kSignature;
     return *time < now_s - kSkewS || *time > now_s + kSkewS ? Fault::kClock : Fault::kNone;
   }
   return Fault::kUnknownKey;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,19 @@ struct GatewayKey {
 /// names the line, never its contents.
 Result<std::vector<GatewayKey>> parse_gateway_keys(std::string_view text);
 
-/// What is signed: method, path (without the query), user and time (unix seconds), joined by newlines.
-Digest gateway_signature(const HmacSha256& hmac, std::string_view method, std::string_view path, std::string_view user,
-                         std::string_view time);
+/// What a gateway says, and signs.
+struct GatewayWords {
+  std::string_view method;
+  std::string_view path;  ///< as it is sent, without the query
+  std::string_view user;
+  std::string_view time;                                           ///< unix seconds
+  std::optional<std::string_view> idempotency_key = std::nullopt;  ///< of the request, where it has one
+};
+
+/// HMAC over method, path, user and time, joined by newlines, and then a line `name:value` for each header that is
+/// signed where it is sent: `idempotency-key`. (Further ones go behind it, each with its name: no text has two
+/// readings.)
+Digest gateway_signature(const HmacSha256& hmac, const GatewayWords& words);
 
 /// Whether a listed key signed these credentials for this request, within 30 s of `now_s`. No allocation.
 Fault check_gateway(const std::vector<GatewayKey>& keys, const http::Request& request, const Credentials& shown,

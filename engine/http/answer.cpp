@@ -66,7 +66,8 @@ void append_answer(std::string& out, const Answer& answer, const Envelope& envel
     out.append("\r\nContent-Length: ").append(length, static_cast<std::size_t>(length_end - length));
   }
   out.append("\r\n").append(answer.headers).append(envelope.headers);
-  if (envelope.close) out.append("Connection: close\r\n");
+  if (envelope.persistence == Persistence::kClose) out.append("Connection: close\r\n");
+  if (envelope.persistence == Persistence::kSaid) out.append("Connection: keep-alive\r\n");
   out.append("\r\n");
   if (!envelope.omit_body) out.append(answer.body);
 }

@@ -38,11 +38,18 @@ struct Answer {
   std::string_view cache_control = {};  ///< empty: no-store
 };
 
+/// What an answer says of its connection.
+enum class Persistence {
+  kImplied,  ///< nothing: HTTP/1.1 keeps it
+  kSaid,     ///< `Connection: keep-alive`: a client of HTTP/1.0 waits for the end unless it is told
+  kClose,    ///< `Connection: close`
+};
+
 /// What the connection adds to an answer.
 struct Envelope {
-  std::string_view date;          ///< IMF-fixdate
-  std::string_view request_id;    ///< already checked
-  bool close = false;             ///< say `Connection: close`
+  std::string_view date;        ///< IMF-fixdate
+  std::string_view request_id;  ///< already checked
+  Persistence persistence = Persistence::kImplied;
   bool omit_body = false;         ///< HEAD: the headers of the body, without it
   std::string_view headers = {};  ///< lines that every answer to this client carries
 };

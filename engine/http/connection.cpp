@@ -238,6 +238,7 @@ void Connection::begin_exchange(const Request& request) {
   owed.answered = false;
   owed.omit_body = request.method == Method::kHead;
   owed.keep_alive = request.keep_alive;
+  owed.http10 = request.http10;
   owed.cors = shared_.cors.match(request);
   owed.request_id_n = 0;
   if (HeaderMatch id = request.header("x-request-id"); id.count == 1 && sane_request_id(id.value)) {
@@ -310,8 +311,10 @@ void Connection::render(std::string& out, const Owed& owed, const Answer& answer
   char made[16];
   std::string_view request_id = owed.request_id_n > 0 ? std::string_view(owed.request_id, owed.request_id_n)
                                                       : make_request_id(shared_.next_request_id, made);
-  append_answer(out, answer,
-                {shared_.date, request_id, !owed.keep_alive, owed.omit_body, shared_.cors.lines(owed.cors)});
+  const Persistence persistence = !owed.keep_alive ? Persistence::kClose
+                                  : owed.http10    ? Persistence::kSaid
+                                                   : Persistence::kImplied;
+  append_answer(out, answer, {shared_.date, request_id, persistence, owed.omit_body, shared_.cors.lines(owed.cors)});
 }
 
 /// Answers that came before those ahead of them follow now.

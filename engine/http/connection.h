@@ -86,6 +86,7 @@ class Connection {
     static constexpr std::size_t kRequestIdMax = 64;
     bool answered = false;
     bool keep_alive = true;
+    bool http10 = false;
     bool omit_body = false;
     std::uint8_t request_id_n = 0;  ///< 0: one is made
     std::uint8_t cors = 0;          ///< Cors::match

@@ -4,8 +4,10 @@
 
 #include <llhttp.h>
 
-#include <array>
 #include <optional>
+
+#include "engine/http/characters.h"
+#include "engine/http/chunks.h"
 
 namespace flashclaim::http {
 namespace {
@@ -51,27 +53,11 @@ const llhttp_settings_t& settings() {
   return kSettings;
 }
 
-constexpr std::array<bool, 256> kTokenBytes = [] {
-  std::array<bool, 256> table{};
-  for (int c = '0'; c <= '9'; ++c) table[c] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) table[c] = table[c + 32] = true;
-  for (char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}();
-
-bool is_token(std::string_view text) {
-  for (char c : text)
-    if (!kTokenBytes[static_cast<unsigned char>(c)]) return false;
-  return !text.empty();
-}
-
 /// Every line ends in CRLF, none begins with a blank (obs-fold), and no other control byte but TAB occurs.
 bool clean_lines(std::string_view head) {
   for (std::size_t i = 0; i < head.size(); ++i) {
-    auto c = static_cast<unsigned char>(head[i]);
-    if (c >= 0x20 && c != 0x7f) continue;
-    if (c == '\t') continue;
-    if (c != '\r' || i + 1 >= head.size() || head[i + 1] != '\n') return false;
+    if (is_text(head[i])) continue;
+    if (head[i] != '\r' || i + 1 >= head.size() || head[i + 1] != '\n') return false;
     ++i;
     if (i + 1 < head.size() && (head[i + 1] == ' ' || head[i + 1] == '\t')) return false;
   }
@@ -162,13 +148,6 @@ std::size_t to_size(std::string_view digits) {
   return value;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 }  // namespace
 
 bool equals_ignoring_case(std::string_view text, std::string_view lower) {
@@ -193,9 +172,12 @@ HeaderMatch Request::header(std::string_view name) const {
 Parser::Parser(std::size_t header_bytes_max, std::size_t body_bytes_max)
     : header_bytes_max_(header_bytes_max), body_bytes_max_(body_bytes_max) {}
 
+/// A body of chunks of one byte, each with a size of 8 digits, is the longest.
+std::size_t Parser::bytes_max() const { return header_bytes_max_ + 13 * body_bytes_max_ + 2 * kChunkExtrasMax; }
+
 Parsed Parser::parse(std::string_view bytes, Request& request) {
   request.headers_n = 0;
-  request.path = request.query = request.body = {};
+  request.path = request.path_as_sent = request.query = request.body = {};
   Head head{&request};
   llhttp_t parser;
   llhttp_init(&parser, HTTP_REQUEST, &settings());
@@ -211,8 +193,12 @@ Parsed Parser::parse(std::string_view bytes, Request& request) {
   if (!clean_lines(bytes.substr(0, head_bytes))) return {ParseOutcome::kMalformed};
   if (parser.http_major != 1 || parser.http_minor > 1) return {ParseOutcome::kMalformed};
   request.method = method_of(parser.method);
-  request.keep_alive = llhttp_should_keep_alive(&parser) != 0;
+  // llhttp keeps a connection of HTTP/1.0 that says both; RFC 9112, 9.3: `close` is stronger.
+  request.keep_alive = llhttp_should_keep_alive(&parser) != 0 && (parser.flags & F_CONNECTION_CLOSE) == 0;
+  request.http10 = parser.http_minor == 0;
   if (!split_target(request)) return {ParseOutcome::kMalformed};
+  request.path_as_sent = request.path;
+  normalise(request);
   auto framing = framing_of(request);
   if (!framing || !sound(*framing, parser.http_minor)) return {ParseOutcome::kMalformed};
 
@@ -220,7 +206,7 @@ Parsed Parser::parse(std::string_view bytes, Request& request) {
   bool wants_continue = framing->expects_continue && parser.http_minor == 1 && rest.empty();
   if (framing->codings == 1) {
     std::size_t used = 0;
-    ParseOutcome outcome = parse_chunked(rest, used);
+    ParseOutcome outcome = decode_chunks(rest, body_bytes_max_, chunked_body_, used);
     request.body = chunked_body_;
     return {outcome, head_bytes + used, outcome == ParseOutcome::kIncomplete && wants_continue};
   }
@@ -231,32 +217,24 @@ Parsed Parser::parse(std::string_view bytes, Request& request) {
   return {ParseOutcome::kRequest, head_bytes + length};
 }
 
-/// Strict chunks: no extensions, no trailers, at most 8 hex digits.
-ParseOutcome Parser::parse_chunked(std::string_view rest, std::size_t& used) {
-  chunked_body_.clear();
-  std::size_t at = 0;
-  while (true) {
-    std::size_t size = 0;
-    std::size_t digits = 0;
-    for (; at < rest.size() && hex_value(rest[at]) >= 0; ++at, ++digits) {
-      if (digits == 8) return ParseOutcome::kMalformed;
-      size = size * 16 + static_cast<std::size_t>(hex_value(rest[at]));
+/// RFC 3986, 6.2.2.2: a target that says the same in two ways is read in one. Anything else that is encoded stays as it
+/// was sent, and no route has it.
+void Parser::normalise(Request& request) {
+  const auto encoded = [](std::string_view text) { return text.find('%') != std::string_view::npos; };
+  if (!encoded(request.path) && !encoded(request.query)) return;
+  target_.clear();
+  target_.reserve(request.path.size() + request.query.size());
+  for (std::string_view* part : {&request.path, &request.query}) {
+    const std::size_t begin = target_.size();
+    for (std::size_t i = 0; i < part->size(); ++i) {
+      const int high = i + 2 < part->size() && (*part)[i] == '%' ? hex_value((*part)[i + 1]) : -1;
+      const int low = high < 0 ? -1 : hex_value((*part)[i + 2]);
+      const char c = static_cast<char>(high << 4 | low);
+      const bool plain = low >= 0 && is_unreserved(c);
+      target_.push_back(plain ? c : (*part)[i]);
+      if (plain) i += 2;
     }
-    if (at == rest.size()) return ParseOutcome::kIncomplete;
-    if (digits == 0 || rest[at] != '\r') return ParseOutcome::kMalformed;
-    if (chunked_body_.size() + size > body_bytes_max_) return ParseOutcome::kBodyTooLarge;
-    std::size_t data_at = at + 2;
-    std::size_t end = data_at + size + 2;  // with the CRLF that follows the data, or the empty trailer section
-    if (rest.size() > at + 1 && rest[at + 1] != '\n') return ParseOutcome::kMalformed;
-    if (rest.size() > end - 2 && rest[end - 2] != '\r') return ParseOutcome::kMalformed;
-    if (rest.size() < end) return ParseOutcome::kIncomplete;
-    if (rest[end - 1] != '\n') return ParseOutcome::kMalformed;
-    if (size == 0) {
-      used = end;
-      return ParseOutcome::kRequest;
-    }
-    chunked_body_.append(rest.substr(data_at, size));
-    at = end;
+    *part = std::string_view(target_).substr(begin);
   }
 }
 

@@ -30,18 +30,20 @@ class Parser {
  public:
   Parser(std::size_t header_bytes_max, std::size_t body_bytes_max);
 
-  /// The views in `request` point into `bytes`, or, for a chunked body, into this parser until its next call.
+  /// The views in `request` point into `bytes`, or, for a chunked body and a target with percent-encoding, into this
+  /// parser until its next call.
   Parsed parse(std::string_view bytes, Request& request);
 
   /// No incomplete request is longer than this.
-  [[nodiscard]] std::size_t bytes_max() const { return header_bytes_max_ + 8 * body_bytes_max_; }
+  [[nodiscard]] std::size_t bytes_max() const;
 
  private:
-  ParseOutcome parse_chunked(std::string_view rest, std::size_t& used);
+  void normalise(Request& request);
 
   std::size_t header_bytes_max_;
   std::size_t body_bytes_max_;
   std::string chunked_body_;
+  std::string target_;
 };
 
 /// ASCII comparison without regard to case; `lower` is in lower case.

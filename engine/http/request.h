@@ -26,10 +26,12 @@ struct Request {
   static constexpr std::size_t kHeadersMax = 64;
 
   Method method = Method::kOther;
-  std::string_view path;   ///< begins with '/'; not percent-decoded
-  std::string_view query;  ///< without the '?'
+  std::string_view path;          ///< begins with '/'; percent-decoded where that changes no meaning (RFC 3986, 2.3)
+  std::string_view query;         ///< without the '?'; decoded likewise
+  std::string_view path_as_sent;  ///< not decoded: what a gateway has signed
   std::string_view body;
   bool keep_alive = true;
+  bool http10 = false;  ///< the client must be told that its connection is kept
   std::array<Header, kHeadersMax> headers;
   std::size_t headers_n = 0;
   const Peer* peer = nullptr;  ///< of the connection; the parser leaves it alone

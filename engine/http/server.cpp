@@ -26,9 +26,9 @@ constexpr int kAcceptsPerTurn = 64;
 constexpr int kAcceptPauseMs = 100;  // after the descriptors have run out
 constexpr int kHandshakeMs = 200;    // draining: connections that had begun to come arrive within it
 
-std::size_t receive_buffer_size(const Limits& limits) {
+std::size_t receive_buffer_size(const Parser& parser) {
   constexpr std::size_t kMin = 64 * 1024;
-  return std::max(kMin, 2 * (limits.header_bytes + 8 * limits.body_bytes));
+  return std::max(kMin, 2 * parser.bytes_max());
 }
 
 std::uint64_t random_seed() {
@@ -43,7 +43,7 @@ Shared::Shared(loop::Loop& l, Handler& h, const Limits& m)
       handler(h),
       limits(m),
       parser(m.header_bytes, m.body_bytes),
-      buffer(receive_buffer_size(m)),
+      buffer(receive_buffer_size(parser)),
       date(http_date(std::time(nullptr))),
       now_ms(loop::now_ms()),
       next_request_id(random_seed()),
@@ -125,7 +125,7 @@ struct Server::State {
     shared.counters.turned_away.fetch_add(1, std::memory_order_relaxed);
     if (!shared.tls) {
       std::string text;
-      append_answer(text, problem_answer(problem), {shared.date, "none", true, false, {}});
+      append_answer(text, problem_answer(problem), {shared.date, "none", Persistence::kClose, false, {}});
       [[maybe_unused]] ssize_t sent = send(fd, text.data(), text.size(), MSG_NOSIGNAL);
     }
     ::shutdown(fd, SHUT_WR);

@@ -55,9 +55,10 @@ class ProductionStack : public ::testing::Test {
     return connection.answer().value_or(RawAnswer{});
   }
   /// As door.sh prints them for curl.
-  [[nodiscard]] std::string signed_headers(const std::string& user) const {
-    std::string lines =
-        run_program(script("door.sh"), {"sign", run_ + "/door", "POST", "/coupons/1/receive", user}).out;
+  [[nodiscard]] std::string signed_headers(const std::string& user, const std::string& key = "") const {
+    std::vector<std::string> words = {"sign", run_ + "/door", "POST", "/coupons/1/receive", user};
+    if (!key.empty()) words.push_back(key);
+    std::string lines = run_program(script("door.sh"), words).out;
     for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) lines.insert(at, "\r");
     return lines;
   }
@@ -71,8 +72,10 @@ class ProductionStack : public ::testing::Test {
   }
   void expect_what_production_promises(const std::string& user) const {
     expect_a_row_for(user);
-    EXPECT_EQ(claim("X-User-Id: 99\r\n").status, 400) << "an unsigned name";
+    EXPECT_EQ(claim("X-User-Id: 99\r\n").status, 401) << "an unsigned name";
     EXPECT_EQ(claim("").status, 401);
+    const RawAnswer keyed = claim(signed_headers(user, "k-1"));
+    EXPECT_NE(keyed.body.find("LIMIT_REACHED"), std::string::npos) << "the key is signed: " << keyed.body;
     EXPECT_EQ(printed("echo \"${HTTP_URL%%:*} ${AMQP_URL%%:*} ${PG_URL##*sslmode=}\""),
               "https amqps verify-full&sslrootcert=" + run_ + "/door/ca.pem\n");
     EXPECT_EQ(printed("psql -qXAt \"$PG_URL\" -c \"SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a "

@@ -6,6 +6,7 @@
 
 #include <ctime>
 #include <fstream>
+#include <optional>
 
 #include "engine/door/gateway.h"
 #include "tests/door/proxies.h"
@@ -52,12 +53,14 @@ class WholeDoor : public WholePath {
   static std::string path_of(std::int64_t coupon) { return "/coupons/" + std::to_string(coupon) + "/receive"; }
   /// What a gateway sends for one claim.
   static std::string signed_claim(std::int64_t coupon, std::int64_t user, const std::string& key_id,
-                                  const std::string& secret) {
+                                  const std::string& secret, const std::optional<std::string>& idempotency = {}) {
     const std::string time = std::to_string(std::time(nullptr));
     const std::string name = std::to_string(user);
-    const auto signature = door::gateway_signature(door::HmacSha256(secret), "POST", path_of(coupon), name, time);
+    const auto signature =
+        door::gateway_signature(door::HmacSha256(secret), {"POST", path_of(coupon), name, time, idempotency});
     return "POST " + path_of(coupon) + " HTTP/1.1\r\nHost: a\r\nX-User-Id: " + name + "\r\nX-Auth-Time: " + time +
-           "\r\nX-Auth-Key: " + key_id + "\r\nX-Auth-Signature: " + door::hex_of(signature) + "\r\n\r\n";
+           "\r\nX-Auth-Key: " + key_id + "\r\nX-Auth-Signature: " + door::hex_of(signature) +
+           (idempotency ? "\r\nIdempotency-Key: " + *idempotency : "") + "\r\n\r\n";
   }
   static std::string plain_claim(std::int64_t coupon, const std::string& headers) {
     return "POST " + path_of(coupon) + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n";
@@ -101,7 +104,7 @@ TEST_F(WholeDoor, SettlesSignedClaimsInsideTlsAndNobodyElses) {
   for (int user = 2; user <= 40; ++user)
     accepted += exchange(connection, signed_claim(coupon, user, "k1", secret_)).status == 202 ? 1 : 0;
   EXPECT_EQ(accepted, 30);
-  EXPECT_EQ(exchange(connection, plain_claim(coupon, "X-User-Id: 50\r\n")).status, 400);
+  EXPECT_EQ(exchange(connection, plain_claim(coupon, "X-User-Id: 50\r\n")).status, 401);
   EXPECT_EQ(exchange(connection, plain_claim(coupon, "")).status, 401);
   EXPECT_EQ(exchange(connection, signed_claim(coupon, 50, "k1", std::string(32, 'x'))).status, 401);
   EXPECT_EQ(exchange(connection, "GET /claims/1-1-1-0-0 HTTP/1.1\r\nHost: a\r\n\r\n").status, 401);
@@ -167,6 +170,25 @@ TEST_F(WholeDoor, ReadsKeysAndCertificateAgainAtSighupAndKeepsTheOldOnesWhenThey
   expect_invariants();
 }
 
+TEST_F(WholeDoor, MakesOneClaimOfASignedRequestThatIsRepeatedWithOtherKeys) {
+  engine_ = engine(production());
+  consumer_ = consumer();
+  const auto coupon = open_coupon(30, 3);
+  RawConnection connection(http_port_, tls());
+  const std::string request = signed_claim(coupon, 1, "k1", secret_, "k-1");
+  const RawAnswer first = when_ready([&] { return exchange(connection, request); });
+  EXPECT_EQ(first.status, 202) << first.body;
+  EXPECT_EQ(exchange(connection, request).body, first.body) << "the same claim again";
+  std::string other = request;
+  other.replace(other.find("k-1\r\n"), 3, "k-2");
+  EXPECT_EQ(exchange(connection, other).status, 401);
+  other.erase(other.find("Idempotency-Key"), std::string("Idempotency-Key: k-2\r\n").size());
+  EXPECT_EQ(exchange(connection, other).status, 401);
+  await_rest();
+  EXPECT_EQ(counts(coupon).rows, 1);
+  expect_invariants();
+}
+
 TEST_F(WholeDoor, BelievesWhoMayOpenItsUnixSocket) {
   engine_ = engine({"--auth=gateway", "--auth-keys=" + keys_file_, "--listen=unix:" + socket_});
   consumer_ = consumer();
@@ -210,6 +232,8 @@ TEST_F(WholeDoor, IsServedByHaproxyWhichKnowsTheUserAndSigns) {
   EXPECT_EQ(claim_as(bearer(mint, "8") + "X-User-Id: 9\r\nX-Auth-Key: k1\r\n").status, 202);
   EXPECT_EQ(claim_as(bearer(mint, "9")).status, 202) << "what a client says about itself was not believed";
   EXPECT_EQ(claim_as("X-User-Id: 10\r\n").status, 401);
+  const RawAnswer keyed = claim_as(bearer(mint, "7") + "Idempotency-Key: k-1\r\n");
+  EXPECT_NE(keyed.body.find("LIMIT_REACHED"), std::string::npos) << "the proxy signs the key: " << keyed.body;
   for (const std::string& bad :
        {bearer(mint, "11", "flashclaim", -60), bearer(mint, "11", "other"), bearer(mint, "alice"),
         bearer(TokenMint("ES256", "k"), "11"), bearer(TokenMint("HS256", "k"), "11")}) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the engine's door needs beside it: door.sh make FOLDER writes gateway.keys, engine.pem and engine.key where they are missing
-# (the certificate also a day before it expires); door.sh sign FOLDER METHOD PATH USER prints the headers of a gateway for
-# one request, for `curl -H @-`. The secret never stands in an argument that others could see.
+# (the certificate also a day before it expires); door.sh sign FOLDER METHOD PATH USER [KEY] prints the headers of a gateway for
+# one request, for `curl -H @-`; KEY is its Idempotency-Key. The secret never stands in an argument that others could see.
 set -euo pipefail
 umask 077
 
@@ -26,15 +26,16 @@ hmac() { # hex-secret of 32 to 64 bytes, text on stdin
     openssl dgst -sha256 -r | cut -d' ' -f1
 }
 sign() {
-  local id secret now
+  local id secret now key=${5:-}
   read -r id secret <"$1/gateway.keys"
   now=$(date +%s)
   printf 'X-User-Id: %s\nX-Auth-Time: %s\nX-Auth-Key: %s\nX-Auth-Signature: %s\n' "$4" "$now" "$id" \
-    "$(printf '%s\n%s\n%s\n%s' "$2" "$3" "$4" "$now" | hmac "$secret")"
+    "$({ printf '%s\n%s\n%s\n%s' "$2" "$3" "$4" "$now"; [ -z "$key" ] || printf '\nidempotency-key:%s' "$key"; } | hmac "$secret")"
+  [ -z "$key" ] || printf 'Idempotency-Key: %s\n' "$key"
 }
 
 case "${1:-} $#" in
   'make 2') make "$2" ;;
-  'sign 5') sign "$2" "$3" "$4" "$5" ;;
+  'sign 5' | 'sign 6') sign "${@:2}" ;;
   *) sed -n '2,4p' "$0" >&2; exit 2 ;;
 esac

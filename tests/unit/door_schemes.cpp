@@ -5,6 +5,7 @@
 
 #include <cctype>
 #include <ctime>
+#include <optional>
 
 #include "tests/unit/door_world.h"
 
@@ -47,7 +48,8 @@ TEST(InsecureDev, RefusesTheHeadersOfOtherSchemes) {
   for (const char* header :
        {"X-Auth-Time: 1", "X-Auth-Key: a", "X-Auth-Signature: 00", "Authorization: Bearer x.y.z", "X_Auth_Key: a"}) {
     EXPECT_EQ(answer_of(world.ask("X-User-Id: 7\r\n" + std::string(header) + "\r\n")), "400") << header;
-    EXPECT_EQ(answer_of(world.ask(std::string(header) + "\r\n")), "400") << header;
+    const auto alone = world.ask(std::string(header) + "\r\n");
+    EXPECT_EQ(alone.status, std::string(header).find('_') == std::string::npos ? 401 : 400) << header;
   }
 }
 
@@ -76,15 +78,17 @@ class Gateway : public testing::Test {
     std::string_view secret = kSecret;
     std::string method = "POST";
     std::string path = "/coupons/42/receive";
+    std::optional<std::string> idempotency = std::nullopt;
 
     [[nodiscard]] std::string signature() const {
       const auto listed = *door::parse_gateway_keys(key_line("k", secret));
-      return door::hex_of(door::gateway_signature(listed.front().hmac, method, path, user, time));
+      return door::hex_of(door::gateway_signature(listed.front().hmac, {method, path, user, time, idempotency}));
     }
     [[nodiscard]] std::string headers() const { return headers(signature()); }
     [[nodiscard]] std::string headers(const std::string& signature) const {
       return "X-User-Id: " + user + "\r\nX-Auth-Time: " + time + "\r\nX-Auth-Key: " + key +
-             "\r\nX-Auth-Signature: " + signature + "\r\n";
+             "\r\nX-Auth-Signature: " + signature + "\r\n" +
+             (idempotency ? "Idempotency-Key: " + *idempotency + "\r\n" : "");
     }
   };
   static std::string post(const DoorWorld& world, const std::string& headers,
@@ -98,12 +102,47 @@ class Gateway : public testing::Test {
   }
 };
 
-TEST_F(Gateway, SignatureIsHmacSha256OverMethodPathUserAndTime) {
+TEST_F(Gateway, SignatureIsHmacSha256OverMethodPathUserTimeAndKey) {
   const auto listed = *door::parse_gateway_keys(key_line("k", kSecret));
   // printf 'POST\n/coupons/42/receive\n7\n1795380024' | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102...1f
   EXPECT_EQ(
-      door::hex_of(door::gateway_signature(listed.front().hmac, "POST", "/coupons/42/receive", "7", "1795380024")),
+      door::hex_of(door::gateway_signature(listed.front().hmac, {"POST", "/coupons/42/receive", "7", "1795380024"})),
       "c2b6d9d6def205ceb054343a390fc83c039c5f475c440db693fa6bbdbcfd5ca8");
+  // printf 'POST\n/coupons/42/receive\n7\n1795380024\nidempotency-key:k-1' | openssl ...
+  EXPECT_EQ(door::hex_of(door::gateway_signature(listed.front().hmac,
+                                                 {"POST", "/coupons/42/receive", "7", "1795380024", "k-1"})),
+            "1ce946d47031aa829801d23dee8d70ee63dc1e0f0272f0fed554fe5be0d8029f");
+}
+
+/// Who can repeat a signed request must not make further claims of it by giving it other keys, or none.
+TEST_F(Gateway, SignsTheIdempotencyKeyOfARequestThatHasOne) {
+  auto w = world("127.0.0.1");
+  Signed with;
+  with.idempotency = "k-1";
+  EXPECT_EQ(post(*w, with.headers()), "7");
+  EXPECT_EQ(post(*w, Signed{}.headers()), "7") << "without a key nothing has changed";
+  Signed other = with;
+  other.idempotency = "k-2";
+  EXPECT_EQ(post(*w, other.headers(with.signature())), "401") << "another key";
+  other.idempotency = std::nullopt;
+  EXPECT_EQ(post(*w, other.headers(with.signature())), "401") << "the key left out";
+  EXPECT_EQ(post(*w, with.headers(Signed{}.signature())), "401") << "a key put in";
+  EXPECT_EQ(post(*w, with.headers() + "Idempotency-Key: k-2\r\n"), "400") << "two keys";
+  other.idempotency = "";
+  EXPECT_EQ(post(*w, other.headers(Signed{}.signature())), "401") << "an empty key put in";
+  EXPECT_EQ(post(*w, other.headers()), "7") << "whether it fits is judged behind the door";
+  Signed disguised;
+  disguised.time += "\nidempotency-key:k-1";  // the text that is signed is the same, no header can carry it
+  EXPECT_EQ(disguised.signature(), with.signature());
+  EXPECT_EQ(post(*w, disguised.headers()), "400");
+}
+
+TEST_F(Gateway, SignsThePathAsItWasSent) {
+  auto w = world("127.0.0.1");
+  Signed encoded;
+  encoded.path = "/coupons/%34%32/receive";
+  EXPECT_EQ(post(*w, encoded.headers(), encoded.path), "7");
+  EXPECT_EQ(post(*w, Signed{}.headers(), encoded.path), "401");
 }
 
 TEST_F(Gateway, LetsInWhomItSigned) {
@@ -156,7 +195,8 @@ TEST_F(Gateway, RefusesWhatIsMissingMalformedOrTwice) {
     const std::string line = good.substr(from, good.find("\r\n", from) + 2 - from);
     std::string without = good;
     without.erase(from, line.size());
-    EXPECT_EQ(post(*w, without), "400") << "without " << name;
+    EXPECT_EQ(post(*w, without), "401") << "without " << name;
+    EXPECT_EQ(post(*w, line), "401") << "only " << name;
     EXPECT_EQ(post(*w, good + line), "400") << "twice " << name;
     std::string alike = line;
     alike[alike.find('-')] = '_';
@@ -166,11 +206,11 @@ TEST_F(Gateway, RefusesWhatIsMissingMalformedOrTwice) {
   std::string upper = made.signature();
   for (char& c : upper) c = static_cast<char>(std::toupper(c));
   for (const std::string& bad : {upper, made.signature().substr(0, 63), made.signature() + "0", std::string()})
-    EXPECT_EQ(post(*w, made.headers(bad)), "400") << bad;
+    EXPECT_EQ(post(*w, made.headers(bad)), "401") << bad;
   for (const char* bad : {"", "-1", "1e9", "01795380024", "99999999999999999999"}) {
     Signed dated;
     dated.time = bad;
-    EXPECT_EQ(post(*w, dated.headers()), "400") << bad;
+    EXPECT_EQ(post(*w, dated.headers()), "401") << bad;
   }
   for (const char* bad : {"0", "07", "-7", "9223372036854775808", "7,8"}) {
     Signed named;
@@ -182,7 +222,11 @@ TEST_F(Gateway, RefusesWhatIsMissingMalformedOrTwice) {
 TEST_F(Gateway, RefusesASecondScheme) {
   auto w = world("127.0.0.1");
   EXPECT_EQ(post(*w, Signed{}.headers() + "Authorization: Bearer a.b.c\r\n"), "400");
-  EXPECT_EQ(post(*w, "Authorization: Bearer a.b.c\r\n"), "400");
+  EXPECT_EQ(post(*w, "Authorization: Bearer a.b.c\r\nX-User-Id: 7\r\n"), "400");
+  EXPECT_EQ(post(*w, "Authorization: Bearer a.b.c\r\n"), "401") << "one scheme only, and not the one in force";
+  const RawAnswer unsigned_name = w->ask("X-User-Id: 7\r\n", "POST", "/coupons/42/receive");
+  EXPECT_EQ(unsigned_name.status, 401);
+  EXPECT_EQ(unsigned_name.headers.at("www-authenticate"), "X-Auth-Signature");
 }
 
 TEST_F(Gateway, BelievesNobodyWhoIsNotListed) {

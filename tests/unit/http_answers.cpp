@@ -14,7 +14,7 @@ namespace {
 
 TEST(Answer, ConsistsOfItsPartsInOrder) {
   std::string out;
-  append_answer(out, {Status::kAccepted, kJson, "Location: /x\r\n", "{}"}, {"DATE", "ID", true, false});
+  append_answer(out, {Status::kAccepted, kJson, "Location: /x\r\n", "{}"}, {"DATE", "ID", Persistence::kClose});
   EXPECT_EQ(out,
             "HTTP/1.1 202 Accepted\r\nServer: flashclaim\r\nCache-Control: no-store\r\n"
             "X-Content-Type-Options: nosniff\r\nDate: DATE\r\nX-Request-Id: ID\r\nContent-Type: application/json\r\n"
@@ -80,6 +80,16 @@ TEST_F(AdminServerTest, IsHealthyAndServesMetrics) {
   EXPECT_EQ(get("/metrics").headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
   EXPECT_EQ(get("/other").status, 404);
   EXPECT_EQ(harness::raw_request(server_->port(), "POST", "/healthz").status, 405);
+}
+
+TEST_F(AdminServerTest, SaysSoWhenItKeepsAConnectionOfHttp10) {
+  harness::RawConnection client(server_->port());
+  for (const char* path : {"/healthz", "/readyz", "/metrics", "/nothing"}) {
+    client.send("GET " + std::string(path) + " HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    const auto answer = client.answer();
+    ASSERT_TRUE(answer) << path;
+    EXPECT_EQ(answer->headers.at("connection"), "keep-alive") << path;
+  }
 }
 
 TEST_F(AdminServerTest, IsReadyWithoutWhatIsNotRequired) {

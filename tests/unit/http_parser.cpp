@@ -57,8 +57,33 @@ TEST_F(ParserTest, KnowsWhenTheConnectionEnds) {
   EXPECT_FALSE(request_.keep_alive);
   parse("GET / HTTP/1.0\r\n\r\n");
   EXPECT_FALSE(request_.keep_alive);
-  parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-  EXPECT_TRUE(request_.keep_alive);
+  EXPECT_TRUE(request_.http10);
+  for (const char* kept : {"keep-alive", "Keep-Alive", "te, keep-alive"}) {
+    parse("GET / HTTP/1.0\r\nConnection: " + std::string(kept) + "\r\n\r\n");
+    EXPECT_TRUE(request_.keep_alive) << kept;
+    EXPECT_TRUE(request_.http10);
+  }
+  for (const char* version : {"1.0", "1.1"}) {
+    for (const char* both : {"Connection: keep-alive, close", "Connection: close, keep-alive",
+                             "Connection: keep-alive\r\nConnection: close"}) {
+      parse("GET / HTTP/" + std::string(version) + "\r\nHost: x\r\n" + both + "\r\n\r\n");
+      EXPECT_FALSE(request_.keep_alive) << version << ": " << both;
+    }
+  }
+}
+
+TEST_F(ParserTest, DecodesWhatIsTheSameWithAndWithoutPercentEncoding) {
+  ASSERT_EQ(parse("GET /%63oupons/%34%32?w%61it=2%30s HTTP/1.1\r\nHost: x\r\n\r\n").outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(request_.path, "/coupons/42");
+  EXPECT_EQ(request_.query, "wait=20s");
+  EXPECT_EQ(request_.path_as_sent, "/%63oupons/%34%32");
+  for (const char* kept :
+       {"/a%2fb", "/a%2Fb", "/a%00", "/a%25", "/a%", "/a%4", "/a%zz", "/a%4z", "/a%2531", "/a%3f", "/%80"}) {
+    ASSERT_EQ(parse("GET " + std::string(kept) + " HTTP/1.1\r\nHost: x\r\n\r\n").outcome, ParseOutcome::kRequest);
+    EXPECT_EQ(request_.path, kept);
+  }
+  ASSERT_EQ(parse("GET /%41%5a%61%7A%30%39%2d%2E%5F%7e HTTP/1.1\r\nHost: x\r\n\r\n").outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(request_.path, "/AZaz09-._~");
 }
 
 TEST_F(ParserTest, TakesTheAbsoluteForm) {
@@ -77,6 +102,23 @@ TEST_F(ParserTest, JoinsChunks) {
   ASSERT_EQ(parsed.outcome, ParseOutcome::kRequest);
   EXPECT_EQ(parsed.consumed, bytes.size());
   EXPECT_EQ(request_.body, "abc0123456789");
+}
+
+TEST_F(ParserTest, PassesOverChunkExtensionsAndTrailers) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string bytes =
+      head + "3;a\r\nabc\r\n2 ; b=\"c;d\" ;e\r\nde\r\n0;last\r\nContent-Length: 9\r\nX-User-Id: 7\r\n\r\n";
+  const Parsed parsed = parse(bytes + "more");
+  ASSERT_EQ(parsed.outcome, ParseOutcome::kRequest);
+  EXPECT_EQ(parsed.consumed, bytes.size());
+  EXPECT_EQ(request_.body, "abcde");
+  EXPECT_EQ(request_.header("x-user-id").count, 0) << "a trailer is no header";
+  const std::string many(1025, 'x');
+  EXPECT_EQ(parse(head + "3;" + many).outcome, ParseOutcome::kBodyTooLarge);
+  EXPECT_EQ(parse(head + "0\r\nA: " + many).outcome, ParseOutcome::kBodyTooLarge);
+  const std::string half(600, 'x');
+  EXPECT_EQ(parse(head + "1;" + half + "\r\na\r\n0\r\nA: " + half + "\r\n\r\n").outcome, ParseOutcome::kBodyTooLarge)
+      << "extensions and trailers are counted together";
 }
 
 TEST_F(ParserTest, BoundsHeadersAndBody) {
@@ -114,17 +156,20 @@ TEST_P(WholeRequest, IsIncompleteInEveryPrefix) {
 
 INSTANTIATE_TEST_SUITE_P(
     Forms, WholeRequest,
-    testing::Values(Case{"Get", "GET /coupons/1 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n"},
-                    Case{"Head", "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"},
-                    Case{"OptionsStar", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"},
-                    Case{"UnusualMethod", "DELETE / HTTP/1.1\r\nHost: x\r\n\r\n"},
-                    Case{"LeadingEmptyLine", "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"},
-                    Case{"Upgrade", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
-                    Case{"Length", "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"},
-                    Case{"LengthZero", "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"},
-                    Case{"Chunked",
-                         "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"},
-                    Case{"EmptyHost", "GET / HTTP/1.1\r\nHost:\r\n\r\n"}, Case{"Http10", "GET / HTTP/1.0\r\n\r\n"}),
+    testing::Values(
+        Case{"Get", "GET /coupons/1 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n"},
+        Case{"Head", "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"OptionsStar", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"UnusualMethod", "DELETE / HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"LeadingEmptyLine", "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"Upgrade", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
+        Case{"Length", "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"},
+        Case{"LengthZero", "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"},
+        Case{"Chunked", "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"},
+        Case{"ChunkExtras",
+             "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2 ;a=b\r\nab\r\n0;c\r\nD: e\r\n\r\n"},
+        Case{"PercentEncoded", "GET /%61%2f HTTP/1.1\r\nHost: x\r\n\r\n"},
+        Case{"EmptyHost", "GET / HTTP/1.1\r\nHost:\r\n\r\n"}, Case{"Http10", "GET / HTTP/1.0\r\n\r\n"}),
     name_of);
 
 }  // namespace

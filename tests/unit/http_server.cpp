@@ -25,6 +25,8 @@ class TestHandler final : public Handler {
   void handle(const Request& request, Exchange exchange) noexcept override {
     if (request.path == "/now") {
       server->answer(exchange, {Status::kOk, kText, {}, request.query});
+    } else if (request.path == "/refuse") {
+      server->refuse(exchange, Problem::kSoldOut);
     } else if (request.path == "/large") {
       server->answer(exchange, {Status::kOk, kText, {}, std::string(1 << 20, 'x')});
     } else {
@@ -93,6 +95,48 @@ TEST_F(ServerTest, KeepsTheConnectionBetweenRequests) {
     EXPECT_EQ(answer->body, word);
   }
   EXPECT_EQ(server_->counters().accepted.load(), 1u);
+}
+
+/// A client of HTTP/1.0 that is not told so waits for the end of the connection: `ab -k` hung.
+TEST_F(ServerTest, SaysSoWhenItKeepsAConnectionOfHttp10) {
+  start();
+  const std::string kept = " HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+  RawConnection client(port_);
+  for (const char* request : {"GET /now?a", "HEAD /now?a", "POST /refuse", "OPTIONS /now"}) {
+    client.send(request + kept);
+    const auto answer = client.answer(request[0] == 'H');
+    ASSERT_TRUE(answer) << request;
+    EXPECT_EQ(answer->headers.at("connection"), "keep-alive") << request;
+  }
+  client.send("POST /now HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}" +
+              ("GET /later" + kept) + "GET /now?b" + kept);
+  EXPECT_EQ(client.answer()->headers.at("connection"), "keep-alive") << "and no 100 Continue before it";
+  ASSERT_TRUE(wait_until([&] { return handler_.kept_count() == 1; }));
+  EXPECT_TRUE(answer_kept(0, "late"));
+  EXPECT_EQ(client.answer()->headers.at("connection"), "keep-alive");
+  EXPECT_EQ(client.answer()->headers.at("connection"), "keep-alive") << "it waited for the one before it";
+  client.send("GET /now HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(client.answer()->headers.at("connection"), "close");
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST_F(ServerTest, ClosesWhatItDoesNotSayItKeeps) {
+  start();
+  for (const char* request :
+       {"GET /now HTTP/1.0\r\n\r\n", "GET /now HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n",
+        "GET /now HTTP/1.0\r\nConnection: TE\r\n\r\n", "GET /now HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "GET now HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        "POST /now HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5000\r\n\r\n"}) {
+    RawConnection client(port_);
+    client.send(request);
+    const auto answer = client.answer();
+    ASSERT_TRUE(answer) << request;
+    EXPECT_EQ(answer->headers.at("connection"), "close") << request;
+    EXPECT_TRUE(client.closed_by_server()) << request;
+  }
+  RawConnection client(port_);
+  client.send(get("/now"));
+  EXPECT_EQ(client.answer()->headers.count("connection"), 0U) << "HTTP/1.1 is kept without a word";
 }
 
 TEST_F(ServerTest, TakesARequestByteByByte) {
