@@ -11,6 +11,9 @@ for dir in "$folder"/redis-* "$folder"/rabbitmq-* "$folder"/postgres-*; do
   name=${dir##*/}
   "$here/../stack/service.sh" kill "${name%-*}" "$dir" "${name##*-}" >/dev/null 2>&1
 done
+for dir in "$folder"/stack-*; do
+  [ ! -d "$dir" ] || FLASHCLAIM_RUN=$dir "$here/../stack/stack.sh" down >/dev/null 2>&1
+done
 [ ! -e "$folder/keep" ] || exit 0
 # A server that is being killed may still write: try until the folder is gone.
 for _ in $(seq 100); do

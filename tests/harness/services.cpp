@@ -2,6 +2,7 @@
 #include "tests/harness/services.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -57,6 +58,11 @@ void Service::use(const ServerTls& tls) {
   copy(tls.certificate.key, "server.key");
   copy(tls.trusted, "ca.pem");
   if (!tls.client_ca.empty()) copy(tls.client_ca, "client_ca.pem");
+  if (geteuid() != 0) return;
+  // As root PostgreSQL is another user, to whose group service.sh gives these files; for anybody else 0600 is right.
+  using std::filesystem::perms;
+  for (const char* file : {"server.pem", "server.key"})
+    std::filesystem::permissions(folder_ + "/tls/" + file, perms::owner_read | perms::owner_write | perms::group_read);
 }
 
 std::string Service::trusted() const { return tls_ ? folder_ + "/tls/ca.pem" : ""; }

@@ -1,0 +1,61 @@
+// A stack, and a single service, that tests start as an operator does: by the scripts behind `make`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/harness/process.h"
+
+namespace flashclaim {
+
+/// The content of a file without its last line end; "" when there is none.
+std::string content_of(const std::string& path);
+/// Afterwards the file is there and empty, as a power cut leaves one that was never synced.
+void empty(const std::string& path);
+/// Every descendant of this process and of init that works below `folder`: what a stack there has started.
+std::vector<int> processes_below(const std::string& folder);
+
+/// One server, by tests/stack/service.sh, in a folder of its own; killed at the end.
+class ServiceFolder {
+ public:
+  /// `folder` may lie anywhere; "" makes one.
+  explicit ServiceFolder(std::string kind, std::string folder = "");
+  ~ServiceFolder();
+  ServiceFolder(const ServiceFolder&) = delete;
+  ServiceFolder& operator=(const ServiceFolder&) = delete;
+
+  [[nodiscard]] harness::Finished run(const std::string& verb, const harness::Environment& environment = {}) const;
+  [[nodiscard]] std::string path(const std::string& name = "") const { return folder_ + "/" + name; }
+  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int pid() const;
+
+ private:
+  std::string kind_;
+  std::string folder_;
+  int port_;
+};
+
+/// `make up` and its like in a folder of their own; down at the end.
+class StackFolder {
+ public:
+  explicit StackFolder(std::string door = "off", std::string folder = "");
+  ~StackFolder();
+  StackFolder(const StackFolder&) = delete;
+  StackFolder& operator=(const StackFolder&) = delete;
+
+  /// stack.sh with a goal of make. A name in `changed` with an empty value is not set.
+  [[nodiscard]] harness::Finished make(const std::string& goal, const harness::Environment& changed = {}) const;
+  /// One line of a shell that has read .run/env.
+  [[nodiscard]] harness::Finished operate(const std::string& line) const;
+  /// The same of one that must succeed, without its last line end.
+  [[nodiscard]] std::string printed(const std::string& line) const;
+  [[nodiscard]] std::string path(const std::string& name = "") const { return folder_ + "/" + name; }
+  [[nodiscard]] int base() const { return base_; }
+
+ private:
+  std::string folder_;
+  std::string door_;
+  int base_;
+};
+
+}  // namespace flashclaim
