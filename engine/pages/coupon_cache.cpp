@@ -16,10 +16,13 @@ using http::Problem;
 namespace {
 
 constexpr std::int64_t kFreshUs = std::int64_t{kFreshMs} * 1000;
-constexpr std::size_t kCouponsKept = 1024;  ///< beyond it those that are stale go: anybody may ask for any coupon
-constexpr std::size_t kUsersKept = 8192;    ///< counts per coupon
-constexpr std::size_t kAskersMax = 8192;    ///< waiting for one coupon; more: BUSY
-constexpr std::size_t kCountsMax = 256;     ///< users per MGET
+constexpr std::int64_t kKeptUs =
+    2'000'000;  ///< a coupon that nobody asked for this long may go; one that is none, at once
+constexpr std::size_t kCouponsMax = 32'768;  ///< known or asked for at once; more: BUSY. Anybody may ask for any id
+constexpr int kLookedAt = 2;                 ///< old ones looked at for each new one, so that their number can shrink
+constexpr std::size_t kUsersKept = 8192;     ///< counts per coupon
+constexpr std::size_t kAskersMax = 8192;     ///< waiting for one coupon; more: BUSY
+constexpr std::size_t kCountsMax = 256;      ///< users per MGET
 
 Problem problem_of(const redis::ReplyView& reply, std::string_view what) {
   const Problem problem = claim::problem_of_error(reply.text());
@@ -50,7 +53,9 @@ class CouponCache::Entry {
     cache_.send(redis::coupon_view_command(keys_, 0), view_call_);
   }
 
-  [[nodiscard]] bool idle() const { return !viewing_ && counting_.empty() && !fresh(); }
+  [[nodiscard]] bool idle(std::int64_t now_us) const {
+    return !viewing_ && counting_.empty() && now_us - at_us_ >= (found_ ? kKeptUs : kFreshUs);
+  }
 
  private:
   struct Asker {
@@ -210,11 +215,33 @@ class CouponCache::Ids final : public redis::Call {
 CouponCache::CouponCache() : ids_(std::make_unique<Ids>(*this)) {}
 CouponCache::~CouponCache() = default;
 
+/// The oldest are looked at, never all: an id that nobody knows costs as much as any other. What is in use goes to the
+/// end of the line.
+void CouponCache::make_room() {
+  const std::int64_t now_us = loop::now_us();
+  for (int looked = 0; looked < kLookedAt && !line_.empty(); ++looked) {
+    const std::int64_t id = line_.front();
+    line_.pop_front();
+    const auto found = entries_.find(id);
+    if (found->second->idle(now_us)) {
+      entries_.erase(found);
+    } else {
+      line_.push_back(id);
+    }
+  }
+}
+
 void CouponCache::ask(std::int64_t coupon_id, std::int64_t user_id, Ask ask) {
   auto found = entries_.find(coupon_id);
   if (found == entries_.end()) {
-    if (entries_.size() >= kCouponsKept) std::erase_if(entries_, [](const auto& item) { return item.second->idle(); });
+    make_room();
+    if (entries_.size() >= kCouponsMax) {
+      CouponNews busy;
+      busy.problem = Problem::kBusy;
+      return ask(busy);
+    }
     found = entries_.emplace(coupon_id, std::make_unique<Entry>(*this, coupon_id)).first;
+    line_.push_back(coupon_id);
   }
   found->second->ask(user_id, std::move(ask));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -52,8 +53,11 @@ class CouponCache {
   /// One command through the connection; `lost()` of the call when it cannot be sent.
   void send(const std::vector<std::string>& command, redis::Call& call);
 
+  void make_room();
+
   redis::AsyncClient* client_ = nullptr;
   std::unordered_map<std::int64_t, std::unique_ptr<Entry>> entries_;
+  std::deque<std::int64_t> line_;  ///< the ids of entries_, each once
   std::unique_ptr<Ids> ids_;
   std::string resp_;  ///< scratch
 };

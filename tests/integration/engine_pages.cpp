@@ -1,5 +1,6 @@
 // Coupons as pages ask for them: the cache, lists, tags, CORS and OPTIONS, against a real Redis.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <memory>
 #include <vector>
@@ -44,6 +45,40 @@ TEST_F(EnginePages, AHammeredCouponCostsRedisNothing) {
   const auto moments = static_cast<std::uint64_t>((loop::now_ms() - began_ms) / pages::kFreshMs + 1);
   EXPECT_LE(commands() - before, 2 * moments + 2);
   EXPECT_LT(commands() - before, static_cast<std::uint64_t>(kRounds * kEach));
+}
+
+/// What this process, server and client, spent of its processors, in microseconds.
+std::int64_t cpu_us() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  return (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1'000'000 + used.ru_utime.tv_usec + used.ru_stime.tv_usec;
+}
+
+TEST_F(EnginePages, AnIdThatNobodyKnowsCostsNoMoreThanAnother) {
+  publish(coupon(42, 10, 1));
+  start_engine();
+  RawConnection connection(worker_->port());
+  std::int64_t unknown = 1'000'000;
+  const auto ask = [&](bool for_unknown, int expected) {
+    constexpr int kRounds = 20;
+    constexpr int kEach = 1000;
+    const std::int64_t before = cpu_us();
+    for (int i = 0; i < kRounds; ++i) {
+      std::string requests;
+      for (int j = 0; j < kEach; ++j)
+        requests += "GET /coupons/" + std::to_string(for_unknown ? ++unknown : 42) + " HTTP/1.1\r\nHost: x\r\n\r\n";
+      connection.send(requests);
+      for (int j = 0; j < kEach; ++j) {
+        auto answer = connection.answer();
+        EXPECT_TRUE(answer && answer->status == expected);
+        if (!answer) return cpu_us() - before;
+      }
+    }
+    return cpu_us() - before;
+  };
+  const std::int64_t known = ask(false, 200);
+  EXPECT_LT(ask(true, 404), 6 * known);
+  EXPECT_EQ(get("/coupons/42").status, 200);
 }
 
 TEST_F(EnginePages, AllWhoAskAtOnceShareOneCall) {

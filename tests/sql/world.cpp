@@ -44,6 +44,12 @@ std::unique_ptr<Session> SqlTest::connect(std::string_view name) {
 
 SqlTest::SqlTest() : session_(connect()) {}
 
+void SqlTest::use(const std::string& url) {
+  auto session = Session::connect(url, "test_sql");
+  ASSERT_TRUE(session) << session.error().message;
+  session_ = std::move(*session);
+}
+
 std::int64_t SqlTest::fresh_id() {
   static std::atomic<std::int64_t> last = 0;
   return ++last;

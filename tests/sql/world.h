@@ -35,6 +35,8 @@ class SqlTest : public ::testing::Test {
   static const std::string& url();
   static std::unique_ptr<Session> connect(std::string_view name = "test_sql");
   Session& session() { return *session_; }
+  /// Another database for the rest of this test.
+  void use(const std::string& url);
 
   /// A draft with an id that no other test has.
   std::int64_t draft(std::int64_t total, std::int64_t user_limit);
