@@ -59,6 +59,27 @@ Object queue(const amqp::QueueDeclaration& declaration) {
       .bare("arguments", arguments.json());
 }
 
+/// The permissions on a vhost, without the braces around them.
+std::string permissions_on(std::string_view vhost) {
+  std::vector<Object> permissions;
+  std::vector<Object> topics;
+  for (const Permissions& user : kPermissions) {
+    permissions.push_back(Object()
+                              .text("user", user.login)
+                              .text("vhost", vhost)
+                              .text("configure", user.configure)
+                              .text("write", user.write)
+                              .text("read", user.read));
+    topics.push_back(Object()
+                         .text("user", user.login)
+                         .text("vhost", vhost)
+                         .text("exchange", amqp::kExchange)
+                         .text("write", user.topics)
+                         .text("read", user.login == "admin" ? ".*" : "^$"));
+  }
+  return "\"permissions\":" + list(permissions) + ",\n\"topic_permissions\":" + list(topics);
+}
+
 std::string topology() {
   const Object exchange = Object()
                               .text("name", amqp::kExchange)
@@ -85,8 +106,6 @@ std::string topology() {
 
 Result<std::string> rabbitmq_access(const std::string& folder) {
   std::vector<Object> users;
-  std::vector<Object> permissions;
-  std::vector<Object> topics;
   for (const Permissions& user : kPermissions) {
     const auto password = read_password(folder + "/rabbitmq-" + std::string(user.login));
     if (!password) return password.error();
@@ -95,21 +114,11 @@ Result<std::string> rabbitmq_access(const std::string& folder) {
                         .text("password_hash", rabbitmq_hash(user.login, *password))
                         .text("hashing_algorithm", "rabbit_password_hashing_sha256")
                         .bare("tags", "[]"));
-    permissions.push_back(Object()
-                              .text("user", user.login)
-                              .text("vhost", "/")
-                              .text("configure", user.configure)
-                              .text("write", user.write)
-                              .text("read", user.read));
-    topics.push_back(Object()
-                         .text("user", user.login)
-                         .text("vhost", "/")
-                         .text("exchange", amqp::kExchange)
-                         .text("write", user.topics)
-                         .text("read", user.login == "admin" ? ".*" : "^$"));
   }
-  return "{\"vhosts\":" + list({Object().text("name", "/")}) + ",\n\"users\":" + list(users) +
-         ",\n\"permissions\":" + list(permissions) + ",\n\"topic_permissions\":" + list(topics) + topology() + "}\n";
+  return "{\"vhosts\":" + list({Object().text("name", "/")}) + ",\n\"users\":" + list(users) + ",\n" +
+         permissions_on("/") + topology() + "}\n";
 }
+
+std::string rabbitmq_permissions(std::string_view vhost) { return '{' + permissions_on(vhost) + '}'; }
 
 }  // namespace flashclaim::admin

@@ -55,10 +55,14 @@ Result<void> declare_topology(Connection& connection) {
 }
 
 Result<void> need_topology(Connection& connection) {
-  bool complete = connection.exchange_state(kExchange).has_value();
+  const auto missing = [&](std::string_view what, const Error& error) -> Result<void> {
+    if (!connection.open()) return error;
+    return failure(std::string(what) + " is not there (" + error.message + "): run flashctl mq declare as the admin");
+  };
+  if (auto there = connection.exchange_state(kExchange); !there) return missing(kExchange, there.error());
   for (const QueueDeclaration& queue : topology_queues())
-    complete = complete && connection.queue_state(queue.name).has_value();
-  return complete ? Result<void>() : declare_topology(connection);
+    if (auto there = connection.queue_state(queue.name); !there) return missing(queue.name, there.error());
+  return {};
 }
 
 }  // namespace flashclaim::amqp

@@ -37,8 +37,9 @@ std::vector<QueueDeclaration> topology_queues();
 /// other arguments (they cannot be changed) is an error that names it and says what to do.
 Result<void> declare_topology(Connection& connection);
 
-/// For the programs, whose users may not configure anything (`flashctl access rabbitmq`): asks whether everything is
-/// there, and declares only when something is missing. A binding that is missing shows in returned messages only.
+/// For the programs, whose users may not configure anything (`flashctl access rabbitmq`): asks whether the exchange and
+/// the queues are there; the error names the one that is not and what to do. A binding that is missing shows in returned
+/// messages only.
 Result<void> need_topology(Connection& connection);
 
 }  // namespace flashclaim::amqp

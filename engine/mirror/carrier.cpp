@@ -39,10 +39,9 @@ Result<void> Carrier::connect() {
   return connection_->enable_confirms();
 }
 
-/// Also what nobody can ask for: a binding that is missing.
-Result<void> Carrier::declare_again() {
+Result<void> Carrier::look_again() {
   if (!connection_->queue_state(amqp::kQueue) && connection_->open()) queue_was_lost_ = true;
-  return amqp::declare_topology(*connection_);
+  return amqp::need_topology(*connection_);
 }
 
 std::size_t Carrier::room() const {
@@ -112,9 +111,10 @@ void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
     ++counters_.returned;
     window_.mark_returned(returned->message_id);
     if (!refusal_.due()) return;  // one repair for a whole window that comes back
-    refuse("publish_unroutable", returned->reply);
+    refuse("publish_unroutable",
+           returned->reply + ": a queue or its binding is missing; flashctl mq declare makes both");
     if (!connection_) return;
-    if (auto declared = declare_again(); !declared) lose(declared.error().message);
+    if (auto there = look_again(); !there) lose(there.error().message);
   } else if (const auto* blocked = std::get_if<amqp::Blocked>(&event)) {
     patient_since_ = Clock::now();
     log(LogLevel::kWarn, "mirror", blocked->blocked ? "broker_blocked" : "broker_unblocked", {});

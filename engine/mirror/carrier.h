@@ -23,7 +23,7 @@ class Carrier {
 
   [[nodiscard]] bool connected() const { return connection_ != nullptr; }
   [[nodiscard]] bool blocked() const { return connection_ && connection_->blocked(); }
-  /// When away and due: connects, declares the topology, turns confirms on. May take some seconds.
+  /// When away and due: connects, looks whether the queues are there, turns confirms on. May take some seconds.
   void connect_if_due();
   /// Publishes that may be made now: 0 when away, blocked, or pausing after a refusal.
   [[nodiscard]] std::size_t room() const;
@@ -31,7 +31,7 @@ class Carrier {
   void publish(const EntryMessage& message, Purpose purpose);
   /// Serves the connection for at most timeout_ms, less when something was decided. Appends to `outcomes`.
   void pump(int timeout_ms, std::vector<Carried>& outcomes);
-  /// True once after the queue was found missing (it is declared again): what it held is gone.
+  /// True once after the queue was found missing: what it held is gone.
   [[nodiscard]] bool take_queue_was_lost() { return std::exchange(queue_was_lost_, false); }
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
@@ -41,7 +41,7 @@ class Carrier {
   void refuse(std::string_view event, const std::string& reason);
   void lose(const std::string& reason);
   void check_patience();
-  Result<void> declare_again();
+  Result<void> look_again();
 
   std::string amqp_url_;
   std::string name_;

@@ -27,7 +27,7 @@ class SettlementEvents : public ::testing::Test {
     ASSERT_TRUE(broker_->bind_queue(kSubscriber, amqp::kExchange, "coupon.refused"));
     ASSERT_TRUE(broker_->purge_queue(kSubscriber));
     world_.flashctl({"events", "on", "--yes"});
-    harness::Environment environment = world_.environment("engine");
+    harness::Environment environment = world_.environment();
     mirror_ = std::make_unique<harness::Process>(
         "flashclaim-engine",
         std::vector<std::string>{"--role=mirror", "--admin-listen=127.0.0.1:" + std::to_string(harness::free_ports(1))},
@@ -40,7 +40,7 @@ class SettlementEvents : public ::testing::Test {
         "flashclaim-consumer",
         std::vector<std::string>{"--workers=1", "--claims-max=4", "--events=" + events,
                                  "--admin-listen=127.0.0.1:" + std::to_string(harness::free_ports(1))},
-        world_.environment("consumer"));
+        world_.environment());
   }
   /// `claims` of users 1, 2 … in batches of two, as the engine makes them; their ids are accepted_.
   void claim(std::int64_t coupon, int claims) {

@@ -23,7 +23,7 @@ class UsersPath : public ::testing::Test {
         "flashclaim-engine",
         std::vector<std::string>{"--listen=127.0.0.1:" + std::to_string(http_), "--threads=1", "--republish-after=1",
                                  "--admin-listen=127.0.0.1:" + std::to_string(http_ + 1)},
-        world_.environment("engine"));
+        world_.environment());
     await_ready(http_ + 1);
   }
   void TearDown() override {
@@ -35,7 +35,7 @@ class UsersPath : public ::testing::Test {
     consumer_ = std::make_unique<harness::Process>(
         "flashclaim-consumer",
         std::vector<std::string>{"--workers=1", "--admin-listen=127.0.0.1:" + std::to_string(port)},
-        world_.environment("consumer"));
+        world_.environment());
     await_ready(port);
   }
   static void await_ready(int port) {

@@ -1,12 +1,10 @@
 // See world.h.
 #include "tests/access/world.h"
 
-#include <fstream>
 #include <stdexcept>
 
-#include "engine/admin/access.h"
-#include "engine/admin/secret.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/logins.h"
 
 namespace flashclaim::access {
 namespace {
@@ -19,11 +17,6 @@ T need(Result<T> result) {
 
 constexpr auto kPatience = std::chrono::seconds(60);
 
-void psql(const std::string& url, const std::string& sql) {
-  const auto ran = harness::run_program("/usr/bin/psql", {"-qXAt", "-v", "ON_ERROR_STOP=1", url}, {}, sql);
-  if (ran.exit_code != 0) throw std::runtime_error(ran.err);
-}
-
 }  // namespace
 
 World& World::get() {
@@ -32,48 +25,24 @@ World& World::get() {
   return world;
 }
 
-World::World() : folder(harness::run_folder() + "/keys") {
-  need(admin::make_keys(folder));
-  need(admin::make_password(folder + "/redis-tester"));
-  const std::string acl =
-      need(admin::redis_access(folder)) + "user tester on >" + key("redis-tester") + " ~* &* +@all\n";
-  redis_server = std::make_unique<harness::PrivateRedis>(
-      harness::Setup{.files = {{"users.acl", acl}},
-                     .environment = {{"REDIS_USER", "tester"}, {"REDISCLI_AUTH", key("redis-tester")}}});
-  rabbit_server = std::make_unique<harness::PrivateRabbit>(
-      harness::Setup{.files = {{"definitions.json", need(admin::rabbitmq_access(folder))}}});
-  auto& postgres = harness::PrivatePostgres::shared();
-  superuser_pg_url = postgres.fresh_database();
-  const std::string sql = need(admin::postgres_access(folder));
-  psql(superuser_pg_url, sql);
-  const auto migrated = harness::run_program("flashctl", {"db", "migrate", "--yes"}, {{"PG_URL", pg_url("owner")}});
+World::World()
+    : redis_server(std::make_unique<harness::PrivateRedis>()),
+      rabbit_server(std::make_unique<harness::PrivateRabbit>()),
+      superuser_pg_url(harness::PrivatePostgres::shared().fresh_database()) {
+  const auto migrated = harness::run_program("flashctl", {"db", "migrate", "--yes"}, {{"PG_URL", superuser_pg_url}});
   if (migrated.exit_code != 0) throw std::runtime_error(migrated.err);
-  psql(superuser_pg_url, sql);
+  harness::PrivatePostgres::grant(superuser_pg_url);
   flashctl({"lua", "load", "--yes"});
   flashctl({"mq", "declare", "--yes"});
   flashctl({"rebuild", "--if-new", "--yes"});
 }
 
-std::string World::key(const std::string& file) const { return need(admin::read_password(folder + "/" + file)); }
+std::string World::redis_url(const std::string& role) const { return harness::as(role, redis_server->url()); }
+std::string World::amqp_url(const std::string& role) const { return harness::as(role, rabbit_server->url()); }
+std::string World::pg_url(const std::string& role) const { return harness::as(role, superuser_pg_url); }
 
-std::string World::redis_url(const std::string& role) const {
-  return "redis://" + role + ":" + key("redis-" + role) + "@127.0.0.1:" + std::to_string(redis_server->port()) + "/0";
-}
-std::string World::amqp_url(const std::string& role) const {
-  return "amqp://" + role + ":" + key("rabbitmq-" + role) + "@127.0.0.1:" + std::to_string(rabbit_server->port()) +
-         "/%2F";
-}
-std::string World::pg_url(const std::string& role) const {
-  const auto at = superuser_pg_url.find('@');
-  return "postgresql://flashclaim_" + role + ":" + key("postgres-" + role) + superuser_pg_url.substr(at);
-}
-
-harness::Environment World::environment(const std::string& program) const {
-  const bool engine = program == "engine";
-  return {{"REDIS_URL", redis_url(program)},
-          {"PG_URL", pg_url(program)},
-          {"AMQP_URL", amqp_url(engine ? "mirror" : program)},
-          {"MIRROR_REDIS_URL", engine ? redis_url("mirror") : ""}};
+harness::Environment World::environment() const {
+  return {{"REDIS_URL", redis_server->url()}, {"AMQP_URL", rabbit_server->url()}, {"PG_URL", superuser_pg_url}};
 }
 
 redis::Client World::redis(const std::string& role) const {
@@ -89,7 +58,7 @@ std::unique_ptr<postgres::Session> World::pg(const std::string& role) const {
 }
 
 std::string World::flashctl(const std::vector<std::string>& words) const {
-  const auto ran = harness::run_program("flashctl", words, environment("admin"));
+  const auto ran = harness::run_program("flashctl", words, environment());
   if (ran.exit_code != 0) throw std::runtime_error("flashctl " + words[0] + ": " + ran.err + ran.out);
   return ran.out;
 }

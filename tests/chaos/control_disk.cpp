@@ -38,8 +38,8 @@ class ControlDisk : public Control {
   void use(harness::PrivateRedis& server) {
     redis().close();
     environment_["REDIS_URL"] = server.url();
-    ASSERT_TRUE(redis::load_library(redis(), kLuaLibrary));
-    ASSERT_TRUE(admin::mark_ready_if_new(redis(), pg()));
+    ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
+    ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
   }
   /// Whether Redis holds accepted claims that it has not even written, waiting for the disk.
   bool holds_back() {

@@ -56,6 +56,12 @@ TEST_P(ControlMirror, PublishesMandatory) {
   EXPECT_EQ(consumer_->stop(), 0);
   ASSERT_TRUE(amqp().delete_queue(amqp::kQueue));
   accept_some(coupon_, 20);
+  if (removed()) {
+    await_mirror(coupon_);
+  } else {
+    ASSERT_TRUE(wait_until([&] { return engine_->output().find("publish_unroutable") != std::string::npos; }));
+  }
+  ASSERT_TRUE(amqp::declare_topology(admin_amqp()));
   await_mirror(coupon_);
   consume_everything(coupon_);
   verdict(4, "unfinished entries that are not dead");

@@ -145,7 +145,7 @@ void Control::verdict(int invariant, std::string_view words) {
   admin::CheckOptions options;
   options.acknowledged = told_.acknowledged;
   options.told = told_.told;
-  const auto report = admin::check(redis(), pg(), &amqp(), coupons_, options).value();
+  const auto report = admin::check(admin_redis(), admin_pg(), &admin_amqp(), coupons_, options).value();
   bool found = false;
   for (const auto& violation : report.violations) {
     fmt::print("  INV-{}: {}\n", violation.invariant, violation.text);

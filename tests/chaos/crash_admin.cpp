@@ -68,7 +68,7 @@ class CrashAdmin : public CrashWorld {
   /// For the menders: the next harm when the last is mended to the end, whoever died over it.
   void harm_and_suspect(Harm harm) {
     if (suspected()) return;
-    const auto mended = admin::reconcile(redis(), pg(), coupon_, {});
+    const auto mended = admin::reconcile(admin_redis(), admin_pg(), coupon_, {});
     ASSERT_TRUE(mended);
     EXPECT_EQ(mended->outcome, admin::ReconcileOutcome::kExact) << admin::word(mended->outcome);
     EXPECT_FALSE(mended->state_behind);

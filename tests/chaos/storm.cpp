@@ -21,6 +21,7 @@
 #include "tests/chaos/storm_operator.h"
 #include "tests/chaos/storm_victims.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/raw_http.h"
 #include "tests/harness/wait.h"
 
@@ -71,9 +72,10 @@ class Storm {
 
  private:
   void prepare() {
-    auto redis = need(redis::Client::connect(environment_.at("REDIS_URL"), 60s), "Redis");
-    auto pg = need(postgres::Session::connect(environment_.at("PG_URL"), "storm"), "PostgreSQL");
-    auto amqp = need(amqp::Connection::open(environment_.at("AMQP_URL"), {.name = "storm"}), "RabbitMQ");
+    auto redis = need(redis::Client::connect(harness::as("admin", environment_.at("REDIS_URL")), 60s), "Redis");
+    auto pg = need(postgres::Session::connect(harness::as("admin", environment_.at("PG_URL")), "storm"), "PostgreSQL");
+    auto amqp =
+        need(amqp::Connection::open(harness::as("admin", environment_.at("AMQP_URL")), {.name = "storm"}), "RabbitMQ");
     need(redis::load_library(redis, kLuaLibrary), "library");
     need(admin::mark_ready_if_new(redis, *pg), "marker");
     need(amqp::declare_topology(*amqp), "queues");
@@ -180,8 +182,9 @@ class Storm {
   }
 
   void come_to_rest() {
-    auto redis = need(redis::Client::connect(environment_.at("REDIS_URL"), 60s), "Redis");
-    auto amqp = need(amqp::Connection::open(environment_.at("AMQP_URL"), {.name = "storm"}), "RabbitMQ");
+    auto redis = need(redis::Client::connect(harness::as("admin", environment_.at("REDIS_URL")), 60s), "Redis");
+    auto amqp =
+        need(amqp::Connection::open(harness::as("admin", environment_.at("AMQP_URL")), {.name = "storm"}), "RabbitMQ");
     bench::SettlementOptions patience;
     patience.stall_ms = 300'000;
     const auto rest = bench::wait_settled(redis, *amqp, sale_.ids(), patience);
@@ -189,9 +192,10 @@ class Storm {
   }
 
   void judge_all(CrowdReport crowd, StormReport& report) {
-    auto redis = need(redis::Client::connect(environment_.at("REDIS_URL"), 60s), "Redis");
-    auto pg = need(postgres::Session::connect(environment_.at("PG_URL"), "storm"), "PostgreSQL");
-    auto amqp = need(amqp::Connection::open(environment_.at("AMQP_URL"), {.name = "storm"}), "RabbitMQ");
+    auto redis = need(redis::Client::connect(harness::as("admin", environment_.at("REDIS_URL")), 60s), "Redis");
+    auto pg = need(postgres::Session::connect(harness::as("admin", environment_.at("PG_URL")), "storm"), "PostgreSQL");
+    auto amqp =
+        need(amqp::Connection::open(harness::as("admin", environment_.at("AMQP_URL")), {.name = "storm"}), "RabbitMQ");
     judge({redis, *pg, *amqp}, sale_, std::move(crowd), log_, report);
     report.faults = log_.faults_by_kind();
     report.commands = log_.commands();

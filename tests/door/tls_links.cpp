@@ -21,7 +21,7 @@ class TlsLinks : public WholePath {
     rabbit_url_ = rabbit_.fresh_vhost();
     use("AMQP_URL", rabbit_gate_.through(rabbit_url_));
     use("PG_URL", postgres_gate_.through(postgres_.migrated_database()));
-    ASSERT_TRUE(amqp::declare_topology(amqp()));
+    ASSERT_TRUE(amqp::declare_topology(admin_amqp()));
     start_programs();
   }
   void await_rows(std::int64_t coupon, std::int64_t rows) {

@@ -12,8 +12,8 @@ class NoRoom : public Drill {
   /// An empty Redis becomes that of the test.
   void take(harness::PrivateRedis& redis_of_its_own) {
     use("REDIS_URL", redis_of_its_own.url());
-    ASSERT_TRUE(redis::load_library(redis(), kLuaLibrary));
-    ASSERT_TRUE(admin::mark_ready_if_new(redis(), pg()));
+    ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
+    ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
   }
 };
 

@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include "engine/postgres/migrate.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/process.h"
 #include "tests/harness/services.h"
 
@@ -14,13 +15,16 @@ void PrivatePostgres::create_template() {
   if (created.exit_code != 0) {
     throw std::runtime_error("psql failed: " + created.out + created.err);
   }
-  auto session = postgres::Session::connect(url_of("migrated"), "harness");
+  const std::string url = url_of("migrated");
+  grant(url);
+  auto session = postgres::Session::connect(as("owner", url), "harness");
   if (!session) {
     throw std::runtime_error(session.error().message);
   }
   if (auto applied = postgres::migrate(**session); !applied) {
     throw std::runtime_error(applied.error().message);
   }
+  grant(url);
 }
 
 }  // namespace flashclaim::harness

@@ -15,6 +15,7 @@
 #include <stdexcept>
 
 #include "tests/harness/folder.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/paths.h"
 #include "tests/harness/wait.h"
 
@@ -95,7 +96,7 @@ pid_t start(const std::string& program, const std::vector<std::string>& argument
   const std::string path = path_of(program);
   std::vector<std::string> texts{path};
   texts.insert(texts.end(), arguments.begin(), arguments.end());
-  std::vector<std::string> lines = merged(environment);
+  std::vector<std::string> lines = merged(environment_of(program, arguments, environment));
   std::vector<char*> argv = pointers(texts);
   std::vector<char*> envp = pointers(lines);
   int pipe_ends[2];

@@ -17,7 +17,8 @@ using Environment = std::map<std::string, std::string>;
 class Process {
  public:
   /// `program`: a name from the build's bin folder ("flashclaim-engine"), or a path. `environment` is added to this
-  /// process'. Throws std::runtime_error when the program cannot be executed.
+  /// process'; a program of ours gets logins of its own in it (logins.h). Throws std::runtime_error when the program
+  /// cannot be executed.
   Process(const std::string& program, const std::vector<std::string>& arguments, const Environment& environment = {});
   ~Process();
   Process(const Process&) = delete;

@@ -12,10 +12,13 @@
 #include <thread>
 #include <utility>
 
+#include "engine/admin/access.h"
+#include "engine/admin/secret.h"
 #include "engine/base/digest.h"
 #include "engine/redis/async.h"
 #include "engine/redis/keys.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/paths.h"
 #include "tests/harness/process.h"
 
@@ -34,16 +37,22 @@ std::string must(const std::string& program, const std::vector<std::string>& arg
   return finished.out;
 }
 
+template <class T>
+T need(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(result).value();
+}
+
 }  // namespace
 
 Service::Service(const char* kind, int ports, Setup setup)
     : kind_(kind),
       port_(free_ports(ports)),
       folder_(run_folder() + "/" + kind + "-" + std::to_string(port_)),
+      files_(std::move(setup.files)),
       environment_(std::move(setup.environment)) {
   environment_["REDIS_EXTRA"] = environment_["POSTGRES_EXTRA"] = setup.options;
   std::filesystem::create_directories(folder_);
-  for (const auto& [name, text] : setup.files) std::ofstream(folder_ + "/" + name) << text;
   if (setup.tls) use(*setup.tls);
   start();
 }
@@ -73,7 +82,10 @@ void Service::run(const char* verb) const {
   must(source("tests/stack/service.sh"), {verb, kind_, folder_, std::to_string(port_)}, environment_);
 }
 
-void Service::start() { run("start"); }
+void Service::start() {
+  for (const auto& [name, text] : files_) std::ofstream(folder_ + "/" + name) << text;
+  run("start");
+}
 void Service::stop() { run("stop"); }
 void Service::kill() { run("kill"); }
 
@@ -101,7 +113,20 @@ void Service::resume() { signal_all(SIGCONT); }
 
 // --- Redis
 PrivateRedis::PrivateRedis(std::string options) : PrivateRedis(Setup{std::move(options)}) {}
-PrivateRedis::PrivateRedis(Setup setup) : Service("redis", 1, std::move(setup)) {}
+namespace {
+
+/// The users of `flashctl access`, and the tester. The probe of service.sh is the admin, as in `make up`.
+Setup with_users_of_redis(Setup setup) {
+  setup.files.emplace("users.acl", need(admin::redis_access(keys_folder())) + "user " + kTester + " on #" +
+                                       admin::redis_hash(tester_password()) + " ~* &* +@all\n");
+  setup.environment.emplace("REDIS_USER", "admin");
+  setup.environment.emplace("REDISCLI_AUTH", need(admin::read_password(keys_folder() + "/redis-admin")));
+  return setup;
+}
+
+}  // namespace
+
+PrivateRedis::PrivateRedis(Setup setup) : Service("redis", 1, with_users_of_redis(std::move(setup))) {}
 
 PrivateRedis& PrivateRedis::shared() {
   run_folder();  // made first, so that it goes last
@@ -109,9 +134,17 @@ PrivateRedis& PrivateRedis::shared() {
   return redis;
 }
 
-std::string PrivateRedis::url() const { return "redis://127.0.0.1:" + std::to_string(port()) + "/0"; }
+std::string PrivateRedis::url() const {
+  return "redis://" + std::string(kTester) + ":" + tester_password() + "@127.0.0.1:" + std::to_string(port()) + "/0";
+}
 
-void PrivateRedis::flush() { must("/usr/bin/redis-cli", {"-p", std::to_string(port()), "FLUSHALL"}); }
+std::string PrivateRedis::cli(const std::vector<std::string>& words) const {
+  std::vector<std::string> all = {"-p", std::to_string(port()), "--user", kTester};
+  all.insert(all.end(), words.begin(), words.end());
+  return must("/usr/bin/redis-cli", all, {{"REDISCLI_AUTH", tester_password()}});
+}
+
+void PrivateRedis::flush() { (void)cli({"FLUSHALL"}); }
 
 std::string PrivateRedis::append_only_file() const {
   std::string newest;
@@ -138,7 +171,26 @@ void PrivateRedis::tear_claim(std::int64_t coupon, std::int64_t user) const {
 }
 
 // --- RabbitMQ
-PrivateRabbit::PrivateRabbit(Setup setup) : Service("rabbitmq", 3, std::move(setup)) {}
+namespace {
+
+/// The definitions of `flashctl access`, and the tester in them. A broker that begins with definitions makes no guest.
+Setup with_users_of_rabbit(Setup setup) {
+  std::string text = need(admin::rabbitmq_access(keys_folder()));
+  const auto add = [&text](const std::string& list, const std::string& member) {
+    text.insert(text.find(list) + list.size(), member + ",");
+  };
+  const std::string tester = kTester;
+  add("\"users\":[", R"({"name":")" + tester + R"(","password_hash":")" +
+                         admin::rabbitmq_hash(tester, tester_password()) +
+                         R"(","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[]})");
+  add("\n\"permissions\":[", R"({"user":")" + tester + R"(","vhost":"/","configure":".*","write":".*","read":".*"})");
+  setup.files.emplace("definitions.json", text);
+  return setup;
+}
+
+}  // namespace
+
+PrivateRabbit::PrivateRabbit(Setup setup) : Service("rabbitmq", 3, with_users_of_rabbit(std::move(setup))) {}
 
 PrivateRabbit& PrivateRabbit::shared() {
   run_folder();
@@ -147,7 +199,8 @@ PrivateRabbit& PrivateRabbit::shared() {
 }
 
 std::string PrivateRabbit::url_of(const std::string& vhost) const {
-  const std::string where = "://guest:guest@127.0.0.1:" + std::to_string(port()) + "/" + vhost;
+  const std::string where =
+      "://" + std::string(kTester) + ":" + tester_password() + "@127.0.0.1:" + std::to_string(port()) + "/" + vhost;
   return trusted().empty() ? "amqp" + where : "amqps" + where + "?cacertfile=" + trusted();
 }
 
@@ -157,13 +210,17 @@ std::string PrivateRabbit::url() const { return url_of("%2F"); }
 std::string PrivateRabbit::fresh_vhost() {
   static constexpr int kBatch = 8;
   if (vhosts_ == made_) {
-    const std::string program =
-        "lists:foreach(fun(N) -> V = iolist_to_binary([\"test\", integer_to_list(N)]), rabbit_vhost:add(V, "
-        "<<\"test\">>), "
-        "rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, V, <<\".*\">>, <<\".*\">>, <<\".*\">>, "
-        "<<\"test\">>) end, "
-        "lists:seq(" +
-        std::to_string(made_ + 1) + ", " + std::to_string(made_ + kBatch) + ")).";
+    std::string program;
+    for (int n = made_ + 1; n <= made_ + kBatch; ++n) {
+      const std::string name = "test" + std::to_string(n);
+      const std::string file = folder() + "/" + name + ".json";
+      std::ofstream(file) << admin::rabbitmq_permissions(name);
+      program += "V" + name + " = <<\"" + name + "\">>, rabbit_vhost:add(V" + name +
+                 ", <<\"test\">>), rabbit_auth_backend_internal:set_permissions(<<\"" + kTester + "\">>, V" + name +
+                 ", <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"test\">>), {ok, F" + name + "} = file:read_file(\"" + file +
+                 "\"), ok = rabbit_definitions:import_raw(F" + name + "), ";
+    }
+    program += "ok.";
     must(source("tests/stack/service.sh"), {"ctl", "rabbitmq", folder(), std::to_string(port()), "eval", program});
     made_ += kBatch;
   }
@@ -198,14 +255,20 @@ std::string PrivatePostgres::url_of(const std::string& database) const {
   std::ifstream file(folder() + "/password");
   std::string password;
   file >> password;
+  add_tester("flashclaim:" + password);
   const std::string verified = trusted().empty() ? "" : "?sslmode=verify-full&sslrootcert=" + trusted();
   return "postgresql://flashclaim:" + password + "@127.0.0.1:" + std::to_string(port()) + "/" + database + verified;
+}
+
+void PrivatePostgres::grant(const std::string& url) {
+  must("/usr/bin/psql", {"-qXAt", "-v", "ON_ERROR_STOP=1", url}, {}, need(admin::postgres_access(keys_folder())));
 }
 
 std::string PrivatePostgres::create_database(const std::string& database_template) {
   const std::string name = "test" + std::to_string(++databases_);
   must("/usr/bin/psql",
        {"-qXAt", "-v", "ON_ERROR_STOP=1", "-c", "CREATE DATABASE " + name + " TEMPLATE " + database_template, url()});
+  grant(url_of(name));
   return url_of(name);
 }
 

@@ -18,8 +18,8 @@ struct ServerTls {
   std::string client_ca = {};  ///< RabbitMQ asks its clients for a certificate that this one signed; empty: it does not
 };
 
-/// What a server is started with: words of its command line (Redis, PostgreSQL), files that lie in its folder before
-/// its first start, and what service.sh finds in its environment.
+/// What a server is started with: words of its command line (Redis, PostgreSQL), files that lie in its folder before it
+/// starts (each time: a test may have destroyed them), and what service.sh finds in its environment.
 struct Setup {
   std::string options = {};
   std::map<std::string, std::string> files = {};
@@ -58,6 +58,7 @@ class Service {
   const char* kind_;
   int port_;
   std::string folder_;
+  std::map<std::string, std::string> files_;
   Environment environment_;
   bool tls_ = false;
 };
@@ -69,7 +70,10 @@ class PrivateRedis : public Service {
   explicit PrivateRedis(Setup setup);
   /// The one of this process, started at first use. Tests that break it take one of their own.
   static PrivateRedis& shared();
+  /// As the tester (logins.h): a program that gets this URL logs in as itself.
   [[nodiscard]] std::string url() const;
+  /// What redis-cli prints for these words, as the tester. Throws when it fails.
+  [[nodiscard]] std::string cli(const std::vector<std::string>& words) const;
   /// Forgets every key; the functions stay.
   void flush();
   /// The append-only file that it wrote last.
@@ -83,9 +87,9 @@ class PrivateRabbit : public Service {
  public:
   explicit PrivateRabbit(Setup setup = {});
   static PrivateRabbit& shared();
-  /// The URL of the vhost `/`.
+  /// The URL of the vhost `/`, as the tester (logins.h).
   [[nodiscard]] std::string url() const;
-  /// A new, empty vhost.
+  /// A new, empty vhost, in which the users may do what they may do in `/`.
   std::string fresh_vhost();
   /// The broker's own rabbitmqctl: policies, alarms. Takes seconds. Throws when it fails.
   void ctl(const std::vector<std::string>& words);
@@ -104,12 +108,14 @@ class PrivatePostgres : public Service {
   explicit PrivatePostgres(std::string options = "");
   explicit PrivatePostgres(Setup setup);
   static PrivatePostgres& shared();
-  /// The URL of the superuser's database `postgres`.
+  /// The URL of the superuser's database `postgres`. The superuser is the tester here (logins.h).
   [[nodiscard]] std::string url() const { return url_of("postgres"); }
-  /// A new, empty database.
+  /// A new, empty database, prepared for its first `flashctl db migrate`.
   std::string fresh_database();
   /// A new database that has all migrations.
   std::string migrated_database();
+  /// Gives the users their rights in a database, as `make up` does before the migrations and after them.
+  static void grant(const std::string& url);
 
  private:
   [[nodiscard]] std::string url_of(const std::string& database) const;

@@ -9,6 +9,7 @@
 #include "engine/base/log.h"
 #include "engine/redis/library.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/logins.h"
 
 namespace flashclaim {
 namespace {
@@ -57,16 +58,15 @@ void WholePath::SetUp() {
   environment_ = {{"REDIS_URL", redis_server().url()},
                   {"AMQP_URL", rabbit_server().fresh_vhost()},
                   {"PG_URL", postgres_server().migrated_database()}};
-  ASSERT_TRUE(redis::load_library(redis(), kLuaLibrary));
-  ASSERT_TRUE(admin::mark_ready_if_new(redis(), pg()));
-  ASSERT_TRUE(amqp::declare_topology(amqp()));
+  ASSERT_TRUE(amqp::declare_topology(admin_amqp()));
+  ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
+  ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
 }
 
 void WholePath::use(const std::string& variable, const std::string& url) {
   environment_[variable] = url;
-  redis_.reset();
-  pg_.reset();
-  amqp_.reset();
+  tester_ = {};
+  admin_ = {};
 }
 
 void WholePath::TearDown() {
@@ -125,15 +125,15 @@ void WholePath::start_programs() {
 
 std::int64_t WholePath::open_coupon(std::int64_t total, std::int64_t user_limit, const Terms& terms) {
   admin::NewCoupon coupon;
-  coupon.id = 1 + postgres::highest_coupon_id(pg()).value();
+  coupon.id = 1 + postgres::highest_coupon_id(admin_pg()).value();
   coupon.name = terms.name;
   coupon.total = total;
   coupon.user_limit = user_limit;
   coupon.begin_ms = now_ms() + terms.begins_in_ms;
   coupon.end_ms = now_ms() + terms.ends_in_ms;
-  const auto created = admin::create_coupon(pg(), coupon);
+  const auto created = admin::create_coupon(admin_pg(), coupon);
   EXPECT_TRUE(created && created->ok());
-  const auto published = admin::publish_coupon(redis(), pg(), coupon.id);
+  const auto published = admin::publish_coupon(admin_redis(), admin_pg(), coupon.id);
   EXPECT_TRUE(published && published->ok()) << (published ? published->message : published.error().message);
   coupons_.push_back(coupon.id);
   return coupon.id;
@@ -200,7 +200,7 @@ void WholePath::await_rest() {
 }
 
 admin::CheckReport WholePath::expect_invariants(admin::CheckOptions options) {
-  const auto report = admin::check(redis(), pg(), &amqp(), coupons_, options);
+  const auto report = admin::check(admin_redis(), admin_pg(), &admin_amqp(), coupons_, options);
   if (!report) {
     ADD_FAILURE() << "the checker could not look: " << report.error().message;
     return {};
@@ -218,27 +218,34 @@ admin::CheckReport WholePath::expect_invariants(const bench::ClaimRunReport& run
   return expect_invariants(options);
 }
 
-redis::Client& WholePath::redis() {
-  if (redis_ == nullptr || !redis_->connected() || !redis_->command({"PING"})) {
-    redis_ = std::make_unique<redis::Client>(
-        redis::Client::connect(environment_.at("REDIS_URL"), std::chrono::seconds(60)).value());
+redis::Client& WholePath::redis_of(Asker& asker, const std::string& role) {
+  if (asker.redis == nullptr || !asker.redis->connected() || !asker.redis->command({"PING"})) {
+    asker.redis = std::make_unique<redis::Client>(
+        redis::Client::connect(harness::as(role, environment_.at("REDIS_URL")), std::chrono::seconds(60)).value());
   }
-  return *redis_;
+  return *asker.redis;
 }
 
-postgres::Session& WholePath::pg() {
-  if (pg_ == nullptr || !pg_->open() || !pg_->ping()) {
-    pg_ = postgres::Session::connect(environment_.at("PG_URL"), "test").value();
+postgres::Session& WholePath::pg_of(Asker& asker, const std::string& role) {
+  if (asker.pg == nullptr || !asker.pg->open() || !asker.pg->ping()) {
+    asker.pg = postgres::Session::connect(harness::as(role, environment_.at("PG_URL")), "test").value();
   }
-  return *pg_;
+  return *asker.pg;
 }
 
-amqp::Connection& WholePath::amqp() {
-  if (amqp_ == nullptr || !amqp_->poll(0) || !amqp_->open()) {
-    amqp_ = amqp::Connection::open(environment_.at("AMQP_URL"), {.name = "test"}).value();
+amqp::Connection& WholePath::amqp_of(Asker& asker, const std::string& role) {
+  if (asker.amqp == nullptr || !asker.amqp->poll(0) || !asker.amqp->open()) {
+    asker.amqp = amqp::Connection::open(harness::as(role, environment_.at("AMQP_URL")), {.name = "test"}).value();
   }
-  return *amqp_;
+  return *asker.amqp;
 }
+
+redis::Client& WholePath::redis() { return redis_of(tester_, ""); }
+postgres::Session& WholePath::pg() { return pg_of(tester_, ""); }
+amqp::Connection& WholePath::amqp() { return amqp_of(tester_, ""); }
+redis::Client& WholePath::admin_redis() { return redis_of(admin_, "admin"); }
+postgres::Session& WholePath::admin_pg() { return pg_of(admin_, "admin"); }
+amqp::Connection& WholePath::admin_amqp() { return amqp_of(admin_, "admin"); }
 
 std::string WholePath::redis_text(std::initializer_list<std::string_view> command) {
   auto reply = redis().command(command);

@@ -73,10 +73,15 @@ class WholePath : public ::testing::Test {
   admin::CheckReport expect_invariants(admin::CheckOptions options = {});
   admin::CheckReport expect_invariants(const bench::ClaimRunReport& run);
 
-  // As the stores see it. The connections are made again after a fault.
+  // The connections are made again after a fault. These are the tester's (logins.h): to look at anything, and to break
+  // it.
   redis::Client& redis();
   postgres::Session& pg();
   amqp::Connection& amqp();
+  // And these are the admin's, as flashctl has them: to operate.
+  redis::Client& admin_redis();
+  postgres::Session& admin_pg();
+  amqp::Connection& admin_amqp();
   std::string redis_text(std::initializer_list<std::string_view> command);
   std::int64_t redis_number(std::initializer_list<std::string_view> command);
   postgres::CouponCounts counts(std::int64_t coupon);
@@ -85,7 +90,7 @@ class WholePath : public ::testing::Test {
   static harness::PrivateRabbit& rabbit_server() { return harness::PrivateRabbit::shared(); }
   static harness::PrivatePostgres& postgres_server() { return harness::PrivatePostgres::shared(); }
 
-  harness::Environment environment_;
+  harness::Environment environment_;            ///< where the services are; each program logs in as itself
   std::string programs_;                        ///< where they lie, with a slash at the end; empty: the build's bin
   int http_port_ = 0;                           ///< of the engine started last
   int admin_port_ = 0;                          ///< its second listener
@@ -98,9 +103,19 @@ class WholePath : public ::testing::Test {
  private:
   std::unique_ptr<harness::Process> start(const std::string& program, std::vector<std::string> flags, int admin_port);
 
-  std::unique_ptr<redis::Client> redis_;
-  std::unique_ptr<postgres::Session> pg_;
-  std::unique_ptr<amqp::Connection> amqp_;
+  /// Who asks the stores.
+  struct Asker {
+    std::unique_ptr<redis::Client> redis;
+    std::unique_ptr<postgres::Session> pg;
+    std::unique_ptr<amqp::Connection> amqp;
+  };
+  /// `role` "": the tester.
+  redis::Client& redis_of(Asker& asker, const std::string& role);
+  postgres::Session& pg_of(Asker& asker, const std::string& role);
+  amqp::Connection& amqp_of(Asker& asker, const std::string& role);
+
+  Asker tester_;
+  Asker admin_;
 };
 
 /// The same claim list in every run: `requests` claims over `users` users, in an order that mixes the users.

@@ -139,11 +139,11 @@ TEST_F(Flashctl, ADryRunChangesNothing) {
   declare();
   const auto everything = [&] {
     std::string dump = sql("SELECT * FROM coupon; SELECT count(*) FROM coupon_event");
-    const auto keys = redis::ok(redis().command({"KEYS", "*"}));
+    const auto keys = redis::ok(tester().command({"KEYS", "*"}));
     EXPECT_TRUE(keys);
     std::set<std::string> values;
     for (std::size_t i = 0; keys && i < keys->size(); ++i) {
-      const auto value = redis::ok(redis().command({"DUMP", (*keys)[i].text()}));
+      const auto value = redis::ok(tester().command({"DUMP", (*keys)[i].text()}));
       EXPECT_TRUE(value);
       if (value) values.insert(std::string((*keys)[i].text()) + "=" + std::string(value->text()));
     }

@@ -170,6 +170,7 @@ TEST_F(FlashctlRepair, TheSchemaAndTheQueuesMayBeMadeTwice) {
   EXPECT_EQ(run({"db", "status"}, empty).exit_code, 4);
   EXPECT_EQ(run({"db", "migrate"}, empty).exit_code, 0);
   EXPECT_EQ(run({"db", "migrate"}, empty).exit_code, 0);
+  harness::PrivatePostgres::grant(empty.at("PG_URL"));
   EXPECT_EQ(run({"db", "status"}, empty).exit_code, 0);
   expect_exit(4, {"mq", "status"});
   expect_exit(0, {"mq", "declare"});

@@ -20,7 +20,7 @@ class RebuildDrill : public Stores {
   }
   redis::Verdict verdict(std::int64_t id, std::int64_t user) {
     const std::vector<redis::ClaimRequest> request = {{user, ""}};
-    const auto verdicts = redis::claim(redis(), id, request);
+    const auto verdicts = redis::claim(claimer(), id, request);
     EXPECT_TRUE(verdicts);
     return verdicts ? verdicts->front().verdict : redis::Verdict::kNotReady;
   }

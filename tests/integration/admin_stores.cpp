@@ -9,9 +9,12 @@
 #include "engine/mirror/message.h"
 #include "engine/postgres/settle.h"
 #include "engine/redis/library.h"
+#include "tests/harness/logins.h"
 
 namespace flashclaim::admin {
 namespace {
+
+using harness::as;
 
 constexpr auto kTimeout = std::chrono::seconds(60);
 constexpr int kClaimsACall = 8;
@@ -33,11 +36,13 @@ std::unique_ptr<postgres::Session> connect_pg(const std::string& url) {
 
 void Stores::SetUp() {
   harness::PrivateRedis::shared().flush();
-  redis_ = connect_redis(redis_url());
+  tester_ = connect_redis(redis_url());
+  claimer_ = connect_redis(as("engine", redis_url()));
+  redis_ = connect_redis(as("admin", redis_url()));
   ASSERT_TRUE(redis::load_library(*redis_, kLuaLibrary));
   ASSERT_TRUE(redis::mark_ready(*redis_));
   pg_url_ = harness::PrivatePostgres::shared().migrated_database();
-  pg_ = connect_pg(pg_url_);
+  pg_ = connect_pg(as("admin", pg_url_));
 }
 
 const std::string& Stores::amqp_url() {
@@ -47,7 +52,7 @@ const std::string& Stores::amqp_url() {
 
 amqp::Connection& Stores::amqp() {
   if (!amqp_) {
-    auto connection = amqp::Connection::open(amqp_url(), {.name = "test", .deadline_ms = 60000});
+    auto connection = amqp::Connection::open(as("admin", amqp_url()), {.name = "test", .deadline_ms = 60000});
     if (!connection) throw std::runtime_error(connection.error().message);
     amqp_ = std::move(connection).value();
     EXPECT_TRUE(amqp::declare_topology(*amqp_));
@@ -56,8 +61,8 @@ amqp::Connection& Stores::amqp() {
   return *amqp_;
 }
 
-std::unique_ptr<redis::Client> Stores::new_redis() { return connect_redis(redis_url()); }
-std::unique_ptr<postgres::Session> Stores::new_pg() const { return connect_pg(pg_url_); }
+std::unique_ptr<redis::Client> Stores::new_redis() { return connect_redis(as("admin", redis_url())); }
+std::unique_ptr<postgres::Session> Stores::new_pg() const { return connect_pg(as("admin", pg_url_)); }
 
 std::int64_t Stores::issue(std::int64_t total, std::int64_t user_limit) {
   NewCoupon coupon;
@@ -77,7 +82,7 @@ std::int64_t Stores::issue(std::int64_t total, std::int64_t user_limit) {
 std::vector<Acknowledged> Stores::claim(std::int64_t coupon_id, const std::vector<std::int64_t>& users) {
   std::vector<redis::ClaimRequest> requests;
   for (const std::int64_t user : users) requests.push_back({user, ""});
-  const auto verdicts = redis::claim(redis(), coupon_id, requests);
+  const auto verdicts = redis::claim(*claimer_, coupon_id, requests);
   EXPECT_TRUE(verdicts);
   std::vector<Acknowledged> accepted;
   for (std::size_t i = 0; verdicts && i < verdicts->size(); ++i) {
@@ -141,7 +146,7 @@ void Stores::settle(std::int64_t coupon_id) {
 }
 
 void Stores::redis_raw(std::initializer_list<std::string_view> command) {
-  const auto reply = redis::ok(redis().command(command));
+  const auto reply = redis::ok(tester_->command(command));
   ASSERT_TRUE(reply) << reply.error().message;
 }
 
@@ -172,8 +177,8 @@ std::int64_t Stores::stock(std::int64_t coupon_id) {
 }
 
 Sale::Sale(std::string redis_url, std::string pg_url, std::int64_t coupon_id, std::int64_t users)
-    : claimer_([=, this] { claim(redis_url, coupon_id, users); }),
-      settler_([=, this] { settle(redis_url, pg_url, coupon_id); }) {}
+    : claimer_([=, this] { claim(as("engine", redis_url), coupon_id, users); }),
+      settler_([=, this] { settle(as("consumer", redis_url), as("consumer", pg_url), coupon_id); }) {}
 
 Sale::~Sale() { stop(); }
 

@@ -31,7 +31,10 @@ class Stores : public ::testing::Test {
  protected:
   void SetUp() override;
 
+  // The admin's, as flashctl has them.
   redis::Client& redis() { return *redis_; }
+  redis::Client& claimer() { return *claimer_; }  ///< the engine's
+  redis::Client& tester() { return *tester_; }    ///< harness/logins.h
   postgres::Session& pg() { return *pg_; }
   amqp::Connection& amqp();
   [[nodiscard]] const std::string& pg_url() const { return pg_url_; }
@@ -49,7 +52,7 @@ class Stores : public ::testing::Test {
   /// Settles what is in the stream until it is empty (dead entries stay).
   void settle(std::int64_t coupon_id);
 
-  /// Raw access, for injecting what must not happen.
+  /// Raw access as the tester (harness/logins.h), for injecting what must not happen.
   void redis_raw(std::initializer_list<std::string_view> command);
   std::string sql(const std::string& statement) const;
 
@@ -60,6 +63,8 @@ class Stores : public ::testing::Test {
 
  private:
   std::unique_ptr<redis::Client> redis_;
+  std::unique_ptr<redis::Client> claimer_;
+  std::unique_ptr<redis::Client> tester_;
   std::unique_ptr<postgres::Session> pg_;
   std::unique_ptr<amqp::Connection> amqp_;
   std::string pg_url_;
@@ -74,6 +79,7 @@ std::size_t settle_some(redis::Client& redis, postgres::Session& pg, std::int64_
 /// destroyed.
 class Sale {
  public:
+  /// The claims come from the engine's user, the settlements from the consumer's.
   Sale(std::string redis_url, std::string pg_url, std::int64_t coupon_id, std::int64_t users);
   ~Sale();
   Sale(const Sale&) = delete;

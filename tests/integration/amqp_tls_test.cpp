@@ -5,6 +5,7 @@
 #include "engine/amqp/connection.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/gate.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/services.h"
 #include "tests/harness/wait.h"
 
@@ -35,13 +36,14 @@ class AmqpTls : public ::testing::Test {
     return rabbit;
   }
   static std::string url_of(const std::string& host, int port, const std::string& trusted) {
-    return "amqps://guest:guest@" + host + ":" + std::to_string(port) + "/%2F?cacertfile=" + trusted;
+    return std::string("amqps://") + harness::kTester + ":" + harness::tester_password() + "@" + host + ":" +
+           std::to_string(port) + "/%2F?cacertfile=" + trusted;
   }
   /// The words with which a connection is refused; they never repeat the password.
   static std::string refusal(const std::string& url, int deadline_ms = 60'000) {
     const auto none = Connection::open(url, {.deadline_ms = deadline_ms});
     if (none) return "it was opened";
-    EXPECT_EQ(none.error().message.find("guest"), std::string::npos) << none.error().message;
+    EXPECT_EQ(none.error().message.find(harness::tester_password()), std::string::npos) << none.error().message;
     return none.error().message;
   }
   /// The broker takes the certificate for its next connections.

@@ -4,6 +4,7 @@
 #include "engine/archive/pool.h"
 #include "engine/loop/loop.h"
 #include "tests/harness/gate.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/services.h"
 #include "tests/harness/wait.h"
 
@@ -15,7 +16,7 @@ using harness::wait_until;
 class ArchivePool : public testing::Test {
  protected:
   ArchivePool() : gate_(harness::PrivatePostgres::shared().port()) {
-    url_ = gate_.through(harness::PrivatePostgres::shared().migrated_database());
+    url_ = harness::as("engine", gate_.through(harness::PrivatePostgres::shared().migrated_database()));
     inbox_ = std::make_shared<Inbox>(loop_, [this](const Answer& answer) {
       ++answers_;
       if (answer.problem == http::Problem::kBusy) ++busy_;

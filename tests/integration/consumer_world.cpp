@@ -10,6 +10,7 @@
 #include "engine/base/digest.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"
+#include "tests/harness/logins.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -136,7 +137,11 @@ Options ConsumerTest::options() const {
 
 void ConsumerTest::start(const Options& options) {
   service_.reset();
-  service_ = must(Service::start(options, {"127.0.0.1", 0}));
+  Options own = options;
+  own.redis_url = harness::as("consumer", options.redis_url);
+  own.amqp_url = harness::as("consumer", options.amqp_url);
+  own.pg_url = harness::as("consumer", options.pg_url);
+  service_ = must(Service::start(own, {"127.0.0.1", 0}));
 }
 
 std::unique_ptr<harness::Process> ConsumerTest::start_process(const std::vector<std::string>& arguments) {

@@ -48,7 +48,7 @@ class ConsumerTest : public ::testing::Test {
   // --- the consumer
   Options options() const;  ///< against this test's services, with short waits
   void start() { start(options()); }
-  void start(const Options& options);
+  void start(const Options& options);  ///< as its own users
   void stop() { service_.reset(); }
   std::unique_ptr<harness::Process> start_process(const std::vector<std::string>& arguments = {});
   /// The value of a line of /metrics, 0 when it is not there.

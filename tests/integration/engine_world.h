@@ -13,6 +13,7 @@
 #include "engine/redis/functions.h"
 #include "engine/redis/library.h"
 #include "engine/worker.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/raw_http.h"
 #include "tests/harness/services.h"
 #include "tests/harness/wait.h"
@@ -48,7 +49,7 @@ class EngineWorld : public testing::Test {
 
   void start_engine() { start_engine(redis_->url()); }
   void start_engine(const std::string& url, const http::Cors& cors = {}) {
-    auto started = Worker::start({.listen = {"127.0.0.1", 0}, .redis_url = url, .cors = cors});
+    auto started = Worker::start({.listen = {"127.0.0.1", 0}, .redis_url = harness::as("engine", url), .cors = cors});
     ASSERT_TRUE(started) << started.error().message;
     worker_ = std::move(*started);
     ASSERT_TRUE(wait_until([&] { return connected(); }));

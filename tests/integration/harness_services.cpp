@@ -12,20 +12,15 @@
 namespace flashclaim::harness {
 namespace {
 
-std::string redis_cli(const PrivateRedis& redis, std::vector<std::string> words) {
-  words.insert(words.begin(), {"-p", std::to_string(redis.port())});
-  return run_program("/usr/bin/redis-cli", words).out;
-}
-
 TEST(PrivateServices, RedisKeepsItsDataThroughAKill) {
   PrivateRedis redis;
-  EXPECT_EQ(redis_cli(redis, {"SET", "a", "1"}), "OK\n");
+  EXPECT_EQ(redis.cli({"SET", "a", "1"}), "OK\n");
   redis.kill();
   EXPECT_EQ(redis.pid(), -1);
   redis.start();
-  EXPECT_EQ(redis_cli(redis, {"GET", "a"}), "1\n");
+  EXPECT_EQ(redis.cli({"GET", "a"}), "1\n");
   redis.flush();
-  EXPECT_EQ(redis_cli(redis, {"DBSIZE"}), "0\n");
+  EXPECT_EQ(redis.cli({"DBSIZE"}), "0\n");
 }
 
 TEST(PrivateServices, PostgresKeepsItsDataThroughAKill) {

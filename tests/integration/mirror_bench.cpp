@@ -8,6 +8,7 @@
 #include "engine/base/digest.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"
+#include "tests/harness/logins.h"
 
 namespace flashclaim::mirror {
 namespace {
@@ -22,7 +23,18 @@ std::string key_of(std::int64_t coupon) { return redis::CouponKeys(coupon).claim
 
 }  // namespace
 
-RunningMirror::RunningMirror(Options options) : mirror_(std::move(options)), thread_([this] { mirror_.run(); }) {}
+namespace {
+
+Options as_the_mirror(Options options) {
+  options.redis_url = harness::as("mirror", options.redis_url);
+  options.amqp_url = harness::as("mirror", options.amqp_url);
+  return options;
+}
+
+}  // namespace
+
+RunningMirror::RunningMirror(Options options)
+    : mirror_(as_the_mirror(std::move(options))), thread_([this] { mirror_.run(); }) {}
 RunningMirror::~RunningMirror() { stop(); }
 void RunningMirror::stop() {
   mirror_.stop();
@@ -146,7 +158,7 @@ void MirrorTest::SetUp() {
   redis_url_ = server.url();
   load_library(redis_url_);
   amqp_url_ = harness::PrivateRabbit::shared().fresh_vhost();
-  ASSERT_TRUE(amqp::declare_topology(*connect_to(amqp_url_)));
+  declare();
   streams_ = std::make_unique<Streams>(redis_url_);
 }
 
@@ -157,6 +169,8 @@ Options MirrorTest::options(const std::string& name) const {
   options.name = name;
   return options;
 }
+
+void MirrorTest::declare() const { ASSERT_TRUE(amqp::declare_topology(*connect_to(harness::as("admin", amqp_url_)))); }
 
 std::unique_ptr<amqp::Connection> MirrorTest::connect() const { return connect_to(amqp_url_); }
 

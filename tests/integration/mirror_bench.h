@@ -24,7 +24,7 @@ namespace flashclaim::mirror {
 /// Coupon id and entry id: one message of the queue, or one entry of a stream.
 using EntryName = std::pair<std::int64_t, EntryId>;
 
-/// A mirror with its thread; stopped and joined at the end.
+/// A mirror with its thread, logged in as itself; stopped and joined at the end.
 class RunningMirror {
  public:
   explicit RunningMirror(Options options);
@@ -75,6 +75,8 @@ class MirrorTest : public ::testing::Test {
   bool arrives(const std::set<EntryName>& expected, Arrived& arrived);
   bool arrives(const std::vector<EntryName>& expected);
   std::unique_ptr<amqp::Connection> connect() const;
+  /// `flashctl mq declare`.
+  void declare() const;
 
   std::string redis_url_;
   std::string amqp_url_;

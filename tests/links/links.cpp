@@ -120,7 +120,7 @@ void LinksTest::TearDown() {
   Programs& p = *programs();
   for (auto& gate : p.gates) gate->pass();
   if (!HasFailure()) {
-    for (const auto coupon : coupons_) EXPECT_TRUE(admin::end_coupon(redis(), pg(), coupon));
+    for (const auto coupon : coupons_) EXPECT_TRUE(admin::end_coupon(admin_redis(), admin_pg(), coupon));
     return;
   }
   for (auto* program : {p.engine.get(), p.mirror.get(), p.consumer.get()}) {
