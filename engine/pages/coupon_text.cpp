@@ -27,12 +27,12 @@ std::string_view without_weakness(std::string_view tag) {
 }  // namespace
 
 std::string coupon_json(std::int64_t coupon_id, const redis::CouponView& view, std::int64_t server_time_ms,
-                        std::optional<std::int64_t> mine) {
+                        const std::optional<Holder>& holder) {
   std::string out = "{";
   append_coupon(out, coupon_id, view);
   out += fmt::format(R"(,"serverTimeMs":{})", server_time_ms);
   append_amounts(out, view);
-  if (mine) out += fmt::format(R"(,"mine":{})", *mine);
+  if (holder) out += fmt::format(R"(,"userId":"{}","mine":{})", holder->user_id, holder->count);
   return out + '}';
 }
 
@@ -43,9 +43,9 @@ std::string coupon_item(std::int64_t coupon_id, const redis::CouponView& view) {
   return out + '}';
 }
 
-std::string coupon_tag(const redis::CouponView& view, std::optional<std::int64_t> mine) {
+std::string coupon_tag(const redis::CouponView& view, const std::optional<Holder>& holder) {
   std::string tag = fmt::format("W/\"{}-{}-{}", view.version, view.status, view.left);
-  if (mine) tag += fmt::format("-{}", *mine);
+  if (holder) tag += fmt::format("-{}-{}", holder->user_id, holder->count);
   return tag + '"';
 }
 

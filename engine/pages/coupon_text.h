@@ -10,14 +10,21 @@
 
 namespace flashclaim::pages {
 
-/// One coupon. `mine`: the caller's own count, nullopt when nobody in particular asks.
+/// Who asks, and how many units are accepted for that user.
+struct Holder {
+  std::int64_t user_id = 0;
+  std::int64_t count = 0;
+};
+
+/// One coupon; nullopt when nobody in particular asks. A page keeps what it has begun under the user that it is told
+/// here.
 std::string coupon_json(std::int64_t coupon_id, const redis::CouponView& view, std::int64_t server_time_ms,
-                        std::optional<std::int64_t> mine);
+                        const std::optional<Holder>& holder);
 /// The same without serverTimeMs, as an item of a list.
 std::string coupon_item(std::int64_t coupon_id, const redis::CouponView& view);
 
 /// Weak: it stands for everything but serverTimeMs, which is a clock and in a header of its own as well.
-std::string coupon_tag(const redis::CouponView& view, std::optional<std::int64_t> mine);
+std::string coupon_tag(const redis::CouponView& view, const std::optional<Holder>& holder);
 /// Weak, of any text.
 std::string text_tag(std::string_view text);
 /// `If-None-Match` against a tag, by weak comparison; `*` matches.

@@ -8,6 +8,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/http/query.h"
+#include "engine/pages/accept.h"
 #include "engine/pages/coupon_text.h"
 #include "engine/pages/paging.h"
 #include "engine/pages/target.h"
@@ -41,6 +42,15 @@ std::string_view type_of(std::string_view name) {
   return "text/javascript; charset=utf-8";
 }
 
+constexpr std::string_view kMissing = "missing.html";
+
+/// nullptr: there is none of that name.
+const WebFile* web_file(std::string_view name) {
+  for (const WebFile& one : web_files())
+    if (one.name == name) return &one;
+  return nullptr;
+}
+
 }  // namespace
 
 /// A list under way: it is answered when the last of its coupons is known.
@@ -64,10 +74,7 @@ void Site::bind(http::Server& server, redis::AsyncClient& client, door::Door& do
 
 void Site::handle(const Request& request, const Caller& caller, Exchange exchange) noexcept {
   const PageTarget target = parse_page(request.path);
-  if (target.page == Page::kNone) {
-    server_->refuse(exchange, Problem::kNotFound);
-    return;
-  }
+  if (target.page == Page::kNone) return show_missing(request, exchange, Problem::kNotFound);
   if (request.method == Method::kOptions) return answer_options(request, exchange);
   const bool reads = request.method == Method::kGet || request.method == Method::kHead;
   if (reads && target.page == Page::kCoupon) return show_coupon(request, caller, exchange, target.id);
@@ -90,16 +97,28 @@ void Site::show_coupon(const Request& request, const Caller& caller, Exchange ex
     server_->refuse(exchange, Problem::kCouponNotFound);
   } else {
     coupons_.ask(*coupon_id, caller.user_id,
-                 [this, exchange, coupon_id,
+                 [this, exchange, coupon_id, user_id = caller.user_id,
                   if_none_match = std::string(request.header("if-none-match").value)](const CouponNews& news) {
                    if (!news.view) {
                      server_->refuse(exchange, news.problem);
                      return;
                    }
-                   answer_cached(exchange, if_none_match, coupon_tag(*news.view, news.mine),
-                                 coupon_json(*coupon_id, *news.view, news.server_time_ms, news.mine),
-                                 news.server_time_ms, news.mine.has_value());
+                   std::optional<Holder> holder;
+                   if (news.mine) holder = Holder{user_id, *news.mine};
+                   answer_cached(exchange, if_none_match, coupon_tag(*news.view, holder),
+                                 coupon_json(*coupon_id, *news.view, news.server_time_ms, holder), news.server_time_ms,
+                                 holder.has_value());
                  });
+  }
+}
+
+/// A reader with a browser gets a page that says so, a program the problem.
+void Site::show_missing(const Request& request, Exchange exchange, Problem problem) {
+  const bool reads = request.method == Method::kGet || request.method == Method::kHead;
+  if (!reads || !wants_html(request.header("accept").value)) {
+    server_->refuse(exchange, problem);
+  } else {
+    server_->answer(exchange, {Status::kNotFound, type_of(kMissing), kPolicy, web_file(kMissing)->text});
   }
 }
 
@@ -108,13 +127,9 @@ void Site::show_coupon(const Request& request, const Caller& caller, Exchange ex
 void Site::show_file(const Request& request, Exchange exchange, const PageTarget& target) {
   const bool page = target.page == Page::kSale;
   const std::string_view name = page ? "sale.html" : target.id;
-  const WebFile* file = nullptr;
-  for (const WebFile& one : web_files())
-    if (one.name == name && page == one.name.ends_with(".html")) file = &one;
-  if (!file || (page && !parse_id(target.id))) {
-    server_->refuse(exchange, page ? Problem::kCouponNotFound : Problem::kNotFound);
-    return;
-  }
+  const WebFile* file = page == name.ends_with(".html") ? web_file(name) : nullptr;
+  if (page && !parse_id(target.id)) return show_missing(request, exchange, Problem::kCouponNotFound);
+  if (!file) return show_missing(request, exchange, Problem::kNotFound);
   const bool versioned = http::query_parameter(request.query, "v").value == kWebVersion;
   const std::string tag = fmt::format("\"{}\"", kWebVersion);
   const std::string lines = fmt::format("ETag: {}\r\n{}", tag, kPolicy);

@@ -27,6 +27,7 @@ class Site final : public door::Guarded {
   void answer_options(const http::Request& request, http::Exchange exchange);
   void show_coupon(const http::Request& request, const door::Caller& caller, http::Exchange exchange,
                    std::string_view id);
+  void show_missing(const http::Request& request, http::Exchange exchange, http::Problem problem);
   void show_file(const http::Request& request, http::Exchange exchange, const PageTarget& target);
   void list_coupons(const http::Request& request, http::Exchange exchange);
   void list_held(const http::Request& request, const door::Caller& caller, http::Exchange exchange);

@@ -7,7 +7,7 @@
 namespace flashclaim::pages {
 
 struct WebFile {
-  std::string_view name;  ///< sale.html, sale.css, sale.js, client.js
+  std::string_view name;  ///< sale.html, missing.html, sale.css, sale.js
   std::string_view text;
 };
 std::span<const WebFile> web_files();

@@ -70,11 +70,15 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   expect_invariants();
 }
 
-TEST(JavaScriptClient, FollowsTheRetryPolicy) {
+void expect_passes(const std::string& script) {
   const harness::Finished finished =
-      harness::run_program("/usr/bin/node", {harness::source_dir() + "/tests/browser/client.mjs"});
+      harness::run_program("/usr/bin/node", {harness::source_dir() + "/tests/browser/" + script});
   EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
 }
+
+TEST(JavaScriptClient, FollowsTheRetryPolicy) { expect_passes("client.mjs"); }
+
+TEST(SalePageParts, JudgeKeepAndWriteAsTheyShould) { expect_passes("page.mjs"); }
 
 }  // namespace
 }  // namespace flashclaim

@@ -110,10 +110,11 @@ TEST_F(EnginePages, TellsEveryCallerItsOwnCount) {
   receive(42, 7);
   receive(42, 7);
   receive(42, 8);
-  EXPECT_TRUE(has(get("/coupons/42", as(7)), R"("left":7,"userLimit":2,"mine":2})"));
-  EXPECT_TRUE(has(get("/coupons/42", as(8)), R"("mine":1})"));
-  EXPECT_TRUE(has(get("/coupons/42", as(9)), R"("mine":0})"));
+  EXPECT_TRUE(has(get("/coupons/42", as(7)), R"("left":7,"userLimit":2,"userId":"7","mine":2})"));
+  EXPECT_TRUE(has(get("/coupons/42", as(8)), R"("userId":"8","mine":1})"));
+  EXPECT_TRUE(has(get("/coupons/42", as(9)), R"("userId":"9","mine":0})"));
   EXPECT_FALSE(has(get("/coupons/42"), "mine"));
+  EXPECT_FALSE(has(get("/coupons/42"), "userId"));
   EXPECT_EQ(code(get("/coupons/42", "X-User-Id: x\r\n")), "INVALID_REQUEST");
 }
 
@@ -232,15 +233,22 @@ TEST_F(EnginePages, ServesTheSalePageUnderAStrictPolicy) {
   const std::string script = page.body.substr(at, page.body.find('"', at) - at);
   EXPECT_EQ(get(script).headers.at("content-type"), "text/javascript; charset=utf-8");
   EXPECT_EQ(get(script).headers.at("cache-control"), "public, max-age=31536000, immutable");
-  EXPECT_EQ(get("/sale/assets/client.js?v=another").headers.at("cache-control"), "no-cache");
+  EXPECT_EQ(get("/sale/assets/sale.js?v=another").headers.at("cache-control"), "no-cache");
   EXPECT_EQ(get("/sale/42", "If-None-Match: " + page.headers.at("etag") + "\r\n").status, 304);
   std::size_t bytes = 0;
-  for (const char* file : {"/sale/42", "/sale/assets/sale.css", "/sale/assets/sale.js", "/sale/assets/client.js"})
-    bytes += get(file).body.size();
+  for (const char* file : {"/sale/42", "/sale/assets/sale.css", "/sale/assets/sale.js"}) bytes += get(file).body.size();
   EXPECT_LT(bytes, 30u * 1024);
   EXPECT_EQ(code(get("/sale/042")), "COUPON_NOT_FOUND");
-  for (const char* none : {"/sale/assets/sale.html", "/sale/assets/", "/sale/assets/../sale.js"})
+  for (const char* none :
+       {"/sale/assets/sale.html", "/sale/assets/", "/sale/assets/../sale.js", "/sale/assets/client.js"})
     EXPECT_EQ(code(get(none)), "NOT_FOUND") << none;
+  for (const char* none : {"/", "/sale/abc", "/sale/", "/sale/assets/missing.html", "/nothing"}) {
+    const RawAnswer shown = get(none, "Accept: text/html,*/*;q=0.8\r\n");
+    EXPECT_EQ(shown.status, 404) << none;
+    EXPECT_EQ(shown.headers.at("content-type"), "text/html; charset=utf-8") << none;
+    EXPECT_EQ(shown.headers.at("content-security-policy"), policy);
+  }
+  EXPECT_EQ(code(get("/coupons/42/receive", "Accept: text/html\r\n")), "METHOD_NOT_ALLOWED");
   EXPECT_EQ(commands(), before);
 }
 

@@ -3,6 +3,7 @@
 
 #include "engine/http/cors.h"
 #include "engine/http/query.h"
+#include "engine/pages/accept.h"
 #include "engine/pages/coupon_text.h"
 #include "engine/pages/target.h"
 #include "engine/redis/finished.h"
@@ -33,16 +34,17 @@ TEST(CouponJson, QuotesTheNameAndSaysWhatIsMineOnlyToWhoAsks) {
   EXPECT_EQ(pages::coupon_json(42, a_view(), 3, std::nullopt),
             R"({"couponId":"42","name":"\"half\" off","status":"issuing","beginsAtMs":1,"endsAtMs":2,"serverTimeMs":3,)"
             R"("total":10,"left":4,"userLimit":1})");
-  EXPECT_EQ(pages::coupon_json(42, a_view(), 3, 0),
+  EXPECT_EQ(pages::coupon_json(42, a_view(), 3, pages::Holder{INT64_MAX, 0}),
             R"({"couponId":"42","name":"\"half\" off","status":"issuing","beginsAtMs":1,"endsAtMs":2,"serverTimeMs":3,)"
-            R"("total":10,"left":4,"userLimit":1,"mine":0})");
+            R"("total":10,"left":4,"userLimit":1,"userId":"9223372036854775807","mine":0})");
 }
 
 TEST(CouponTag, ChangesWithEverythingButTheClock) {
   const redis::CouponView view = a_view();
   const std::string tag = pages::coupon_tag(view, std::nullopt);
-  EXPECT_NE(tag, pages::coupon_tag(view, 0));
-  EXPECT_NE(pages::coupon_tag(view, 1), pages::coupon_tag(view, 0));
+  EXPECT_NE(tag, pages::coupon_tag(view, pages::Holder{7, 0}));
+  EXPECT_NE(pages::coupon_tag(view, pages::Holder{7, 1}), pages::coupon_tag(view, pages::Holder{7, 0}));
+  EXPECT_NE(pages::coupon_tag(view, pages::Holder{8, 1}), pages::coupon_tag(view, pages::Holder{7, 1}));
   auto changed = view;
   changed.left = 3;
   EXPECT_NE(tag, pages::coupon_tag(changed, std::nullopt));
@@ -62,6 +64,16 @@ TEST(TagMatches, ComparesWeaklyInAList) {
     EXPECT_TRUE(pages::tag_matches(match, "W/\"a\"")) << match;
   for (const char* none : {"", "\"b\"", "a", "W/\"A\"", "\"a", "**"})
     EXPECT_FALSE(pages::tag_matches(none, "W/\"a\"")) << none;
+}
+
+TEST(WantsHtml, IsTrueForReadersAndFalseForPrograms) {
+  for (const char* reader :
+       {"text/html", "TEXT/HTML;q=0.9", "application/json, text/html",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html;charset=utf-8;q=0.1"})
+    EXPECT_TRUE(pages::wants_html(reader)) << reader;
+  for (const char* program : {"", "*/*", "text/*", "application/json", "text/html;q=0", "text/html ; Q=0.000",
+                              "text/htmlx", "xtext/html", ",;,", ";", "application/json;a=text/html"})
+    EXPECT_FALSE(pages::wants_html(program)) << program;
 }
 
 TEST(ParsePage, KnowsThePathsOfThePages) {

@@ -3,14 +3,12 @@
 
 // What to do about a code. Everything that is not here is final: the caller is told.
 const AGAIN = new Set(['RATE_LIMITED', 'BUSY', 'NOT_READY', 'OUTCOME_UNKNOWN']);
+const CLOCK_TOLERANCE_MS = 20; // the server's word is in whole milliseconds, and was on its way from Redis
 
 export class Refusal extends Error {
-  constructor(code, status, problem, requestId) {
+  constructor(code, status = 0, problem = null, requestId = null) {
     super(code);
-    this.code = code;
-    this.status = status;
-    this.problem = problem;
-    this.requestId = requestId;
+    Object.assign(this, { code, status, problem, requestId, retryAfterS: 0 });
   }
 }
 
@@ -40,91 +38,118 @@ export class Client {
     return retryAfterS * 1000 + this.random() * bound;
   }
 
-  // -> { couponId, name, status, beginsAtMs, endsAtMs, serverTimeMs, total, left, userLimit, mine? }
+  // -> { couponId, name, status, beginsAtMs, endsAtMs, serverTimeMs, total, left, userLimit, userId?, mine? }
   coupon(id, options) {
     return this.repeat('GET', `/coupons/${id}`, options).then((answer) => answer.body);
   }
 
   // -> { claimId, couponId, status, replayed }. `key` makes it safe to repeat, also after a reload of the page.
-  // Throws a Refusal for what is final; rejects with the last problem when the attempts are used up: it may stand then,
-  // and the same key tells.
-  async claim(id, { key = newKey(), onRetry, signal } = {}) {
-    const answer = await this.repeat('POST', `/coupons/${id}/receive`, { headers: { 'Idempotency-Key': key }, onRetry, signal });
+  // Throws a Refusal: of what is final, or the last one when the attempts are used up: it may stand then, and the same key
+  // tells. options: onRetry(refusal, attempt); beforeRetry: awaited before each sending but the first, may throw a Refusal;
+  // signal: aborts. Any other exception is a fault of the program, never of the network.
+  async claim(id, { key = newKey(), ...options } = {}) {
+    const answer = await this.repeat('POST', `/coupons/${id}/receive`, { ...options, headers: { 'Idempotency-Key': key } });
     return { ...answer.body, replayed: answer.headers.get('Idempotent-Replayed') === 'true' };
   }
 
   // Until the claim is settled or refused; each poll waits at the server. onPending is called after each that waited in vain.
-  async outcome(claimId, { waitS = 20, onPending = () => {}, onRetry, signal } = {}) {
+  async outcome(claimId, { waitS = 20, onPending = () => {}, ...options } = {}) {
     for (;;) {
       const answer = await this.repeat('GET', `/claims/${claimId}?wait=${waitS}s`,
-        { onRetry, signal, timeoutMs: this.timeoutMs + waitS * 1000 });
+        { ...options, timeoutMs: this.timeoutMs + waitS * 1000 });
       if (answer.body.status !== 'pending') return answer.body;
       onPending();
     }
   }
 
   async repeat(method, path, options = {}) {
+    const attempts = options.attempts ?? this.attempts;
     for (let attempt = 0; ; ++attempt) {
-      let problem;
+      let refusal;
       try {
+        if (attempt > 0) await options.beforeRetry?.();
         return await this.once(method, path, options);
       } catch (error) {
-        if (options.signal?.aborted) throw error;
-        // No answer at all is the same as OUTCOME_UNKNOWN.
-        problem = error instanceof Refusal ? error : new Refusal('OUTCOME_UNKNOWN', 0, null, null);
-        if (!AGAIN.has(problem.code) || attempt + 1 >= this.attempts) throw problem;
+        if (!(error instanceof Refusal) || !AGAIN.has(error.code) || attempt + 1 >= attempts) throw error;
+        refusal = error;
       }
-      options.onRetry?.(problem, attempt + 1);
-      await this.sleep(this.delayMs(attempt, problem.retryAfterS), options.signal);
+      options.onRetry?.(refusal, attempt + 1);
+      await this.sleep(this.delayMs(attempt, refusal.retryAfterS), options.signal);
     }
   }
 
   async once(method, path, { headers = {}, signal, timeoutMs = this.timeoutMs }) {
-    const began = this.now();
-    const limit = AbortSignal.timeout(timeoutMs);
-    const response = await this.fetch(this.base + path, {
-      method,
-      headers: { Accept: 'application/json', ...this.headers, ...headers },
-      cache: 'no-store',
-      redirect: 'error',
-      signal: signal && AbortSignal.any ? AbortSignal.any([signal, limit]) : signal ?? limit,
-    });
-    this.learnClock(response, began);
-    const text = await response.text();
+    const request = {
+      method, cache: 'no-store', redirect: 'error',
+      headers: new Headers({ Accept: 'application/json', ...this.headers, ...headers }), // throws by itself when they are wrong
+    };
+    const answer = await this.exchange(this.base + path, request, signal, timeoutMs);
+    this.learnClock(answer);
     let body = null;
     try {
-      body = JSON.parse(text);
-    } catch {
-      throw new Refusal(response.status >= 500 ? 'OUTCOME_UNKNOWN' : 'INVALID_ANSWER', response.status, null, null);
-    }
-    if (response.ok) return { body, headers: response.headers };
-    const code = body.code ?? (response.status >= 500 ? 'OUTCOME_UNKNOWN' : 'INVALID_ANSWER');
-    const refusal = new Refusal(code, response.status, body, response.headers.get('X-Request-Id'));
-    refusal.retryAfterS = Number(response.headers.get('Retry-After')) || 0;
+      body = JSON.parse(answer.text);
+    } catch { /* of something between us and the server, or cut short */ }
+    if (answer.ok && body !== null && typeof body === 'object') return { body, headers: answer.headers };
+    // A success that cannot be read may stand, like one that never came.
+    const code = (!answer.ok && body?.code) || (answer.ok || answer.status >= 500 ? 'OUTCOME_UNKNOWN' : 'INVALID_ANSWER');
+    const refusal = new Refusal(code, answer.status, body, answer.headers.get('X-Request-Id'));
+    refusal.retryAfterS = Number(answer.headers.get('Retry-After')) || 0;
     throw refusal;
   }
 
-  // The answer's clock was read between the request and its arrival: half way is the best guess, and the quickest answer is
-  // the best of all guesses.
-  learnClock(response, began) {
-    const server = Number(response.headers.get('X-Server-Time-Ms'));
+  // What the network does, and nothing else, is caught here: no answer at all is the same as OUTCOME_UNKNOWN.
+  async exchange(url, request, signal, timeoutMs) {
+    const stop = new AbortController(); // AbortSignal.timeout and .any are too young for many browsers
+    const cancel = () => stop.abort();
+    if (signal?.aborted) throw aborted(signal);
+    signal?.addEventListener('abort', cancel);
+    const timer = setTimeout(cancel, timeoutMs);
+    const sentAt = this.now();
+    try {
+      const response = await this.fetch(url, { ...request, signal: stop.signal });
+      const receivedAt = this.now();
+      const { ok, status, headers } = response;
+      return { ok, status, headers, sentAt, receivedAt, text: await response.text() };
+    } catch {
+      throw signal?.aborted ? aborted(signal) : new Refusal('OUTCOME_UNKNOWN');
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  // The server read its clock between our sending and our receiving. That is a proof: server - received <= offset <= server -
+  // sent. An offset that it contradicts is given up at once (a laptop slept, a clock was set); within its bounds half way is
+  // the best guess, and the quickest answer is the best of all guesses.
+  learnClock({ headers, sentAt, receivedAt }) {
+    const server = Number(headers.get('X-Server-Time-Ms'));
     if (!server) return;
-    const rtt = this.now() - began;
-    if (rtt > this.bestRtt) {
+    const rtt = receivedAt - sentAt;
+    const contradicted = this.offset < server - receivedAt - CLOCK_TOLERANCE_MS || this.offset > server - sentAt + CLOCK_TOLERANCE_MS;
+    if (rtt > this.bestRtt && !contradicted) {
       this.bestRtt += 1; // an old measurement loses its weight: clocks drift
       return;
     }
     this.bestRtt = rtt;
-    this.offset = server - (began + rtt / 2);
+    this.offset = server - (sentAt + receivedAt) / 2;
   }
 
   sleep(ms, signal) {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, ms);
-      signal?.addEventListener('abort', () => {
+      if (signal?.aborted) return reject(aborted(signal));
+      const cancel = () => {
         clearTimeout(timer);
-        reject(signal.reason);
-      }, { once: true });
+        reject(aborted(signal));
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', cancel);
+        resolve();
+      }, ms);
+      signal?.addEventListener('abort', cancel, { once: true });
     });
   }
+}
+
+function aborted(signal) {
+  return signal.reason ?? new DOMException('aborted', 'AbortError');
 }

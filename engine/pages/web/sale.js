@@ -1,187 +1,273 @@
 // The sale page: one coupon, one button, and only states that are true. Who the user is: a gateway says it, or, where there is
 // none, the fragment: #user=7 (insecure-dev) or #token=… (jwt). A fragment never leaves the browser by itself.
-import { Client, Refusal, newKey } from './client.js?v=@pages_version@';
+import { Client, Refusal, newKey } from './client.js';
+import { Kept } from './kept.js';
+import { stateOf } from './states.js';
+import { TEXTS } from './texts.js';
+import { at, paint, paintCountdown } from './view.js';
 
-const TEXTS = {
-  en: {
-    other: '中文', otherLang: 'zh', title: 'Flash sale', claim: 'Get the coupon', retry: 'Try again', busy: 'One moment …',
-    loading: 'Loading …', opens: 'Opens in', open: 'The sale is open.', facts: (c) => `${c.left} of ${c.total} left · ${c.userLimit} per person`,
-    sending: 'Your claim is on its way …', retrying: 'No clear answer yet. Asking again with the same key: it cannot become two claims.',
-    claimed: 'It is yours. Waiting for the final confirmation …', settled: 'Confirmed. The coupon is yours.',
-    refused: 'The final check refused this claim. Nothing was taken from you.',
-    NOT_STARTED: 'The sale has not begun.', PAUSED: 'The sale is paused. Nothing was taken.', SOLD_OUT: 'Sold out. A return may free one: look again later.',
-    LIMIT_REACHED: 'You already have all that one person may have.', ENDED: 'The sale is over.', COUPON_NOT_FOUND: 'There is no such coupon.',
-    UNAUTHENTICATED: 'Please sign in first.', UNKNOWN: 'We could not learn what became of your claim. Try again: the same key tells.',
-    away: 'The shop does not answer. Nothing was claimed; trying again.', claimId: 'Claim',
-  },
-  zh: {
-    other: 'English', otherLang: 'en', title: '限时抢购', claim: '领取优惠券', retry: '重试', busy: '请稍候……',
-    loading: '加载中……', opens: '距开始', open: '活动进行中。', facts: (c) => `剩余 ${c.left} / ${c.total} · 每人限领 ${c.userLimit} 张`,
-    sending: '正在提交……', retrying: '暂未收到明确结果，正用同一凭据重试，不会重复领取。',
-    claimed: '已抢到，等待最终确认……', settled: '已确认，优惠券归您所有。', refused: '最终核对未通过，未占用您的名额。',
-    NOT_STARTED: '活动尚未开始。', PAUSED: '活动已暂停，未占用名额。', SOLD_OUT: '已抢光。如有退回会再次放出，请稍后再看。',
-    LIMIT_REACHED: '您已达到领取上限。', ENDED: '活动已结束。', COUPON_NOT_FOUND: '没有这张优惠券。',
-    UNAUTHENTICATED: '请先登录。', UNKNOWN: '未能得知领取结果。请重试：同一凭据会给出答案。',
-    away: '暂时无法连接，未领取任何优惠券，正在重试。', claimId: '领取编号',
-  },
-};
+const FRESH_MS = 250; // the engine's word on what one holds may be 200 ms old
+const PATIENCE_MS = 2000; // without any answer the page says so
+const MISSES = 3; // looks in a row without an answer, after which what was seen last is not shown as if it were so
+// What a look decides anew; all other states belong to a claim and last until it goes on.
+const OF_THE_SALE = new Set(['loading', 'away', 'waiting', 'open', 'PAUSED', 'SOLD_OUT', 'ENDED', 'LIMIT_REACHED', 'COUPON_NOT_FOUND',
+  'UNAUTHENTICATED', 'INVALID_REQUEST']);
+const UNDER_WAY = new Set(['sending', 'retrying', 'claimed']);
+// Nothing is looked at every few seconds in these; still when there is a reason to: the page is seen again, another tab has news.
+const AT_REST = new Set([...UNDER_WAY, 'ENDED', 'LIMIT_REACHED', 'COUPON_NOT_FOUND', 'UNAUTHENTICATED', 'INVALID_REQUEST', 'fault']);
+const WRONG_PAGE = new Set(['COUPON_NOT_FOUND', 'UNAUTHENTICATED', 'INVALID_REQUEST']);
+// Refusals that were judged: nothing stands under the key. After all others it may.
+const JUDGED = new Set(['NOT_STARTED', 'PAUSED', 'SOLD_OUT', 'LIMIT_REACHED', 'ENDED', 'COUPON_NOT_FOUND']);
+const NOT_APPLIED = new Set(['BUSY', 'NOT_READY', 'RATE_LIMITED']);
 
-const FINAL = new Set(['LIMIT_REACHED', 'ENDED', 'COUPON_NOT_FOUND', 'UNAUTHENTICATED']);
 const couponId = location.pathname.split('/').pop();
 const who = new URLSearchParams(location.hash.slice(1));
 const headers = {};
 if (who.has('user')) headers['X-User-Id'] = who.get('user');
 if (who.has('token')) headers.Authorization = `Bearer ${who.get('token')}`;
 const client = new Client({ headers });
-const at = (id) => document.getElementById(id);
-const stored = `flashclaim:${couponId}:${who.get('user') ?? ''}`;
+const kept = new Kept(storageOf('sessionStorage'), couponId);
+const shared = storageOf('localStorage'); // by all tabs
 
-let language = (navigator.language || 'en').startsWith('zh') ? 'zh' : 'en';
-let coupon = null;
-let state = 'loading'; // loading | waiting | open | sending | retrying | claimed | settled | refused | away | a code
+let language = rememberedLanguage() ?? ((navigator.language || 'en').startsWith('zh') ? 'zh' : 'en');
+let coupon = null; // as it was seen last
+let state = 'loading'; // of the sale, or of a claim: sending | retrying | claimed | settled | refused | lost | BUSY | UNKNOWN; fault
 let claimId = '';
+let slow = false; // the final confirmation does not come
+let acceptedAt = -Infinity;
+let work = new AbortController(); // what is under way for this person
+let asks = true; // a claim without an answer is asked about again at the next look that succeeds
+let strayed = false; // the reader was elsewhere since the last look: somebody else may be signed in
+let misses = 0;
+let waitS = 0; // the server's wish
+let looks = 0;
+let newest = 0; // of the looks that were answered
+let askedAt = -Infinity; // when the last look began
+let lookedAt = -Infinity; // when the one that is shown began
+let wake = () => {};
 
-// What was begun survives a reload: the key first, then the claim.
-function remember(entry) {
+function storageOf(name) {
   try {
-    sessionStorage.setItem(stored, JSON.stringify(entry));
-  } catch { /* a browser that stores nothing: the key lives as long as the page */ }
-}
-function remembered() {
-  try {
-    return JSON.parse(sessionStorage.getItem(stored)) ?? {};
-  } catch {
-    return {};
+    return window[name];
+  } catch { // forbidden by the browser's settings
+    return null;
   }
 }
-let begun = remembered();
 
-function write(element, text) { // a screen reader speaks only what has changed
-  if (element.textContent !== text) element.textContent = text;
+function rememberedLanguage() {
+  const word = shared?.getItem('flashclaim:language');
+  return Object.keys(TEXTS).includes(word) ? word : null;
 }
 
-function clock(ms) {
-  const s = Math.max(0, Math.ceil(ms / 1000));
-  const two = (n) => String(n).padStart(2, '0');
-  const days = Math.floor(s / 86400);
-  return `${days ? `${days}d ` : ''}${two(Math.floor(s / 3600) % 24)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+// What has been told is a proof that at least so much time has passed.
+function serverNow() {
+  return Math.max(client.serverNow(), coupon?.serverTimeMs ?? 0);
+}
+
+function known() {
+  const next = coupon && lookedAt > acceptedAt + FRESH_MS ? stateOf(coupon, serverNow()) : null;
+  return { language, state, coupon, claimId, slow, next, now: serverNow(), unanswered: kept.unanswered };
 }
 
 function show(next = state) {
-  const moved = next !== state;
   state = next;
-  const text = TEXTS[language];
-  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
-  document.body.dataset.state = state;
-  document.title = coupon ? `${coupon.name} · ${text.title}` : text.title;
-  write(at('language'), text.other);
-  at('language').lang = text.otherLang;
-  write(at('name'), coupon ? coupon.name : text.title);
-  write(at('facts'), coupon ? text.facts(coupon) : '');
-  const left = coupon && client.serverNow() !== null ? coupon.beginsAtMs - client.serverNow() : 0;
-  at('countdown').hidden = state !== 'waiting';
-  write(at('countdown'), state === 'waiting' ? clock(left) : '');
-  write(at('state'), state === 'waiting' ? text.NOT_STARTED : text[state] ?? text.UNKNOWN);
-  write(at('detail'), claimId ? `${text.claimId} ${claimId}` : '');
-  const button = at('claim');
-  const ready = ['open', 'PAUSED', 'SOLD_OUT', 'refused', 'UNKNOWN'].includes(state);
-  write(button, ['sending', 'retrying'].includes(state) ? text.busy : ready && state !== 'open' ? text.retry : text.claim);
-  const hadFocus = document.activeElement === button;
-  button.disabled = !ready;
-  if (moved && hadFocus && !ready) at('state').focus(); // a disabled button would lose the keyboard's place
+  paint(known());
 }
 
-function stateOf(fresh) {
-  if (fresh.status === 'ended') return 'ENDED';
-  if (fresh.mine >= fresh.userLimit) return 'LIMIT_REACHED';
-  if (client.serverNow() < fresh.beginsAtMs) return 'waiting';
-  if (fresh.status === 'paused') return 'PAUSED';
-  return fresh.left > 0 ? 'open' : 'SOLD_OUT';
+// A fault of this page is said as such, and told to the console.
+function fail(error) {
+  show('fault');
+  setTimeout(() => { throw error; });
 }
 
-const idle = () => ['loading', 'waiting', 'open', 'away', 'PAUSED', 'SOLD_OUT', 'LIMIT_REACHED', 'ENDED'].includes(state);
-
+// -> whether the coupon was seen.
 async function look() {
+  const turn = ++looks;
+  const began = askedAt = client.now();
+  const wasAway = strayed;
+  strayed = false;
   try {
-    const fresh = await client.coupon(couponId);
+    const fresh = await client.coupon(couponId, { attempts: 1 });
+    if (turn < newest) return true; // a later one was quicker
+    newest = turn;
     coupon = fresh;
-    if (idle()) show(stateOf(fresh));
-    else show();
+    lookedAt = began;
+    misses = waitS = 0;
+    if ((fresh.userId ?? '') !== kept.person) become(fresh.userId ?? '');
+    show(OF_THE_SALE.has(state) ? stateOf(fresh, serverNow()) : state);
+    takeUp();
+    return true;
   } catch (error) {
-    if (idle()) show(FINAL.has(error.code) ? error.code : 'away');
+    if (!(error instanceof Refusal)) fail(error);
+    else if (turn > newest) missed(error);
+    strayed ||= wasAway;
+    return false;
   }
 }
 
-// While it counts down it ticks; otherwise the page looks again every few seconds, not in step with others.
-function live() {
-  let next = 5000 + Math.random() * 5000;
-  setInterval(() => {
-    if (state !== 'waiting') return;
-    if (coupon && client.serverNow() >= coupon.beginsAtMs) return show(stateOf(coupon));
-    show();
-  }, 100);
-  const again = async () => {
-    if (!document.hidden && idle() && !['LIMIT_REACHED', 'ENDED'].includes(state)) await look();
-    next = state === 'away' ? 1000 + Math.random() * 2000 : 5000 + Math.random() * 5000;
-    setTimeout(again, next);
-  };
-  setTimeout(again, next);
+function missed(refusal) {
+  asks = true;
+  misses += 1;
+  waitS = refusal.retryAfterS;
+  if (!OF_THE_SALE.has(state)) return;
+  if (WRONG_PAGE.has(refusal.code)) return show(refusal.code);
+  if (!coupon || (misses >= MISSES && state !== 'waiting')) show('away'); // a countdown goes on by the clock
+}
+
+// Another person than before, or the first: nothing of theirs is sent, shown or followed for each other.
+function become(person) {
+  work.abort();
+  work = new AbortController();
+  kept.open(person, serverNow());
+  claimId = '';
+  acceptedAt = -Infinity;
+  asks = true;
+  state = 'loading';
+}
+
+// What was begun before, by this person, is followed to its end in every state of the sale.
+function takeUp() {
+  if (!OF_THE_SALE.has(state) && state !== 'UNKNOWN') return;
+  if (kept.begun.claimId) follow();
+  else if (asks && kept.person && kept.unanswered) claim();
+}
+
+async function claim() {
+  if (UNDER_WAY.has(state)) return; // the second of two clicks
+  const { signal } = work;
+  let doubt = kept.unanswered; // whether an earlier sending may stand
+  const key = kept.begin(newKey, serverNow());
+  asks = false;
+  claimId = '';
+  show('sending');
+  try {
+    const onRetry = (refusal) => {
+      doubt ||= !NOT_APPLIED.has(refusal.code);
+      show('retrying');
+    };
+    const answer = await client.claim(couponId, { key, signal, onRetry, beforeRetry });
+    if (signal.aborted) return;
+    kept.accepted(answer.claimId);
+    acceptedAt = client.now();
+    tell();
+    await follow();
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof Refusal)) return fail(error);
+    const code = NOT_APPLIED.has(error.code) && !doubt ? 'BUSY' : error.code;
+    if (JUDGED.has(code) || code === 'BUSY') kept.forget(); // a refusal is not stored: the next try is a new claim
+    const named = code === 'NOT_STARTED' ? 'waiting' : code;
+    show(named in TEXTS.en ? named : 'UNKNOWN');
+    if (JUDGED.has(code)) setTimeout(look, FRESH_MS);
+  }
+}
+
+// Nobody's claim is sent for another: who has been elsewhere is asked who he is first.
+async function beforeRetry() {
+  if ((strayed || !document.hasFocus()) && !await look()) throw new Refusal('OUTCOME_UNKNOWN');
 }
 
 async function follow() {
+  const { signal } = work;
+  claimId = kept.begun.claimId;
+  slow = false;
   show('claimed');
-  for (;;) {
+  for (let attempt = 0; ; ++attempt) {
     try {
-      const outcome = await client.outcome(claimId);
-      if (outcome.status === 'refused') forget();
-      return show(outcome.status);
+      const outcome = await client.outcome(claimId, { signal });
+      if (outcome.status === 'settled') kept.settled();
+      else kept.forget();
+      return ended(outcome.status);
     } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof Refusal)) return fail(error);
       if (error.code === 'CLAIM_NOT_FOUND') {
-        forget();
-        return show('UNKNOWN');
+        kept.forget();
+        claimId = '';
+        return ended(coupon?.mine > 0 ? stateOf(coupon, serverNow()) : 'lost');
       }
-      await client.sleep(client.delayMs(4));
+      slow = true;
+      show();
+      await nap(Math.min(30000, 1000 * 2 ** attempt) * (0.5 + Math.random()));
     }
   }
 }
 
-function forget() {
-  begun = {};
-  remember(begun);
+function ended(next) {
+  show(next);
+  tell();
+  setTimeout(look, FRESH_MS); // whether there may be another
 }
 
-async function claim() {
-  if (['sending', 'retrying', 'claimed'].includes(state)) return; // the second of two clicks
-  begun = { key: begun.key ?? newKey() };
-  remember(begun);
-  claimId = '';
-  show('sending');
+function nap(ms) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+    wake = resolve;
+  });
+}
+
+// Other tabs learn that something has changed.
+function tell() {
   try {
-    const answer = await client.claim(couponId, { key: begun.key, onRetry: () => show('retrying') });
-    claimId = answer.claimId;
-    begun.claimId = claimId;
-    remember(begun);
-    await follow();
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    if (TEXTS.en[error.code] && error.code !== 'UNKNOWN') forget(); // a refusal is not stored: the next try is a new claim
-    show(error.code === 'NOT_STARTED' ? 'waiting' : TEXTS.en[error.code] ? error.code : 'UNKNOWN');
-  }
-  look();
+    shared.setItem('flashclaim:changed', `${couponId} ${newKey()}`);
+    shared.removeItem('flashclaim:changed');
+  } catch { /* they learn at their next look */ }
+}
+
+// There is a reason to look at once.
+function lookAgain(afterMs = 0) {
+  asks = true;
+  wake();
+  if (afterMs > 0 || client.now() - askedAt > FRESH_MS) setTimeout(look, afterMs); // focus, online and the like come together
+}
+
+// Every few seconds, not in step with others.
+async function watch() {
+  const settledAll = state === 'settled' && coupon?.mine >= coupon?.userLimit;
+  if (!document.hidden && !AT_REST.has(state) && !settledAll) await look();
+  setTimeout(watch, misses > 0 ? waitS * 1000 + 1000 + Math.random() * 2000 : 5000 + Math.random() * 5000);
+}
+
+// The clocks that were compared last; when they part, this computer slept or was set.
+let parted = Date.now() - client.now();
+let ticked = client.now();
+function tick() {
+  const apart = Date.now() - client.now();
+  const gap = client.now() - ticked;
+  if (!document.hidden && (Math.abs(apart - parted) > 1000 || gap > 3000)) lookAgain();
+  parted = apart;
+  ticked = client.now();
+  if (state !== 'waiting') return;
+  if (serverNow() >= coupon.beginsAtMs) show(stateOf(coupon, serverNow()));
+  else paintCountdown(known());
 }
 
 at('claim').addEventListener('click', claim);
 at('language').addEventListener('click', () => {
   language = language === 'en' ? 'zh' : 'en';
+  try {
+    shared.setItem('flashclaim:language', language);
+  } catch { /* it lasts as long as the page */ }
   show();
 });
 addEventListener('hashchange', () => location.reload());
+addEventListener('blur', () => { strayed = true; });
+addEventListener('focus', () => lookAgain());
+addEventListener('online', () => lookAgain());
+addEventListener('pageshow', (event) => event.persisted && lookAgain());
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) strayed = true;
+  else lookAgain();
+});
+addEventListener('storage', (event) => {
+  if (event.key === 'flashclaim:changed' && event.newValue?.split(' ')[0] === couponId) lookAgain(FRESH_MS);
+  if (event.key === 'flashclaim:language') {
+    language = rememberedLanguage() ?? language;
+    show();
+  }
+});
+at('late').remove();
 show();
-await look();
-if (begun.claimId) {
-  claimId = begun.claimId;
-  follow();
-} else if (begun.key && state === 'open') {
-  claim(); // it was sent and its answer never seen: the same key tells
-}
-live();
+setTimeout(() => state === 'loading' && show('away'), PATIENCE_MS);
+setInterval(tick, 100);
+look().then(() => setTimeout(watch, misses > 0 ? 1000 : 5000 * Math.random() + 5000));
