@@ -81,6 +81,18 @@ Result<void> write_whole(int fd, const std::string& path, std::string_view text)
   return written ? Result<void>() : errno_failure(path);
 }
 
+/// A file's name is on the disk only when its folder is.
+Result<void> sync_folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && fsync(fd) == 0;
+  const int why = errno;
+  if (fd >= 0) close(fd);
+  errno = why;
+  return synced ? Result<void>() : errno_failure(folder);
+}
+
 }  // namespace
 
 std::string random_password() {
@@ -104,6 +116,9 @@ Result<std::string> read_password(const std::string& path) {
     return failure(path + " may be read by others: chmod 600, and better a new password");
   std::string password(buffer.data(), static_cast<std::size_t>(length));
   if (!password.empty() && password.back() == '\n') password.pop_back();
+  if (password.empty())
+    return failure(
+        path + " is empty (a power cut?): remove it, and it is made anew; then its service is told, as make up does");
   if (!fits(password)) return failure(path + ": a password has 32 to 256 of A-Z a-z 0-9 _ -");
   return password;
 }
@@ -117,6 +132,9 @@ Result<bool> make_password(const std::string& path) {
   const bool mine = written && link(fresh.c_str(), path.c_str()) == 0;  // never over another's
   const int why = errno;
   unlink(fresh.c_str());
+  if (mine) {
+    if (const auto synced = sync_folder_of(path); !synced) return synced.error();
+  }
   if (!written) return written.error();
   errno = why;
   if (!mine && why != EEXIST) return errno_failure(path);

@@ -17,7 +17,7 @@ std::string random_password();
 Result<std::string> read_password(const std::string& path);
 
 /// Makes the file `path` (mode 0600) with a random password unless it is there; true when it was made. Whole or not at
-/// all: two callers at once agree on one password.
+/// all, and on the disk with its name: two callers at once agree on one password.
 Result<bool> make_password(const std::string& path);
 
 // The same password always gives the same text, so that a generated file can be compared with the one in use. What

@@ -4,6 +4,7 @@
 # --- RabbitMQ: the server itself, not Debian's wrapper (which wants the rabbitmq user or systemd). epmd, which would
 # outlive the broker, is ours too, with a pid of its own. bypass_pem_cache: a certificate that was replaced is shown at once.
 rabbitmq_pid_file=$dir/rabbitmq.pid
+rabbitmq_log=$dir/log/flashclaim@localhost.log log_before=0
 rabbit_env() {
   export HOME="$dir" RABBITMQ_NODENAME=flashclaim@localhost RABBITMQ_NODE_PORT="$port" RABBITMQ_DIST_PORT=$((port + 1)) \
     ERL_EPMD_PORT=$((port + 2)) ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_MNESIA_BASE="$dir/mnesia" RABBITMQ_LOG_BASE="$dir/log" \
@@ -74,6 +75,7 @@ vm_memory_high_watermark.absolute = 2GB
 consumer_timeout = 1800000
 CONF
     [ ! -e definitions.json ] || echo "load_definitions = $dir/definitions.json" >>rabbitmq.conf
+    log_before=$(stat -c %s "$rabbitmq_log" 2>/dev/null || echo 0)
     setsid /usr/lib/rabbitmq/bin/rabbitmq-server </dev/null >start.log 2>&1 &
     echo $! >"$rabbitmq_pid_file"
   fi
@@ -81,8 +83,30 @@ CONF
     rabbitmq_answers && return 0
     sleep 0.2
     running_pid "$rabbitmq_pid_file" >/dev/null || break
+    ! rabbitmq_waits_for_its_tables || break
   done
-  failed_start RabbitMQ "$dir/start.log"
+  rabbitmq_gives_up
+}
+# It would wait for five minutes; the tables of a single node come at once or never.
+rabbitmq_waits_for_its_tables() {
+  tail -c "+$((log_before + 1))" "$rabbitmq_log" 2>/dev/null | grep -q 'Error while waiting for Mnesia tables'
+}
+rabbitmq_gives_up() {
+  rabbitmq_stop
+  {
+    echo "RabbitMQ did not start, and was stopped; the end of $dir/start.log:"
+    tail -n 8 "$dir/start.log"
+    cat <<WAY_OUT
+Unless this names another cause, RabbitMQ's own data is damaged: after a boot it is half a minute before all of it is on the disk.
+Move it away, do not delete it, and start again. No claim is lost: what is not settled is in Redis, and is published again.
+
+  mv '$dir/mnesia' '$dir/mnesia.damaged.$(date +%s)'
+  make up
+
+(What other systems had not yet taken from queues of their own stays in the folder that was moved: consumer/EVENTS.md.)
+WAY_OUT
+  } >&2
+  exit 1
 }
 rabbitmq_stop() {
   local pid

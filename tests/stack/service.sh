@@ -20,11 +20,9 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 home=$dir # the folder that the server works in
 redis_password=${REDISCLI_AUTH:-}
-for name in $(compgen -e); do
-  case $name in *_URL | *_URL_FILE | *AUTH* | *PASS* | *SECRET* | *TOKEN* | *_KEY*) unset "$name" ;; esac
-done
 # shellcheck source=tests/stack/files.sh
 . "$here/files.sh"
+forget_secrets
 
 # A pid file may outlive its process and the number may be another's: ours is the one that works in our folder.
 running_pid() {
@@ -114,6 +112,9 @@ case $verb in
     [ "$service" != postgres ] || home=$dir/data
     pid_file=${service}_pid_file
     running_pid "${!pid_file}" ;;
-  ctl) rabbit_env; exec /usr/lib/rabbitmq/bin/rabbitmqctl "$@" ;;
+  ctl)
+    [ -s "$dir/.erlang.cookie" ] || { echo "$dir/.erlang.cookie is missing or empty (a power cut?): make down, and make up writes it anew" >&2; exit 1; }
+    rabbit_env
+    exec /usr/lib/rabbitmq/bin/rabbitmqctl "$@" ;;
   *) usage ;;
 esac

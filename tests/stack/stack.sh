@@ -3,7 +3,10 @@
 # Ports: FLASHCLAIM_PORT_BASE=n (default 8080, remembered in .run/port_base): HTTP n, admin n+1, Redis n+2, RabbitMQ n+3 to n+5,
 # PostgreSQL n+6, the consumer's metrics n+7. FLASHCLAIM_DOOR=on: HTTPS, signed requests only, limits (engine/door/README.md), TLS to
 # RabbitMQ and PostgreSQL; remembered too. Tests: FLASHCLAIM_RUN=folder instead of .run, FLASHCLAIM_BIN=folder of programs that are built.
+# Nobody else may read what is in .run. Only `clean` removes data, and only in a folder that carries our mark.
 set -euo pipefail
+callers_umask=$(umask)
+umask 077
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 run=${FLASHCLAIM_RUN:-$top/.run}
@@ -11,14 +14,44 @@ bin=${FLASHCLAIM_BIN:-$top/build/bin}
 say() { printf '%s\n' "$*"; }
 fail() { printf 'flashclaim: %s\n' "$*" >&2; exit 1; }
 
+# shellcheck source=tests/stack/files.sh
+. "$here/files.sh"
+
+# --- whose folder it is
+mark=$run/flashclaim_stack
+# The folder of a stack: it has our mark, or it is of a version that left none.
+is_stack() { [ -e "$mark" ] || { [ -e "$run/port_base" ] && { [ -d "$run/redis" ] || [ -d "$run/log" ]; }; }; }
+take_folder() {
+  if [ -e "$run" ] && [ ! -O "$run" ]; then
+    fail "$run belongs to $(stat -c %U "$run"): run make as that user, or let that user run make clean"
+  fi
+  if ! is_stack && [ -n "$(ls -A "$run")" ]; then
+    fail "$run is not empty and no stack's folder: nothing was changed. Name another one with FLASHCLAIM_RUN=folder"
+  fi
+  [ -e "$mark" ] || put_file "$mark" "make clean removes this folder"
+  chmod 700 "$run"
+  mkdir -p "$run/log"
+}
+
 # --- what runs, and on which ports
+is_port_base() { [[ $1 =~ ^[1-9][0-9]{3,4}$ ]] && [ "$1" -ge 1024 ] && [ $(($1 + 7)) -lt 32768 ]; }
+remembered_ports() { # 8080 when the file is damaged: pids are known without ports
+  local remembered=''
+  [ ! -f "$run/port_base" ] || remembered=$(cat "$run/port_base")
+  if is_port_base "$remembered"; then printf '%s\n' "$remembered"; else echo 8080; fi
+}
 choose_ports() {
   local remembered='' wanted
-  [ ! -s "$run/port_base" ] || remembered=$(cat "$run/port_base")
-  wanted=${FLASHCLAIM_PORT_BASE:-${remembered:-8080}}
-  if ! [[ $wanted =~ ^[1-9][0-9]{3,4}$ ]] || [ "$wanted" -lt 1024 ] || [ $((wanted + 7)) -ge 32768 ]; then
-    fail "FLASHCLAIM_PORT_BASE must be a number from 1024 to 32760: it is '$wanted'"
+  if [ -e "$run/port_base" ]; then
+    remembered=$(cat "$run/port_base")
+    if ! is_port_base "$remembered"; then
+      [ -n "${FLASHCLAIM_PORT_BASE:-}" ] ||
+        fail "$run/port_base is empty or damaged (a power cut?): say the ports, with FLASHCLAIM_PORT_BASE=n make up (8080, unless you chose others)"
+      remembered=''
+    fi
   fi
+  wanted=${FLASHCLAIM_PORT_BASE:-${remembered:-8080}}
+  is_port_base "$wanted" || fail "FLASHCLAIM_PORT_BASE must be a number from 1024 to 32760: it is '$wanted'"
   if [ -n "$remembered" ] && [ "$remembered" != "$wanted" ]; then
     use_ports "$remembered"
     ! anything_runs || fail "the stack of this folder runs on port base $remembered: make down first, then choose $wanted"
@@ -62,13 +95,17 @@ check_ports() {
 # --- the door: on is the shape of production, off believes every X-User-Id
 choose_door() {
   local remembered=off
-  [ ! -s "$run/door_mode" ] || remembered=$(cat "$run/door_mode")
+  if [ -e "$run/door_mode" ]; then remembered=$(cat "$run/door_mode"); elif [ -d "$run/door" ]; then remembered=''; fi
   door=${FLASHCLAIM_DOOR:-$remembered}
-  case $door in on | off) ;; *) fail "FLASHCLAIM_DOOR must be on or off: it is '$door'" ;; esac
-  if [ "$door" != "$remembered" ] && [ -s "$run/door_mode" ] && anything_runs; then
+  case $door in
+    on | off) ;;
+    '') fail "$run/door_mode is empty or missing (a power cut?): say FLASHCLAIM_DOOR=on make up, or off, which believes every X-User-Id" ;;
+    *) fail "FLASHCLAIM_DOOR must be on or off: it is '$door'" ;;
+  esac
+  if [ -n "$remembered" ] && [ "$door" != "$remembered" ] && [ -e "$run/door_mode" ] && anything_runs; then
     fail "the stack runs with the door $remembered: make down first, then choose $door"
   fi
-  printf '%s\n' "$door" >"$run/door_mode"
+  [ "$door" = "$(cat "$run/door_mode" 2>/dev/null)" ] || put_file "$run/door_mode" "$door"
   scheme=http door_flags=()
   [ "$door" = on ] || return 0
   scheme=https
@@ -79,25 +116,31 @@ choose_door() {
 
 # --- up
 prepare() {
-  if [ -e "$run" ] && [ ! -O "$run" ]; then
-    fail "$run belongs to $(stat -c %U "$run"): run make as that user, or let that user run make clean"
-  fi
-  mkdir -p "$run/log"
+  take_folder
   choose_ports
   check_ports
-  printf '%s\n' "$base" >"$run/port_base"
+  [ "$base" = "$(cat "$run/port_base" 2>/dev/null)" ] || put_file "$run/port_base" "$base"
   choose_door
 }
 build() {
   [ -z "${FLASHCLAIM_BIN:-}" ] || return 0
-  "$here/install.sh" build run
-  "$here/build.sh" "$top/build" flashclaim-engine flashclaim-consumer flashctl flashbench
+  (
+    umask "$callers_umask" # the programs are no secret
+    "$here/install.sh" build run
+    [ -x "$bin/flashctl" ] || say 'the first build takes about ten minutes on two cores; later ones seconds'
+    "$here/build.sh" "$top/build" flashclaim-engine flashclaim-consumer flashctl flashbench
+  )
 }
 start_services() {
   local entry name failed='' pids=()
+  say 'starting Redis, RabbitMQ and PostgreSQL (about half a minute)'
   for entry in "${services[@]}"; do
-    # shellcheck disable=SC2086
-    REDIS_USER=admin REDISCLI_AUTH=$(key redis-admin) service start $entry 9>&- &
+    ( # only the probe of Redis has the admin's password
+      [[ $entry != redis\ * ]] || export REDIS_USER=admin REDISCLI_AUTH
+      [[ $entry != redis\ * ]] || REDISCLI_AUTH=$(key redis-admin)
+      # shellcheck disable=SC2086
+      service start $entry 9>&-
+    ) &
     pids+=("$!")
   done
   for name in "${!pids[@]}"; do wait "${pids[$name]}" || failed=yes; done
@@ -125,9 +168,9 @@ make_certificates() {
   "$here/certificates.sh" "$run/door" rabbitmq postgres >>"$run/log/up.log"
   for name in rabbitmq postgres; do
     mkdir -p "$run/$name/tls"
-    cp -p "$ca" "$run/$name/tls/ca.pem"
-    cp -p "$run/door/$name.pem" "$run/$name/tls/server.pem"
-    cp -p "$run/door/$name.key" "$run/$name/tls/server.key"
+    copy_file "$ca" "$run/$name/tls/ca.pem"
+    copy_file "$run/door/$name.pem" "$run/$name/tls/server.pem"
+    copy_file "$run/door/$name.key" "$run/$name/tls/server.key"
   done
 }
 # Before there were users the programs logged in as nobody and guest: they cannot go on beside servers that know users.
@@ -143,12 +186,14 @@ leave_old_stack() {
 # A text that differs from the one in use: true, and it is in use from the next start of its server on.
 changed_users() { # file
   if cmp -s "$1.new" "$1"; then rm "$1.new"; return 1; fi
-  mv "$1.new" "$1"
+  sync "$1.new"
+  put_in_place "$1.new" "$1"
 }
 make_users() {
   mkdir -p "$run/redis" "$run/rabbitmq"
   [ -d "$run/rabbitmq/mnesia" ] || touch "$run/rabbitmq/without_guest" # a broker that begins with definitions makes no guest
   "$bin/flashctl" access keys "$run/keys" --yes >>"$run/log/up.log"
+  "$bin/flashctl" access postgres "$run/keys" >/dev/null # a damaged key is said before anything starts
   (
     umask 077
     "$bin/flashctl" access redis "$run/keys" >"$run/redis/users.acl.new"
@@ -171,7 +216,7 @@ as_superuser() ( # psql argument...
   PGPASSWORD=$(cat "$run/postgres/password")
   [ "$door" = off ] || export PGSSLMODE=verify-full PGSSLROOTCERT="$ca"
   export PGPASSWORD
-  exec psql -qXAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p $((base + 6)) -U flashclaim "$@"
+  exec psql -wqXAt -v ON_ERROR_STOP=1 -h 127.0.0.1 -p $((base + 6)) -U flashclaim "$@"
 )
 grant() { "$bin/flashctl" access postgres "$run/keys" | as_superuser -d flashclaim; }
 
@@ -248,7 +293,7 @@ start_program() { # name port program argument...
   local name=$1 port=$2
   shift 2
   if ! program_pid "$name" >/dev/null; then
-    (become "$name" && cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &
+    (forget_secrets && become "$name" && cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &
     echo $! >"$run/$name.pid"
     disown
   fi
@@ -292,8 +337,8 @@ stop_program() {
 }
 down() {
   [ -d "$run" ] || return 0
-  [ ! -s "$run/port_base" ] || use_ports "$(cat "$run/port_base")"
-  [ -n "${base:-}" ] || return 0
+  is_stack || return 0
+  use_ports "$(remembered_ports)"
   local entry
   rm -f "$run/env"
   stop_program engine
@@ -305,8 +350,8 @@ down() {
   wait
 }
 status() {
-  [ -s "$run/port_base" ] || { say 'the stack was never started: make up'; return 1; }
-  use_ports "$(cat "$run/port_base")"
+  is_stack || { say 'the stack was never started: make up'; return 1; }
+  use_ports "$(remembered_ports)"
   local all=0 name pid port
   while read -r name port; do
     case $name in
@@ -319,7 +364,11 @@ status() {
   return $all
 }
 clean() {
+  if [ -e "$run" ] && [ ! -e "$mark" ] && ! { is_stack && [ "$run" -ef "$top/.run" ]; }; then
+    fail "$run has no file ${mark##*/}: make up did not make it, and it is left as it is. Remove it by hand if it is no longer wanted"
+  fi
   down
+  [ ! -d "$run" ] || ! anything_runs || fail "not everything in $run stopped: nothing was removed"
   local folder
   for folder in "$top"/.run-test/*; do # a test run that is under way clears up after itself
     [ ! -d "$folder" ] || [ -d "/proc/${folder##*/}" ] || rm -rf "$folder"

@@ -1,14 +1,13 @@
 // See world.h.
 #include "tests/startup/world.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "tests/harness/folder.h"
 #include "tests/harness/paths.h"
+#include "tests/harness/raw_http.h"
 
 namespace flashclaim {
 namespace {
@@ -29,12 +28,13 @@ void empty(const std::string& path) { std::ofstream(path, std::ios::trunc).close
 
 std::vector<int> processes_below(const std::string& folder) {
   std::vector<int> found;
+  const std::string above = folder.ends_with('/') ? folder : folder + "/";
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     std::error_code gone;
     const std::string cwd = std::filesystem::read_symlink(entry.path() / "cwd", gone).string();
-    if (!gone && (cwd + "/").starts_with(folder + "/")) found.push_back(std::stoi(name));
+    if (!gone && (cwd + "/").starts_with(above)) found.push_back(std::stoi(name));
   }
   return found;
 }
@@ -80,6 +80,44 @@ std::string StackFolder::printed(const std::string& line) const {
   EXPECT_EQ(done.exit_code, 0) << line << ": " << done.out << done.err;
   if (done.out.ends_with('\n')) done.out.pop_back();
   return done.out;
+}
+
+void StackFolder::service(const std::string& verb, const std::string& kind) const {
+  const int port = base_ + (kind == "redis" ? 2 : kind == "rabbitmq" ? 3 : 6);
+  const auto done = harness::run_program(script("service.sh"), {verb, kind, path(kind), std::to_string(port)});
+  EXPECT_EQ(done.exit_code, 0) << verb << " " << kind << ": " << done.out << done.err;
+}
+
+void StackFolder::claim(int first_user, int count) const {
+  harness::RawConnection connection(base_);
+  for (int user = first_user; user < first_user + count; ++user) {
+    connection.send("POST /coupons/1/receive HTTP/1.1\r\nHost: a\r\nX-User-Id: " + std::to_string(user) + "\r\n\r\n");
+    const auto answer = connection.answer().value_or(harness::RawAnswer{});
+    ASSERT_EQ(answer.status, 202) << answer.body;
+  }
+}
+
+std::string StackFolder::rows() const {
+  return printed("psql -wqXAt \"$PG_URL\" -c 'SELECT count(*) FROM user_coupon WHERE coupon_id = 1'");
+}
+
+StackFolder& StackTest::stack() {
+  harness::run_folder();  // made first, so that it goes last
+  static StackFolder one;
+  return one;
+}
+
+std::string StackTest::up(const harness::Environment& changed) {
+  const auto done = stack().make("up", changed);
+  EXPECT_EQ(done.exit_code, 0) << done.out << done.err;
+  return done.out + done.err;
+}
+
+std::string StackTest::refused(const std::string& words, const harness::Environment& changed) {
+  const auto done = stack().make("up", changed);
+  EXPECT_NE(done.exit_code, 0) << done.out;
+  EXPECT_NE(done.err.find(words), std::string::npos) << done.out << done.err;
+  return done.err;
 }
 
 }  // namespace flashclaim

@@ -1,6 +1,8 @@
 // A stack, and a single service, that tests start as an operator does: by the scripts behind `make`.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <vector>
 
@@ -49,6 +51,12 @@ class StackFolder {
   [[nodiscard]] harness::Finished operate(const std::string& line) const;
   /// The same of one that must succeed, without its last line end.
   [[nodiscard]] std::string printed(const std::string& line) const;
+  /// service.sh for one of its servers.
+  void service(const std::string& verb, const std::string& kind) const;
+  /// One claim of coupon 1 for each user, each accepted.
+  void claim(int first_user, int count) const;
+  /// Rows of coupon 1, as the database has them.
+  [[nodiscard]] std::string rows() const;
   [[nodiscard]] std::string path(const std::string& name = "") const { return folder_ + "/" + name; }
   [[nodiscard]] int base() const { return base_; }
 
@@ -56,6 +64,17 @@ class StackFolder {
   std::string folder_;
   std::string door_;
   int base_;
+};
+
+/// The tests of one stack, door off, which is up when each of them begins.
+class StackTest : public ::testing::Test {
+ protected:
+  void SetUp() override { up(); }
+  static StackFolder& stack();
+  /// `make up`, which must succeed; what it said.
+  static std::string up(const harness::Environment& changed = {});
+  /// `make up`, which must fail and say `words`; what it said.
+  static std::string refused(const std::string& words, const harness::Environment& changed = {});
 };
 
 }  // namespace flashclaim
