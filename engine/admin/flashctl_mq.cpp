@@ -2,6 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/admin/command.h"
+#include "engine/amqp/alarm.h"
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 
@@ -30,7 +31,13 @@ Answer mq_status(Context& context, const Arguments&) {
   Document document;
   document.add("queues", std::move(table));
   if (!missing.empty()) return refused("queues are missing: flashctl mq declare (" + missing + ")", document);
-  return done("", document);
+  const auto alarm = amqp::alarm_of(**connection);
+  if (!alarm) return context.failed(alarm.error());
+  document.add("alarm", alarm->empty() ? Cell::none() : Cell::text(*alarm));
+  if (alarm->empty()) return done("", document);
+  return {Exit::kFailure,
+          "RabbitMQ has an alarm (" + *alarm + "): it takes no messages, and nothing settles until that is over",
+          document};
 }
 
 Answer mq_declare(Context& context, const Arguments&) {

@@ -7,6 +7,7 @@
 #include "engine/admin/command.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
+#include "engine/amqp/alarm.h"
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/ids.h"
@@ -54,8 +55,14 @@ Result<std::string> amqp_detail(amqp::Connection& amqp) {
   }
   const auto dead = amqp.queue_depth(amqp::kDeadLetterQueue);
   if (!dead) return dead.error();
-  return fmt::format("{} waiting, {} in retry, {} dead letters, {} consumers", work->messages, retries, *dead,
-                     work->consumers);
+  const auto alarm = amqp::alarm_of(amqp);
+  if (!alarm) return alarm.error();
+  auto text = fmt::format("{} waiting, {} in retry, {} dead letters, {} consumers", work->messages, retries, *dead,
+                          work->consumers);
+  if (!alarm->empty())
+    return failure(
+        fmt::format("alarm ({}): it takes no messages, and nothing settles until that is over; {}", *alarm, text));
+  return text;
 }
 
 /// The first service that does not answer as it should.

@@ -62,6 +62,7 @@ struct Cancelled {
 /// An alarm at the broker: it reads nothing more from publishers until Blocked{false}.
 struct Blocked {
   bool blocked = false;
+  std::string reason = {};  ///< the broker's words: "low on disk"
 };
 using Event = std::variant<Confirmed, Returned, Delivery, Cancelled, Blocked>;
 

@@ -109,7 +109,7 @@ Result<void> Connection::Impl::on_connection_method(const amqp_method_t& method)
       break;
     case AMQP_CONNECTION_BLOCKED_METHOD:
       blocked = true;
-      events.emplace_back(Blocked{true});
+      events.emplace_back(Blocked{true, text_of(as<amqp_connection_blocked_t>(method).reason)});
       return {};
     case AMQP_CONNECTION_UNBLOCKED_METHOD:
       blocked = false;

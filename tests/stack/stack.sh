@@ -321,6 +321,7 @@ up() {
   start_program engine "$admin_port" "$bin/flashclaim-engine" --listen "127.0.0.1:$http_port" --admin-listen "127.0.0.1:$admin_port" \
     --role both --mirror-name mirror-1 "${door_flags[@]}"
   start_program consumer "$consumer_port" "$bin/flashclaim-consumer" --admin-listen "127.0.0.1:$consumer_port"
+  flashctl mq status >/dev/null || say 'claims are accepted meanwhile, and wait (the line above)' # a broker under an alarm
 }
 
 # --- down, status, clean

@@ -113,6 +113,24 @@ TEST_F(StackStart, NamesABrokerThatDoesNotBootAndTheWayOutLosesNothing) {
   broker_with(": >flashclaim@localhost/schema.DAT", 5'000);
 }
 
+TEST_F(StackStart, NamesABrokerUnderAnAlarmWhileNothingSettles) {
+  const int before = settled();
+  EXPECT_EQ(stack().operate("flashctl status").exit_code, 0);
+  stack().service("ctl", "rabbitmq", {"set_disk_free_limit", "900000GB"});
+  stack().claim(6'000, 3);
+  for (const char* command : {"flashctl status", "flashctl mq status"}) {
+    const auto said = stack().operate(command);
+    EXPECT_NE(said.exit_code, 0) << said.out;
+    EXPECT_NE(said.err.find("alarm (low on disk)"), std::string::npos) << said.out << said.err;
+  }
+  const std::string said = up();
+  EXPECT_NE(said.find("alarm (low on disk)"), std::string::npos) << said;
+  EXPECT_EQ(settled(), before);
+  stack().service("ctl", "rabbitmq", {"set_disk_free_limit", "256MB"});
+  EXPECT_TRUE(comes_to(before + 3));
+  EXPECT_EQ(stack().operate("flashctl status").exit_code, 0);
+}
+
 // In a copy of the scripts: `clean` removes the build of its checkout too.
 TEST(StackClean, RemovesNothingThatIsNotAStack) {
   const std::string copy = harness::run_folder() + "/copy";

@@ -82,9 +82,12 @@ std::string StackFolder::printed(const std::string& line) const {
   return done.out;
 }
 
-void StackFolder::service(const std::string& verb, const std::string& kind) const {
+void StackFolder::service(const std::string& verb, const std::string& kind,
+                          const std::vector<std::string>& words) const {
   const int port = base_ + (kind == "redis" ? 2 : kind == "rabbitmq" ? 3 : 6);
-  const auto done = harness::run_program(script("service.sh"), {verb, kind, path(kind), std::to_string(port)});
+  std::vector<std::string> arguments{verb, kind, path(kind), std::to_string(port)};
+  arguments.insert(arguments.end(), words.begin(), words.end());
+  const auto done = harness::run_program(script("service.sh"), arguments);
   EXPECT_EQ(done.exit_code, 0) << verb << " " << kind << ": " << done.out << done.err;
 }
 

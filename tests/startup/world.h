@@ -52,7 +52,7 @@ class StackFolder {
   /// The same of one that must succeed, without its last line end.
   [[nodiscard]] std::string printed(const std::string& line) const;
   /// service.sh for one of its servers.
-  void service(const std::string& verb, const std::string& kind) const;
+  void service(const std::string& verb, const std::string& kind, const std::vector<std::string>& words = {}) const;
   /// One claim of coupon 1 for each user, each accepted.
   void claim(int first_user, int count) const;
   /// Rows of coupon 1, as the database has them.
