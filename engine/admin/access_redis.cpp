@@ -58,7 +58,7 @@ const std::vector<Rules>& redis_rules() {
         "+fcall|reconcile_fix", "+fcall|user_counts_fix", "+fcall|rebuild_freeze", "+fcall|rebuild_begin",
         "+fcall|rebuild_clear_users", "+fcall|rebuild_load_stock", "+fcall|rebuild_load_users", "+fcall|rebuild_open",
         "+fcall|mark_ready", "+fcall|mark_dead", "+fcall|unmark_dead", "+fcall|mark_suspect", "+fcall|retire_coupon",
-        "+fcall|purge_coupon",
+        "+fcall|purge_coupon", "+bgrewriteaof",
         // inside these, and `flashctl purge`; some delete a coupon's keys in one command
         "(~prs:coupon:{*}:prs:usr:coupon:* +mset)", "(~prs:coupon:* +hset +hdel +hincrby)",
         "(~coupon:stock:* +set +incrby)", "(~coupon:claims:* +xgroup|create +xdel)", "(~coupon:dead:* +sadd +srem)",

@@ -129,6 +129,15 @@ TEST_F(RedisUsers, MayNotDoTheWorkOfOthers) {
   }
 }
 
+TEST_F(RedisUsers, TheAdminAloneRewritesTheAppendOnlyFile) {
+  for (const char* role : {"engine", "mirror", "consumer"}) {
+    auto client = as(role);
+    EXPECT_TRUE(forbidden(client, {"BGREWRITEAOF"})) << role;
+  }
+  auto admin = as("admin");
+  EXPECT_FALSE(forbidden(admin, {"BGREWRITEAOF"}));
+}
+
 TEST_F(RedisUsers, NobodyGetsInWithoutAPassword) {
   const std::string server = "127.0.0.1:" + std::to_string(World::get().redis_server->port());
   for (const std::string who : {"", "default:@", "engine:@", "engine:wrong@", "nobody:wrong@", ":wrong@"})

@@ -27,7 +27,8 @@ std::string read(const std::string& path) {
   return text.str();
 }
 
-std::unique_ptr<harness::Process> until_it_listens(std::unique_ptr<harness::Process> proxy, const ProxyWanted& wanted) {
+std::unique_ptr<harness::Process> started(const ProxyCommand& command, const ProxyWanted& wanted) {
+  auto proxy = std::make_unique<harness::Process>(command.program, command.arguments, command.environment);
   const bool up = harness::wait_until([&] {
     try {
       harness::RawConnection connection(wanted.port, {.trusted = wanted.certificate.certificate});
@@ -56,23 +57,24 @@ std::string filled(std::string text, const std::map<std::string, std::string>& v
 
 }  // namespace
 
-std::unique_ptr<harness::Process> start_haproxy(const ProxyWanted& wanted) {
+ProxyCommand haproxy_command(const ProxyWanted& wanted) {
   const std::string both = harness::run_folder() + "/proxy.pem";
   std::ofstream(both) << read(wanted.certificate.certificate) << read(wanted.certificate.key);
-  const harness::Environment environment{{"LISTEN", "127.0.0.1:" + std::to_string(wanted.port)},
+  const harness::Environment environment{{"LISTEN", wanted.address + ":" + std::to_string(wanted.port)},
                                          {"CERTIFICATE", both},
                                          {"TOKEN_KEY", wanted.token_key},
                                          {"AUDIENCE", "flashclaim"},
                                          {"ENGINE", "unix@" + wanted.engine},
                                          {"GATEWAY_KEY_ID", wanted.key_id},
                                          {"GATEWAY_KEY", base64(wanted.secret)}};
-  return until_it_listens(
-      std::make_unique<harness::Process>(
-          "/usr/sbin/haproxy", std::vector<std::string>{"-db", "-f", kConfigurations + "haproxy.cfg"}, environment),
-      wanted);
+  return {"/usr/sbin/haproxy", {"-db", "-f", kConfigurations + "haproxy.cfg"}, environment};
 }
 
-std::unique_ptr<harness::Process> start_nginx(const ProxyWanted& wanted) {
+std::unique_ptr<harness::Process> start_haproxy(const ProxyWanted& wanted) {
+  return started(haproxy_command(wanted), wanted);
+}
+
+ProxyCommand nginx_command(const ProxyWanted& wanted) {
   const std::string folder = harness::run_folder() + "/nginx";
   std::filesystem::create_directories(folder);
   std::ofstream(folder + "/nginx.conf") << "daemon off;\n"
@@ -80,12 +82,14 @@ std::unique_ptr<harness::Process> start_nginx(const ProxyWanted& wanted) {
                                         << filled(read(kConfigurations + "nginx.conf"),
                                                   {{"@FOLDER@", folder},
                                                    {"@ENGINE@", "unix:" + wanted.engine},
-                                                   {"@LISTEN@", "127.0.0.1:" + std::to_string(wanted.port)},
+                                                   {"@LISTEN@", wanted.address + ":" + std::to_string(wanted.port)},
                                                    {"@CERTIFICATE@", wanted.certificate.certificate},
                                                    {"@KEY@", wanted.certificate.key}});
-  return until_it_listens(std::make_unique<harness::Process>(
-                              "/usr/sbin/nginx", std::vector<std::string>{"-p", folder, "-c", folder + "/nginx.conf"}),
-                          wanted);
+  return {"/usr/sbin/nginx", {"-p", folder, "-c", folder + "/nginx.conf"}};
+}
+
+std::unique_ptr<harness::Process> start_nginx(const ProxyWanted& wanted) {
+  return started(nginx_command(wanted), wanted);
 }
 
 }  // namespace flashclaim

@@ -33,7 +33,7 @@ class WholeDoor : public WholePath {
   }
 
   static std::string write_private(const std::string& name, const std::string& text) {
-    std::string path = harness::run_folder() + "/" + name;
+    std::string path = harness::run_folder() + "/door-" + name;
     std::ofstream(path) << text;
     EXPECT_EQ(chmod(path.c_str(), 0600), 0);
     return path;
@@ -86,6 +86,20 @@ class WholeDoor : public WholePath {
            mint.token(R"({"sub":")" + user + R"(","aud":")" + audience + R"(","exp":)" +
                       std::to_string(std::time(nullptr) + exp_in_s) + "}") +
            "\r\n";
+  }
+
+  static std::string bearer_of(const std::string& token) { return "Authorization: Bearer " + token + "\r\n"; }
+  /// The claims of a good token of user 11, and more members.
+  static std::string claims_with(const std::string& more) {
+    return R"({"sub":"11","aud":"flashclaim","exp":)" + std::to_string(std::time(nullptr) + 300) + more + "}";
+  }
+  /// A claim that nobody settles is asked about for longer than a proxy's usual patience.
+  static void expect_a_long_wait(RawConnection& connection, const RawAnswer& accepted, const std::string& token) {
+    ASSERT_EQ(accepted.status, 202) << accepted.body;
+    const auto told = exchange(
+        connection, "GET " + accepted.headers.at("location") + "?wait=17s HTTP/1.1\r\nHost: a\r\n" + token + "\r\n");
+    EXPECT_EQ(told.status, 200) << told.body;
+    EXPECT_NE(told.body.find("pending"), std::string::npos) << told.body;
   }
 
   std::string secret_ = std::string(32, 's');
@@ -220,7 +234,6 @@ TEST_F(WholeDoor, SaysLoudlyThatItBelievesEverybodyAndOnlyOnLoopback) {
 
 TEST_F(WholeDoor, IsServedByHaproxyWhichKnowsTheUserAndSigns) {
   engine_ = engine({"--auth=gateway", "--auth-keys=" + keys_file_, "--listen=unix:" + socket_});
-  consumer_ = consumer();
   const TokenMint mint("ES256", "k");
   const int port = harness::free_ports();
   const auto proxy =
@@ -228,7 +241,9 @@ TEST_F(WholeDoor, IsServedByHaproxyWhichKnowsTheUserAndSigns) {
   const auto coupon = open_coupon(10, 1);
   RawConnection connection(port, tls());
   const auto claim_as = [&](const std::string& headers) { return exchange(connection, plain_claim(coupon, headers)); };
-  EXPECT_EQ(when_ready([&] { return claim_as(bearer(mint, "7")); }).status, 202);
+  const auto accepted = when_ready([&] { return claim_as(bearer(mint, "7")); });
+  expect_a_long_wait(connection, accepted, bearer(mint, "7"));
+  consumer_ = consumer();
   EXPECT_EQ(claim_as(bearer(mint, "8") + "X-User-Id: 9\r\nX-Auth-Key: k1\r\n").status, 202);
   EXPECT_EQ(claim_as(bearer(mint, "9")).status, 202) << "what a client says about itself was not believed";
   EXPECT_EQ(claim_as("X-User-Id: 10\r\n").status, 401);
@@ -236,14 +251,24 @@ TEST_F(WholeDoor, IsServedByHaproxyWhichKnowsTheUserAndSigns) {
   EXPECT_NE(keyed.body.find("LIMIT_REACHED"), std::string::npos) << "the proxy signs the key: " << keyed.body;
   for (const std::string& bad :
        {bearer(mint, "11", "flashclaim", -60), bearer(mint, "11", "other"), bearer(mint, "alice"),
-        bearer(TokenMint("ES256", "k"), "11"), bearer(TokenMint("HS256", "k"), "11")}) {
+        bearer(TokenMint("ES256", "k"), "11"), bearer(TokenMint("HS256", "k"), "11"),
+        bearer_of(mint.token(claims_with(",\"nbf\":" + std::to_string(std::time(nullptr) + 300)))),
+        bearer_of(mint.token(claims_with(R"(,"nbf":"9999999999")"))),
+        bearer_of(mint.token(R"({"alg":"ES256","typ":"JWT","kid":"k","crit":["x"],"x":1})", claims_with("")))}) {
     RawConnection fresh(port, tls());
     EXPECT_EQ(exchange(fresh, plain_claim(coupon, bad)).status, 401) << bad;
   }
+  RawConnection begun(port, tls());
+  EXPECT_EQ(
+      exchange(begun, plain_claim(coupon,
+                                  bearer_of(mint.token(claims_with(",\"nbf\":" + std::to_string(std::time(nullptr)))))))
+          .status,
+      202)
+      << "a token that holds from now on";
   RawConnection alike(port, tls());
   EXPECT_EQ(exchange(alike, plain_claim(coupon, bearer(mint, "12") + "X_User_Id: 13\r\n")).status, 403);
   await_rest();
-  EXPECT_EQ(counts(coupon).rows, 3);
+  EXPECT_EQ(counts(coupon).rows, 4);
   expect_invariants();
 }
 
@@ -251,13 +276,14 @@ TEST_F(WholeDoor, IsServedByNginxWhichLeavesTokensToTheEngine) {
   const TokenMint mint("RS256", "k");
   const auto jwks = write_private("jwks.json", harness::jwk_set({mint.jwk()}));
   engine_ = engine({"--auth=jwt", "--auth-keys=" + jwks, "--audience=flashclaim", "--listen=unix:" + socket_});
-  consumer_ = consumer();
   const int port = harness::free_ports();
   const auto proxy = start_nginx({port, socket_, certificate_, "", "", ""});
   const auto coupon = open_coupon(10, 1);
   RawConnection connection(port, tls());
   const auto claim_as = [&](const std::string& headers) { return exchange(connection, plain_claim(coupon, headers)); };
-  EXPECT_EQ(when_ready([&] { return claim_as(bearer(mint, "7")); }).status, 202);
+  const auto accepted = when_ready([&] { return claim_as(bearer(mint, "7")); });
+  expect_a_long_wait(connection, accepted, bearer(mint, "7"));
+  consumer_ = consumer();
   EXPECT_EQ(claim_as(bearer(mint, "8") + "X-User-Id: 9\r\nX_User_Id: 9\r\n").status, 202);
   EXPECT_EQ(claim_as("X-User-Id: 10\r\n").status, 401);
   for (const std::string& bad : {bearer(mint, "11", "flashclaim", -60), bearer(mint, "11", "other"),
