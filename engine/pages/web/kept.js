@@ -4,32 +4,31 @@
 const KEY_LIFE_MS = 20 * 3600 * 1000; // the server knows a key for a day; after that it would begin a new claim
 
 export class Kept {
-  // storage: sessionStorage or alike; null where a browser stores nothing: then it lives as long as the page.
-  constructor(storage, couponId) {
-    Object.assign(this, { storage, couponId, person: '', begun: {} });
+  // storage: sessionStorage or alike; null where a browser stores nothing: then it lives as long as the page. now: in ms.
+  constructor(storage, couponId, now) {
+    Object.assign(this, { storage, couponId, now, person: '', begun: {} });
   }
 
   // person: the id that the server tells; '' while nobody is known, for whom nothing is taken up and nothing stored.
-  open(person, now) {
+  open(person) {
     this.person = person;
     this.begun = {};
     try {
       this.begun = (person && JSON.parse(this.storage.getItem(this.name()))) || {};
     } catch { /* not there, or not ours */ }
-    if (this.begun.key && !(now - this.begun.atMs < KEY_LIFE_MS)) this.forget();
   }
 
   name() {
     return `flashclaim:${this.couponId}:${this.person}`;
   }
 
-  // One that was sent and whose answer was never seen.
+  // A claim was sent, its answer never seen, and the server still knows its key.
   get unanswered() {
-    return Boolean(this.begun.key) && !this.begun.claimId;
+    return Boolean(this.begun.key) && !this.begun.claimId && this.now() - this.begun.atMs < KEY_LIFE_MS;
   }
 
-  begin(makeKey, now) {
-    if (!this.unanswered) this.write({ key: makeKey(), atMs: now });
+  begin(makeKey) {
+    if (!this.unanswered) this.write({ key: makeKey(), atMs: this.now() });
     return this.begun.key;
   }
 

@@ -26,7 +26,7 @@ const headers = {};
 if (who.has('user')) headers['X-User-Id'] = who.get('user');
 if (who.has('token')) headers.Authorization = `Bearer ${who.get('token')}`;
 const client = new Client({ headers });
-const kept = new Kept(storageOf('sessionStorage'), couponId);
+const kept = new Kept(storageOf('sessionStorage'), couponId, serverNow);
 const shared = storageOf('localStorage'); // by all tabs
 
 let language = rememberedLanguage() ?? ((navigator.language || 'en').startsWith('zh') ? 'zh' : 'en');
@@ -118,7 +118,7 @@ function missed(refusal) {
 function become(person) {
   work.abort();
   work = new AbortController();
-  kept.open(person, serverNow());
+  kept.open(person);
   claimId = '';
   acceptedAt = -Infinity;
   asks = true;
@@ -136,7 +136,7 @@ async function claim() {
   if (UNDER_WAY.has(state)) return; // the second of two clicks
   const { signal } = work;
   let doubt = kept.unanswered; // whether an earlier sending may stand
-  const key = kept.begin(newKey, serverNow());
+  const key = kept.begin(newKey);
   asks = false;
   claimId = '';
   show('sending');
