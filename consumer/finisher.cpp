@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/base/test_point.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/keys.h"
@@ -82,7 +82,7 @@ MaybeHold Finisher::take_answers(Batch& batch) {
       continue;
     }
     if (*reply == redis::FinishReply::kBeyond)
-      log(LogLevel::kWarn, "consumer", "entry_beyond_redis", {{"message_id", item.message->message_id()}});
+      log_repeated(LogLevel::kWarn, "consumer", "entry_beyond_redis", {{"message_id", item.message->message_id()}});
     item.stage = Stage::kDone;
   }
   for (const auto& [reply, entries] : counts) metrics_.finished(redis::word(reply), entries);
@@ -107,8 +107,8 @@ MaybeHold Finisher::judge_mismatch(Item& item) {
     item.fail(Fault::kMismatch, "its entry in Redis holds other claims");
     return std::nullopt;
   }
-  log(LogLevel::kInfo, "consumer", "stale_entry",
-      {{"message_id", message.message_id()}, {"epoch", now}, {"entry_found", found->size() > 0}});
+  log_repeated(LogLevel::kInfo, "consumer", "stale_entry",
+               {{"message_id", message.message_id()}, {"epoch", now}, {"entry_found", found->size() > 0}});
   item.stage = Stage::kDone;
   return std::nullopt;
 }
@@ -122,8 +122,8 @@ MaybeHold Finisher::mark_dead(const Item& item) {
   test_point("consumer.dead.marked");
   if (marked) return std::nullopt;
   if (!client_->connected() || !about_the_message(marked.error())) return Hold{"redis", marked.error().message};
-  log(LogLevel::kError, "consumer", "mark_dead_refused",
-      {{"message_id", item.delivery.message_id}, {"error", marked.error().message}});
+  log_repeated(LogLevel::kError, "consumer", "mark_dead_refused",
+               {{"message_id", item.delivery.message_id}, {"error", marked.error().message}});
   return std::nullopt;
 }
 

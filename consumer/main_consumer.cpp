@@ -9,6 +9,7 @@
 
 #include "consumer/service.h"
 #include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/base/url.h"
 
 namespace flashclaim::consumer {
@@ -80,6 +81,7 @@ int run(Options options, const http::Address& admin_listen) {
   if (!service) return fail(service.error().message, kExitFailure);
   bool stopping = false;
   while (!(*service)->finished()) {
+    flush_repeated();
     const timespec poll = {.tv_sec = 0, .tv_nsec = 100'000'000};
     if (sigtimedwait(&ending, nullptr, &poll) < 0) continue;
     if (stopping) {
@@ -90,6 +92,7 @@ int run(Options options, const http::Address& admin_listen) {
     log(LogLevel::kInfo, "consumer", "stopping", {{"reason", "signal"}});
     (*service)->request_stop();
   }
+  flush_repeated(true);
   return 0;
 }
 

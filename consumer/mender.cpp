@@ -13,9 +13,11 @@
 #include "engine/base/test_point.h"
 #include "engine/postgres/ledger.h"
 #include "engine/postgres/migrate.h"
+#include "engine/postgres/writes.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"
+#include "engine/redis/role.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -71,14 +73,14 @@ Result<void> Mender::connect() {
   if (!redis_ || !redis_->connected()) {
     health_.redis = false;
     auto connected = redis::Client::connect(options_.redis_url, redis::Milliseconds(options_.redis_timeout_ms));
-    if (!connected) return connected.error();
+    if (!connected) return redis_away(connected.error());
     redis_ = std::move(connected).value();
   }
   if (!pg_ || !pg_->open()) {
     health_.postgres = false;
     resign();
     auto connected = postgres::Session::connect(options_.pg_url, options_.name + "-mender");
-    if (!connected) return connected.error().as_error();
+    if (!connected) return postgres_away(connected.error().as_error());
     pg_ = std::move(connected).value();
   }
   return {};
@@ -105,15 +107,30 @@ void Mender::resign() {
 }
 
 Result<void> Mender::look_at_services() {
+  const auto redis_writes = redis::check_writes(*redis_);
+  const auto postgres_writes = postgres::check_writes(*pg_);
+  health_.redis = redis_writes.has_value();
+  health_.postgres = postgres_writes.has_value();
   auto library = redis::loaded_library(*redis_);
-  health_.redis = library.has_value();
   health_.library = library && library->has_value() && (*library)->version >= kLuaLibrary.version;
   auto current = postgres::schema_current(*pg_);
-  health_.postgres = current.has_value();
   health_.schema = current && *current;
-  if (!library) return library.error();
-  if (!current) return current.error().as_error();
-  return {};
+  if (!postgres_writes) (void)postgres_away(postgres_writes.error().as_error());
+  if (!redis_writes || !library) return redis_away(redis_writes ? library.error() : redis_writes.error());
+  if (!postgres_writes) return postgres_writes.error().as_error();
+  return current ? Result<void>() : postgres_away(current.error().as_error());
+}
+
+Error Mender::redis_away(const Error& error) {
+  health_.redis_why.set(error.message);
+  health_.redis = false;
+  return error;
+}
+
+Error Mender::postgres_away(const Error& error) {
+  health_.postgres_why.set(error.message);
+  health_.postgres = false;
+  return error;
 }
 
 Result<std::vector<std::int64_t>> Mender::issuing() {

@@ -39,6 +39,8 @@ class Mender {
   Result<void> look_at_services();
   Result<bool> is_chosen();
   void resign();
+  Error redis_away(const Error& error);
+  Error postgres_away(const Error& error);
   Result<std::vector<std::int64_t>> issuing();
   Result<std::vector<std::int64_t>> suspects(const std::vector<std::int64_t>& coupons);
   Result<void> mend(std::int64_t coupon_id);

@@ -7,6 +7,7 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
 #include "engine/postgres/events.h"
+#include "engine/postgres/writes.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -55,6 +56,8 @@ Result<bool> Relay::connect() {
     auto session = admin::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay"));
     if (!session) return session.error();
     pg_ = std::move(session).value();
+    // Events that cannot be forgotten afterwards would be published again and again.
+    if (auto writes = postgres::check_writes(*pg_); !writes) return writes.error().as_error();
   }
   if (!chosen_) {
     auto chosen = admin::from_sql(postgres::become_relay(*pg_));

@@ -54,9 +54,9 @@ std::vector<http::Check> Service::checks() const {
   const auto state = [](bool ok, const char* otherwise) { return std::string(ok ? "ok" : otherwise); };
   return {
       {"rabbitmq", subscribed == options_.workers, true, fmt::format("{} of {} workers", subscribed, options_.workers)},
-      {"redis", health_.redis, true, state(health_.redis, "away")},
+      {"redis", health_.redis, true, health_.redis ? "ok" : health_.redis_why.get()},
       {"lua", health_.library, true, state(health_.library, "not loaded, or older than this build's")},
-      {"postgres", health_.postgres, true, state(health_.postgres, "away")},
+      {"postgres", health_.postgres, true, health_.postgres ? "ok" : health_.postgres_why.get()},
       {"schema", health_.schema, true, state(health_.schema, "other migrations than this build's")},
       {"batches", held == 0, false, fmt::format("{} held", held)},
       {"running", !stop_.told(), true, stop_.told() ? "stopping" : "running"},

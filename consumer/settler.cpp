@@ -4,7 +4,7 @@
 #include <array>
 #include <chrono>
 
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/base/test_point.h"
 
 namespace flashclaim::consumer {
@@ -39,7 +39,8 @@ MaybeHold Settler::settle(Batch& batch) {
     return std::nullopt;
   }
   if (outcomes.error().fault != postgres::SqlFault::kData) return hold(outcomes.error(), items);
-  log(LogLevel::kWarn, "consumer", "batch_refused",
+  log_repeated(
+      LogLevel::kWarn, "consumer", "batch_refused",
       {{"messages", items.size()}, {"sqlstate", outcomes.error().sqlstate}, {"error", outcomes.error().message}});
   return settle_one_by_one(items);
 }

@@ -7,6 +7,7 @@
 #include "consumer/dismissal.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/base/test_point.h"
 
 namespace flashclaim::consumer {
@@ -31,7 +32,8 @@ class Held {
   Held& operator=(const Held&) = delete;
 
   void released() const {
-    if (tries_ > 0) log(LogLevel::kInfo, "consumer", "batch_released", {{"worker", worker_}, {"tries", tries_}});
+    if (tries_ > 0)
+      log_repeated(LogLevel::kInfo, "consumer", "batch_released", {{"worker", worker_}, {"tries", tries_}});
   }
   void again(const Hold& hold, std::size_t messages) {
     if (tries_++ == 0) {
@@ -40,8 +42,8 @@ class Held {
     }
     if (hold.reason == reason_) return;
     reason_ = hold.reason;
-    log(hold.person_needed ? LogLevel::kError : LogLevel::kWarn, "consumer", "batch_held",
-        {{"worker", worker_}, {"service", hold.service}, {"reason", hold.reason}, {"messages", messages}});
+    log_repeated(hold.person_needed ? LogLevel::kError : LogLevel::kWarn, "consumer", "batch_held",
+                 {{"worker", worker_}, {"service", hold.service}, {"reason", hold.reason}, {"messages", messages}});
   }
 
  private:
@@ -88,13 +90,14 @@ void Worker::run() {
 bool Worker::connect() {
   next_.reset();
   if (auto connected = feed_.connect(); !connected) {
-    log(LogLevel::kWarn, "consumer", "broker_away", {{"worker", name_}, {"error", connected.error().message}});
+    if (told_.lost(connected.error().message))
+      log(LogLevel::kWarn, "consumer", "broker_away", {{"worker", name_}, {"error", connected.error().message}});
     stop_.wait_for(std::chrono::milliseconds(reconnect_.next_ms()));
     return false;
   }
   ++health_.subscribed;
   reconnect_.reset();
-  log(LogLevel::kInfo, "consumer", "subscribed", {{"worker", name_}, {"queue", amqp::kQueue}});
+  if (told_.connected()) log(LogLevel::kInfo, "consumer", "subscribed", {{"worker", name_}, {"queue", amqp::kQueue}});
   return true;
 }
 
@@ -187,12 +190,12 @@ MaybeHold Worker::dismiss(Item& item) {
   } else {
     metrics_.retried(word(item.fault));
   }
-  log(plan.dead ? LogLevel::kError : LogLevel::kWarn, "consumer", plan.dead ? "dead_lettered" : "retried",
-      {{"message_id", item.delivery.message_id},
-       {"fault", word(item.fault)},
-       {"detail", item.fault_detail},
-       {"attempts", plan.attempts},
-       {"queue", plan.queue}});
+  log_repeated(plan.dead ? LogLevel::kError : LogLevel::kWarn, "consumer", plan.dead ? "dead_lettered" : "retried",
+               {{"message_id", item.delivery.message_id},
+                {"fault", word(item.fault)},
+                {"detail", item.fault_detail},
+                {"attempts", plan.attempts},
+                {"queue", plan.queue}});
   return std::nullopt;
 }
 
@@ -201,6 +204,7 @@ MaybeHold Worker::dismiss(Item& item) {
 Result<void> Worker::acknowledge(Batch& batch) {
   const std::uint64_t tag = done_through(batch);
   if (tag == 0) return {};
+  told_.proven();
   test_point("consumer.ack.sending");
   if (!guard_removed("consumer.ack_after_commit"))
     if (auto acknowledged = feed_.ack_through(tag); !acknowledged) return acknowledged;
@@ -213,8 +217,9 @@ void Worker::lost(const Error& error, std::size_t messages) {
   --health_.subscribed;
   next_.reset();
   metrics_.dropped_deliveries(static_cast<std::int64_t>(messages));
-  log(LogLevel::kWarn, "consumer", "broker_lost",
-      {{"worker", name_}, {"error", error.message}, {"messages_dropped", messages}});
+  if (told_.lost(error.message))
+    log(LogLevel::kWarn, "consumer", "broker_lost",
+        {{"worker", name_}, {"error", error.message}, {"messages_dropped", messages}});
 }
 
 }  // namespace flashclaim::consumer

@@ -15,6 +15,7 @@
 #include "consumer/settler.h"
 #include "consumer/stop.h"
 #include "engine/base/backoff.h"
+#include "engine/base/link_log.h"
 
 namespace flashclaim::consumer {
 
@@ -53,6 +54,7 @@ class Worker {
   Settler settler_;
   Finisher finisher_;
   Backoff reconnect_;
+  LinkLog told_;
   std::optional<Item> next_;  // taken from the feed, but too large for the batch before it
   std::chrono::steady_clock::time_point next_batch_at_{};
 };

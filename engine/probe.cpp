@@ -10,6 +10,7 @@
 #include "engine/base/log.h"
 #include "engine/redis/async.h"
 #include "engine/redis/keys.h"
+#include "engine/redis/role.h"
 
 namespace flashclaim {
 namespace {
@@ -57,6 +58,12 @@ Check data_check(const ReplyView& reply) {
   return {"data", marked, true, marked ? "loaded" : "not loaded, or lost: run `flashctl rebuild`"};
 }
 
+/// To a command that counts as a write and changes nothing: refused whenever a claim would be.
+Check writes_check(const ReplyView& reply) {
+  if (!reply.is_error()) return {"writes", true, true, "redis takes writes"};
+  return {"writes", false, true, "redis takes no writes: " + std::string(reply.text().substr(0, 200))};
+}
+
 Check unheard(std::string name) { return {std::move(name), false, true, "redis does not answer"}; }
 
 }  // namespace
@@ -91,7 +98,7 @@ struct RedisProbe::State {
   }
 
   void ask() {
-    note({"redis", client->ready(), true, client->ready() ? "connected" : "not connected"});
+    note({"redis", client->ready(), true, client->ready() ? "connected" : "not connected: " + client->trouble()});
     for (Question& question : questions) {
       if (question.under_way) continue;
       question.under_way = client->send(question.command, question) == redis::Sent::kYes;
@@ -108,7 +115,7 @@ struct RedisProbe::State {
   const LuaLibrary& library;
   mutable std::mutex mutex;
   std::vector<Check> known;
-  std::array<Question, 3> questions;
+  std::array<Question, 4> questions;
   loop::Timer timer;
   std::unique_ptr<redis::AsyncClient> client;
 };
@@ -128,6 +135,7 @@ Result<std::unique_ptr<RedisProbe>> RedisProbe::create(loop::Loop& loop, const s
   state->prepare(state->questions[1], "durability", {"CONFIG", "GET", "append*", "aof-load-truncated"},
                  durability_check);
   state->prepare(state->questions[2], "data", {"EXISTS", redis::kReady}, data_check);
+  state->prepare(state->questions[3], "writes", {"XADD", redis::kNoClaims, "NOMKSTREAM", "*", "p", "1"}, writes_check);
   state->timer.every_ms(kPeriodMs);
   return std::unique_ptr<RedisProbe>(new RedisProbe(std::move(state)));
 }

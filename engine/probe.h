@@ -21,8 +21,8 @@ class RedisProbe {
   RedisProbe(const RedisProbe&) = delete;
   RedisProbe& operator=(const RedisProbe&) = delete;
 
-  /// redis (it answers), lua (the library is this build's, or a newer one), durability (appendonly yes and appendfsync
-  /// always: a 202 promises it), data (the marker of a loaded Redis).
+  /// redis (it answers and is the primary), writes (it takes them), lua (the library is this build's, or a newer one),
+  /// durability (appendonly yes and appendfsync always: a 202 promises it), data (the marker of a loaded Redis).
   [[nodiscard]] std::vector<http::Check> checks() const;
 
  private:

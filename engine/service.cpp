@@ -15,6 +15,7 @@
 #include "engine/archive/pool.h"
 #include "engine/base/assets.h"
 #include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/http/admin_server.h"
 #include "engine/loop/loop.h"
 #include "engine/metrics.h"
@@ -30,6 +31,7 @@ namespace {
 constexpr rlim_t kDescriptorsKept = 128;
 constexpr int kConnectPatienceMs = 3000;
 constexpr int kDrainPollMs = 20;
+constexpr int kRepeatedMs = 1000;
 constexpr int kDrainDeadlineMs = 5000;
 
 std::string_view phase_name(Phase phase) {
@@ -74,7 +76,8 @@ struct Service::State {
       : drain_poll(loop, [this] { on_drain_poll(); }),
         on_term(loop, SIGTERM, [this] { on_signal(); }),
         on_int(loop, SIGINT, [this] { on_signal(); }),
-        on_hup(loop, SIGHUP, [this] { reload(); }) {}
+        on_hup(loop, SIGHUP, [this] { reload(); }),
+        repeated(loop, [] { flush_repeated(); }) {}
 
   Result<void> start(const ServiceOptions& options);
   Result<void> start_workers(const ServiceOptions& options);
@@ -100,6 +103,7 @@ struct Service::State {
   loop::Signal on_term;
   loop::Signal on_int;
   loop::Signal on_hup;
+  loop::Timer repeated;
   DoorOptions door;
   std::string unix_path;  ///< of the public listener, if it is one
   std::unique_ptr<RedisProbe> probe;
@@ -111,6 +115,7 @@ struct Service::State {
 };
 
 Result<void> Service::State::start(const ServiceOptions& options) {
+  repeated.every_ms(kRepeatedMs);
   signal(SIGPIPE, SIG_IGN);  // hiredis and librabbitmq write without MSG_NOSIGNAL
   auto made = RedisProbe::create(loop, options.redis_url, kLuaLibrary);
   if (!made) return made.error();
@@ -329,6 +334,7 @@ void Service::run() {
   for (auto& worker : state_->workers)
     worker->stop();  // not destroyed: the admin's thread may be reading their counters
   if (state_->mirror_thread.joinable()) state_->mirror_thread.join();
+  flush_repeated(true);
   if (!state_->unix_path.empty()) unlink(state_->unix_path.c_str());
   state_->set_phase(Phase::kStopped);
 }

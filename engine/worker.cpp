@@ -49,6 +49,7 @@ Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
   auto subscriber = redis::Subscriber::create(state->loop, options.redis_url, state->desk.listener());
   if (!subscriber) return subscriber.error();
   state->subscriber = std::move(*subscriber);
+  state->client->when_left([of = state->subscriber.get()] { of->renew(); });
   state->site.bind(state->server, *state->client, state->door, options.cors);
   state->desk.bind(state->server, *state->client, *state->subscriber, state->door, state->site);
   if (options.archive) {

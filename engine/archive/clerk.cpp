@@ -25,7 +25,10 @@ constexpr std::int64_t kWaitMaxMs = 3000;    ///< in the queue
 constexpr std::int64_t kQuickLossMs = 1000;  ///< lost sooner: the server was started again, and is back maybe
 constexpr std::string_view kMine = "private, no-store";
 
-bool lost(SqlFault fault) { return fault == SqlFault::kConnection || fault == SqlFault::kUnknown; }
+/// The session is of no use any more; another one may be.
+bool lost(const SqlError& error, const postgres::Session& session) {
+  return error.fault == SqlFault::kConnection || error.fault == SqlFault::kUnknown || !session.open();
+}
 
 redis::ClaimView view_of(const postgres::ArchivedClaim& claim) {
   if (!claim.refusal) return {redis::ClaimState::kSettled, claim.user_id, {}};
@@ -79,17 +82,17 @@ template <class Call>
 auto Clerk::ask(Call call) -> decltype(call(std::declval<postgres::Session&>())) {
   const std::int64_t began_ms = loop::now_ms();
   auto answer = call(*session_);
-  if (!answer && lost(answer.error().fault)) {
+  if (!answer && lost(answer.error(), *session_)) {
     const bool quick = loop::now_ms() - began_ms < kQuickLossMs;
     const bool first = backoff_.fresh();
     lose(answer.error());
     if (first && quick) backoff_.reset();
     if (connect()) answer = call(*session_);
-    if (!answer && session_ && lost(answer.error().fault)) lose(answer.error());
+    if (!answer && session_ && lost(answer.error(), *session_)) lose(answer.error());
   }
   if (answer) {
     complained_ = false;
-  } else if (!lost(answer.error().fault) && !std::exchange(complained_, true)) {
+  } else if (session_ && !std::exchange(complained_, true)) {
     log(answer.error().fault == SqlFault::kRetry ? LogLevel::kWarn : LogLevel::kError, "archive", "not_answered",
         {{"session", name_}, {"sqlstate", answer.error().sqlstate}, {"error", answer.error().message}});
   }

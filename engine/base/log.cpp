@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "engine/base/log_repeated.h"
+
 namespace flashclaim {
 namespace {
 
@@ -100,6 +102,10 @@ void start_logging(std::string_view program, bool json) {
 }
 
 void log(LogLevel level, std::string_view room, std::string_view event, std::initializer_list<Field> fields) {
+  log_fields(level, room, event, {fields.begin(), fields.size()});
+}
+
+void log_fields(LogLevel level, std::string_view room, std::string_view event, std::span<const Field> fields) {
   auto wanted = spdlog_level(level);
   if (!spdlog::default_logger_raw()->should_log(wanted)) return;
   std::string line;

@@ -5,7 +5,7 @@
 #include <charconv>
 
 #include "engine/base/ids.h"
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/base/test_point.h"
 #include "engine/claim/outcome.h"
 #include "engine/loop/loop.h"
@@ -142,7 +142,7 @@ void Queue::answered(const redis::ReplyView& reply) noexcept {
   } else {
     Problem problem = reply.is_error() ? problem_of_error(reply.text()) : Problem::kOutcomeUnknown;
     if (!heals_itself(problem))
-      log(LogLevel::kError, "claim", "claim_failed", {{"coupon", coupon_id_}, {"error", reply.text()}});
+      log_repeated(LogLevel::kError, "claim", "claim_failed", {{"coupon", coupon_id_}, {"error", reply.text()}});
     refuse_all(*batch, problem);
   }
   test_point("engine.claim.told");
@@ -191,7 +191,7 @@ void Queue::release_parked() {
 void Queue::answer_verdicts(const Batch& batch, std::string_view entry, std::string_view words) {
   std::size_t answered = answer_words(batch, entry, words);
   if (answered == batch.waiters().size()) return;
-  log(LogLevel::kError, "claim", "malformed_reply", {{"coupon", coupon_id_}, {"words", words}});
+  log_repeated(LogLevel::kError, "claim", "malformed_reply", {{"coupon", coupon_id_}, {"words", words}});
   for (std::size_t i = answered; i < batch.waiters().size(); ++i) refuse(batch.waiters()[i], Problem::kOutcomeUnknown);
 }
 

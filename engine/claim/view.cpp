@@ -1,7 +1,7 @@
 // See view.h.
 #include "engine/claim/view.h"
 
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/claim/outcome.h"
 #include "engine/http/json.h"
 
@@ -69,7 +69,7 @@ class Views::View final : public redis::Call {
   void release() { views_.spare_.push_back(this); }
 
   void report(std::string_view error) const {
-    log(LogLevel::kError, "claim", "view_failed", {{"coupon", claim_.coupon_id}, {"error", error}});
+    log_repeated(LogLevel::kError, "claim", "view_failed", {{"coupon", claim_.coupon_id}, {"error", error}});
   }
 
   Views& views_;

@@ -14,7 +14,7 @@
 #include <random>
 #include <vector>
 
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/http/connection.h"
 
 namespace flashclaim::http {
@@ -87,7 +87,7 @@ struct Server::State {
       int fd = accept4(listen_fd, reinterpret_cast<sockaddr*>(&from), &from_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-          log(LogLevel::kWarn, "http", "cannot_accept", {{"error", std::strerror(errno)}});
+          log_repeated(LogLevel::kWarn, "http", "cannot_accept", {{"error", std::strerror(errno)}});
           acceptable.pause();
           accept_again.start_ms(kAcceptPauseMs);
         }

@@ -22,11 +22,12 @@ void Carrier::connect_if_due() {
   if (auto connected = connect(); !connected) {
     connection_.reset();
     int wait_ms = reconnect_.next_ms();
-    log(LogLevel::kWarn, "mirror", "broker_unreachable", {{"error", connected.error().message}, {"retry_ms", wait_ms}});
+    const std::string& why = connected.error().message;
+    if (told_.lost(why)) log(LogLevel::kWarn, "mirror", "broker_unreachable", {{"error", why}, {"retry_ms", wait_ms}});
     return;
   }
   reconnect_.reset();
-  log(LogLevel::kInfo, "mirror", "broker_connected", {});
+  if (told_.connected()) log(LogLevel::kInfo, "mirror", "broker_connected", {});
 }
 
 Result<void> Carrier::connect() {
@@ -102,6 +103,7 @@ void Carrier::handle(const amqp::Event& event, std::vector<Carried>& outcomes) {
     std::size_t taken = 0;
     for (auto i = before; i < outcomes.size(); ++i) taken += outcomes[i].taken ? 1 : 0;
     counters_.confirmed += taken;
+    if (taken > 0) told_.proven();
     if (taken > 0 && refusal_.due()) refusal_.reset();
     if (!confirmed->ack) {
       counters_.nacked += outcomes.size() - before;
@@ -141,7 +143,7 @@ void Carrier::lose(const std::string& reason) {
   connection_.reset();
   window_.clear(undelivered_);
   int wait_ms = reconnect_.next_ms();
-  log(LogLevel::kWarn, "mirror", "broker_lost", {{"error", reason}, {"retry_ms", wait_ms}});
+  if (told_.lost(reason)) log(LogLevel::kWarn, "mirror", "broker_lost", {{"error", reason}, {"retry_ms", wait_ms}});
 }
 
 }  // namespace flashclaim::mirror

@@ -7,6 +7,7 @@
 
 #include "engine/amqp/connection.h"
 #include "engine/base/backoff.h"
+#include "engine/base/link_log.h"
 #include "engine/mirror/message.h"
 #include "engine/mirror/window.h"
 
@@ -51,6 +52,7 @@ class Carrier {
   std::vector<Carried> undelivered_;  // outcomes decided outside pump
   Backoff reconnect_{100, 5000};
   Backoff refusal_{100, 5000};
+  LinkLog told_;
   Clock::time_point patient_since_{};  // unconfirmed publishes are not held against the broker from before this
   bool queue_was_lost_ = false;
   Counters counters_;

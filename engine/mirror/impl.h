@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "engine/base/backoff.h"
+#include "engine/base/link_log.h"
 #include "engine/mirror/carrier.h"
 #include "engine/mirror/mirror.h"
 #include "engine/mirror/outbox.h"
@@ -55,6 +56,7 @@ class Mirror::Impl {
   void connect_redis_if_due();
   Result<void> greet_redis();
   Result<void> judge_replication_id();
+  Result<void> look_at_server_if_due();
   Result<void> mark_all_suspect();
   void redis_failed(std::string_view during, const Error& error);
   void wait(int ms);
@@ -88,6 +90,8 @@ class Mirror::Impl {
   Republisher republisher_;
   StreamSet streams_;
   Backoff redis_backoff_{50, 2000};
+  LinkLog redis_told_;
+  Clock::time_point server_at_{};  // when it is asked again whether it is the primary
 
   std::deque<EntryMessage> ready_;                      // read, not published yet
   std::unordered_set<EntryKey, EntryKeyHash> in_hand_;  // ready, unconfirmed or not yet acknowledged

@@ -2,8 +2,10 @@
 #include "engine/mirror/mirror.h"
 
 #include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
+#include "engine/redis/role.h"
 
 namespace flashclaim::mirror {
 namespace {
@@ -13,6 +15,7 @@ namespace {
 constexpr std::string_view kReplicationKey = "coupon:replication";
 
 constexpr std::chrono::milliseconds kRedisTimeout{5000};
+constexpr std::chrono::milliseconds kLookAtServerEvery{1000};
 
 }  // namespace
 
@@ -85,8 +88,20 @@ void Mirror::Impl::connect_redis_if_due() {
   if (!client) return redis_failed("connect", client.error());
   redis_ = std::make_unique<Redis>(std::move(*client), options_.name);
   if (auto greeted = greet_redis(); !greeted) return redis_failed("connect", greeted.error());
+  server_at_ = Clock::now() + kLookAtServerEvery;
+  if (redis_told_.connected())
+    log(LogLevel::kInfo, "mirror", "redis_connected", {{"replication_id", now_.replication_id}});
+}
+
+/// Reads alone would never tell that this server became a replica, or became the primary again with another history.
+Result<void> Mirror::Impl::look_at_server_if_due() {
+  if (Clock::now() < server_at_) return {};
+  server_at_ = Clock::now() + kLookAtServerEvery;
+  if (auto primary = redis::check_primary(redis_->client); !primary) return primary;
+  if (auto judged = judge_replication_id(); !judged) return judged;
   redis_backoff_.reset();
-  log(LogLevel::kInfo, "mirror", "redis_connected", {{"replication_id", now_.replication_id}});
+  redis_told_.proven();
+  return {};
 }
 
 /// What must be known before the first read: the coupons, and whether this is still the Redis it was.
@@ -117,7 +132,8 @@ Result<void> Mirror::Impl::mark_all_suspect() {
   for (auto coupon : streams_.all()) {
     auto marked = redis::mark_suspect(redis_->client, coupon);
     if (!marked && !redis_->client.connected()) return marked.error();
-    if (!marked) log(LogLevel::kWarn, "mirror", "mark_failed", {{"coupon", coupon}, {"error", marked.error().message}});
+    if (!marked)
+      log_repeated(LogLevel::kWarn, "mirror", "mark_failed", {{"coupon", coupon}, {"error", marked.error().message}});
   }
   return {};
 }
@@ -125,6 +141,7 @@ Result<void> Mirror::Impl::mark_all_suspect() {
 void Mirror::Impl::redis_failed(std::string_view during, const Error& error) {
   redis_.reset();
   int wait_ms = redis_backoff_.next_ms();
+  if (!redis_told_.lost(error.message)) return;
   log(LogLevel::kWarn, "mirror", "redis_lost", {{"during", during}, {"error", error.message}, {"retry_ms", wait_ms}});
 }
 

@@ -1,6 +1,8 @@
 // Reading and acknowledging; see outbox.h.
 #include "engine/mirror/outbox.h"
 
+#include <unordered_set>
+
 #include "engine/base/test_point.h"
 #include "engine/mirror/entries.h"
 #include "engine/redis/keys.h"
@@ -67,11 +69,20 @@ Result<Reading> Outbox::read_group(std::span<const Position> positions, std::siz
   if (positions.empty()) return reading;
   auto reply = ask_group(positions, count, block_ms, fresh);
   if (reply && reply->error_code() == "NOGROUP") {
-    if (auto made = make_groups(positions, reading); !made) return made.error();
-    reply = ask_group(positions, count, 0, fresh);
+    auto living = still_issuing(positions, reading);
+    if (!living) return living.error();
+    if (auto made = make_groups(*living, reading); !made) return made.error();
+    if (living->empty()) return reading;
+    reply = ask_group(*living, count, 0, fresh);
   }
   if (!reply) return reply.error();
   if (reply->is_error()) {
+    // A stream went while it was waited for: its coupon was purged. (A primary that became a replica says so too, and
+    // closes the connection.)
+    if (reply->error_code() == "UNBLOCKED") {
+      auto living = still_issuing(positions, reading);
+      return living ? Result<Reading>(std::move(reading)) : living.error();
+    }
     if (is_about_the_server(reply->error_code())) return failure(std::string(reply->text()));
     // One damaged key fails the whole command: each stream by itself, then.
     if (positions.size() > 1) {
@@ -87,6 +98,23 @@ Result<Reading> Outbox::read_group(std::span<const Position> positions, std::siz
   return reading;
 }
 
+/// Those of the positions whose coupons are still in the set; the others are `gone`. A stream of theirs is not made
+/// again.
+Result<std::vector<Position>> Outbox::still_issuing(std::span<const Position> positions, Reading& into) {
+  auto coupons = issuing();
+  if (!coupons) return coupons.error();
+  const std::unordered_set<std::int64_t> present(coupons->begin(), coupons->end());
+  std::vector<Position> living;
+  for (const Position& position : positions) {
+    if (present.contains(position.coupon_id)) {
+      living.push_back(position);
+    } else {
+      into.gone.push_back(position.coupon_id);
+    }
+  }
+  return living;
+}
+
 Result<Reading> Outbox::read_singly(std::span<const Position> positions, std::size_t count, bool fresh) {
   Reading all;
   for (const Position& position : positions) {
@@ -95,6 +123,7 @@ Result<Reading> Outbox::read_singly(std::span<const Position> positions, std::si
     std::move(one->entries.begin(), one->entries.end(), std::back_inserter(all.entries));
     all.unreadable.insert(all.unreadable.end(), one->unreadable.begin(), one->unreadable.end());
     all.healed.insert(all.healed.end(), one->healed.begin(), one->healed.end());
+    all.gone.insert(all.gone.end(), one->gone.begin(), one->gone.end());
   }
   return all;
 }

@@ -25,6 +25,7 @@ struct Reading {
   std::vector<Seen> entries;
   std::vector<std::int64_t> healed;      ///< their group was missing (Redis lost data) and was made again, from 0
   std::vector<std::int64_t> unreadable;  ///< their key is damaged: nothing was read from them
+  std::vector<std::int64_t> gone;        ///< no longer in coupon:issuing: purged, and not to be read again
 };
 
 struct Position {
@@ -72,6 +73,7 @@ class Outbox {
   Result<Reading> read_group(std::span<const Position> positions, std::size_t count, int block_ms, bool fresh);
   Result<redis::Reply> ask_group(std::span<const Position> positions, std::size_t count, int block_ms, bool fresh);
   Result<Reading> read_singly(std::span<const Position> positions, std::size_t count, bool fresh);
+  Result<std::vector<Position>> still_issuing(std::span<const Position> positions, Reading& into);
   Result<void> make_groups(std::span<const Position> positions, Reading& into);
   Result<Depth> read_depth(std::int64_t coupon_id);
 

@@ -1,7 +1,7 @@
 // One turn of the mirror: read, publish, hear the broker's answers, acknowledge. See impl.h.
 #include <algorithm>
 
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/base/test_point.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
@@ -34,6 +34,7 @@ void Mirror::Impl::turn() {
   std::size_t read = 0;
   if (redis_) {
     auto work = [&]() -> Result<void> {
+      if (auto done = look_at_server_if_due(); !done) return done;
       if (auto done = refresh_coupons_if_due(); !done) return done;
       if (auto done = acknowledge(); !done) return done;
       if (auto room = carrier_.room(); room > ready_.size()) {
@@ -153,14 +154,15 @@ Result<std::size_t> Mirror::Impl::read_streams(std::size_t room) {
 void Mirror::Impl::take(Reading reading) {
   for (auto coupon : reading.healed) {
     ++now_.healed_groups;
-    log(LogLevel::kWarn, "mirror", "group_healed", {{"coupon", coupon}});
+    log_repeated(LogLevel::kWarn, "mirror", "group_healed", {{"coupon", coupon}});
     // Its stream was lost with it. Should this call be lost too, the next one on this connection says so.
     (void)redis::mark_suspect(redis_->client, coupon);
   }
   for (auto coupon : reading.unreadable) {
-    log(LogLevel::kError, "mirror", "stream_unreadable", {{"coupon", coupon}});
+    log_repeated(LogLevel::kError, "mirror", "stream_unreadable", {{"coupon", coupon}});
     streams_.suspend(coupon, std::chrono::seconds(60));
   }
+  if (!reading.gone.empty()) coupons_at_ = {};  // before the next read
   if (!reading.entries.empty()) test_point("mirror.entries.read");
   for (Seen& seen : reading.entries) take_entry(std::move(seen));
 }
@@ -168,7 +170,7 @@ void Mirror::Impl::take(Reading reading) {
 void Mirror::Impl::take_entry(Seen seen) {
   if (!seen.damage.empty()) return note_damage(seen);
   if (damaged_.erase({seen.coupon_id, seen.entry}) > 0)
-    log(LogLevel::kInfo, "mirror", "entry_whole", {{"coupon", seen.coupon_id}, {"entry", seen.entry.text()}});
+    log_repeated(LogLevel::kInfo, "mirror", "entry_whole", {{"coupon", seen.coupon_id}, {"entry", seen.entry.text()}});
   if (in_hand_.contains({seen.coupon_id, seen.entry})) return;
   if (!seen.message) {  // finished before it was acknowledged here: only the pending mark is left
     confirmed_[seen.coupon_id].push_back(seen.entry);

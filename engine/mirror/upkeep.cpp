@@ -1,7 +1,7 @@
 // What the mirror does now and then for every coupon: its depth, what others left behind, what grew old. See impl.h.
 #include <algorithm>
 
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
 
@@ -57,7 +57,7 @@ Result<void> Mirror::Impl::look_after(const Depth& depth, std::int64_t now_ms) {
   if (depth.length == 0 && ask) {
     auto retired = redis::retire_coupon(redis_->client, depth.coupon_id);
     if (!retired && !redis_->client.connected()) return retired.error();
-    if (retired && *retired) log(LogLevel::kInfo, "mirror", "coupon_retired", {{"coupon", depth.coupon_id}});
+    if (retired && *retired) log_repeated(LogLevel::kInfo, "mirror", "coupon_retired", {{"coupon", depth.coupon_id}});
   }
   // It may have been damaged on the way here only: it is read once more in each round.
   const auto of_this = [&](const EntryKey& key) { return key.coupon_id == depth.coupon_id; };
@@ -96,7 +96,8 @@ void Mirror::Impl::note_damage(const Seen& seen) {
   if (damaged_.size() >= kDamagedMax) damaged_.clear();
   if (!damaged_.insert({seen.coupon_id, seen.entry}).second) return;
   ++now_.damaged;
-  log(LogLevel::kError, "mirror", "entry_damaged",
+  log_repeated(
+      LogLevel::kError, "mirror", "entry_damaged",
       {{"coupon", seen.coupon_id}, {"entry", seen.entry.text()}, {"reason", seen.damage}, {"effect", "stays pending"}});
 }
 

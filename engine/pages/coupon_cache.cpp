@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "engine/base/ids.h"
-#include "engine/base/log.h"
+#include "engine/base/log_repeated.h"
 #include "engine/claim/outcome.h"
 #include "engine/loop/loop.h"
 #include "engine/redis/keys.h"
@@ -26,7 +26,7 @@ constexpr std::size_t kCountsMax = 256;      ///< users per MGET
 
 Problem problem_of(const redis::ReplyView& reply, std::string_view what) {
   const Problem problem = claim::problem_of_error(reply.text());
-  if (!claim::heals_itself(problem)) log(LogLevel::kError, "pages", what, {{"error", reply.text()}});
+  if (!claim::heals_itself(problem)) log_repeated(LogLevel::kError, "pages", what, {{"error", reply.text()}});
   return problem == Problem::kOutcomeUnknown ? Problem::kInternal : problem;
 }
 

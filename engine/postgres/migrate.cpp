@@ -89,7 +89,7 @@ SqlResult<std::vector<int>> migrate(Session& session, const std::vector<Migratio
     while (int number = step(session.impl().connection, wanted)) applied.push_back(number);
     return applied;
   } catch (...) {
-    return classify_current_exception(true);
+    return give_up_if_about_the_session(session);
   }
 }
 
@@ -101,7 +101,7 @@ SqlResult<std::vector<MigrationStatus>> migration_status(Session& session, const
     pqxx::nontransaction autocommit(connection);
     return compare(read_ledger(autocommit), wanted);
   } catch (...) {
-    return classify_current_exception(true);
+    return give_up_if_about_the_session(session);
   }
 }
 

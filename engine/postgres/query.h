@@ -72,6 +72,12 @@ inline std::vector<Param> claim_id_params(std::span<const ClaimId> ids) {
 /// leaves its effect unknown.
 SqlError classify_current_exception(bool sent);
 
+/// Whether the next statement on the same session would end so, too.
+bool is_about_the_session(const SqlError& error);
+
+/// Call in a catch block, after a statement was sent: what it means; the session is closed when the error is about it.
+SqlError give_up_if_about_the_session(Session& session);
+
 /// Throws libpqxx' exceptions; use run().
 pqxx::result execute(Session& session, const Statement& statement, const std::vector<Param>& params);
 
@@ -83,7 +89,7 @@ auto run(Session& session, const Statement& statement, const std::vector<Param>&
   try {
     return read(execute(session, statement, params));
   } catch (...) {
-    return classify_current_exception(true);
+    return give_up_if_about_the_session(session);
   }
 }
 

@@ -9,12 +9,24 @@
 namespace flashclaim::postgres {
 namespace {
 
-// A statement that waits longer is rolled back by the server and retried by us; a dead peer is found by the kernel.
-constexpr const char* kServerTimeouts =
-    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s";
+// What a session relies on, whatever its role and its database are set to. A statement that waits longer is rolled back
+// by the server and retried by us; a dead peer is found by the kernel, at both ends: the server's sessions hold locks
+// (the relay's), and its own keepalives begin after two hours. Not default_transaction_read_only: who sets that means
+// it.
+constexpr const char* kSettings =
+    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s -c idle_session_timeout=0 "
+    "-c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off "
+    "-c synchronous_commit=on -c search_path=public,pg_temp "
+    "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex -c standard_conforming_strings=on "
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c tcp_user_timeout=10000";
 constexpr std::pair<const char*, const char*> kDefaults[] = {
-    {"connect_timeout", "5"},  {"keepalives_idle", "5"},      {"keepalives_interval", "2"},
-    {"keepalives_count", "3"}, {"tcp_user_timeout", "10000"}, {"client_encoding", "UTF8"},
+    {"connect_timeout", "5"},
+    {"keepalives_idle", "5"},
+    {"keepalives_interval", "2"},
+    {"keepalives_count", "3"},
+    {"tcp_user_timeout", "10000"},
+    {"client_encoding", "UTF8"},
+    {"target_session_attrs", "primary"},
 };
 
 std::string quoted(std::string_view value) {
@@ -42,7 +54,7 @@ std::string conninfo(const std::string& pg_url, std::string_view name) {
   const Parsed parsed = parse_conninfo(pg_url);
   if (!parsed) throw std::invalid_argument(kNoUrl);
   std::string text;
-  std::string options = kServerTimeouts;
+  std::string options = kSettings;
   std::set<std::string, std::less<>> given;
   for (const PQconninfoOption* option = parsed.get(); option->keyword; ++option) {
     std::string_view keyword = option->keyword;
@@ -77,7 +89,18 @@ SqlFault fault_of(std::string_view sqlstate) {
   return SqlFault::kBug;
 }
 
+constexpr std::string_view kStalePlan = "cached plan must not change result type";
+
 }  // namespace
+
+// 25: read-only, or inside of a transaction that is not ours. 26, 42P05: its prepared statements are not what we think.
+// 0A000: they are from before a migration. 08, 57P: it ends.
+bool is_about_the_session(const SqlError& error) {
+  if (error.fault == SqlFault::kUnknown || error.fault == SqlFault::kConnection) return true;
+  for (std::string_view prefix : {"25", "26", "42P05", "0A000", "08", "57P"})
+    if (error.sqlstate.starts_with(prefix)) return true;
+  return false;
+}
 
 std::string_view word(SqlFault fault) {
   switch (fault) {
@@ -122,6 +145,8 @@ SqlError classify_current_exception(bool sent) {
   } catch (const pqxx::broken_connection& e) {
     return {lost, "", first_line(e.what())};
   } catch (const pqxx::sql_error& e) {
+    if (e.sqlstate() == "0A000" && first_line(e.what()) == kStalePlan)
+      return {SqlFault::kRetry, e.sqlstate(), first_line(e.what())};
     return {e.sqlstate().empty() ? lost : fault_of(e.sqlstate()), e.sqlstate(), first_line(e.what())};
   } catch (const std::exception& e) {
     return {SqlFault::kBug, "", first_line(e.what())};
@@ -150,6 +175,14 @@ SqlResult<std::unique_ptr<Session>> Session::connect(const std::string& pg_url, 
     if (error.fault != SqlFault::kBug) error.fault = SqlFault::kConnection;
     return error;
   }
+}
+
+void Session::close() { impl_->connection.disconnect(); }
+
+SqlError give_up_if_about_the_session(Session& session) {
+  SqlError error = classify_current_exception(true);
+  if (is_about_the_session(error)) session.close();
+  return error;
 }
 
 bool Session::open() const { return impl_->connection.is_open(); }

@@ -12,7 +12,8 @@ namespace flashclaim::postgres {
 
 /// What a caller may conclude when a statement gave no answer.
 enum class SqlFault {
-  kRetry,    ///< rolled back for a passing reason (deadlock, timeout, resources): the same statement may be sent again
+  kRetry,    ///< rolled back for a passing reason (deadlock, timeout, resources, a database that is read-only now): the
+             ///< same statement may be sent again
   kUnknown,  ///< sent, no answer: it may have been carried out. Ask again with the same ids on a new session
   kData,     ///< the parameters are at fault (22*, 23*): the same statement can never succeed
   kConnection,  ///< not sent: no connection. Connect again and send it
@@ -37,13 +38,18 @@ using SqlResult = Result<T, SqlError>;
 Result<void> check_url(const std::string& pg_url);
 
 /// Owned and used by one thread. Never reconnects by itself: a session whose connection is lost stays closed (open() is
-/// false, every statement ends in kConnection) and its owner makes a new one. Every statement is its own transaction:
-/// no transaction spans two round trips, so a stopped process never holds a lock.
+/// false, every statement ends in kConnection) and its owner makes a new one. So does one that answered with an error
+/// about itself and not about the statement (read-only, shutting down, its prepared statements are gone): each next
+/// statement would end so. Every statement is its own transaction: no transaction spans two round trips, so a stopped
+/// process never holds a lock.
 class Session {
  public:
   /// `pg_url` as in PG_URL; `name` becomes the application_name (and the actor in coupon_event). Blocks for 5 s at
-  /// most. The server's own timeouts (statement 30 s, lock 10 s) travel in the start-up packet; a server that does not
-  /// answer at all is given up after `patience` (kUnknown, and the session is closed).
+  /// most; a standby is refused. What the session relies on travels in the start-up packet and overrides what role and
+  /// database are set to: isolation, search_path, formats, timeouts (statement 30 s, lock 10 s), synchronous_commit,
+  /// and the server's keepalives, so that a host that lost its power holds no lock for longer than 11 s. Only
+  /// default_transaction_read_only is the operator's word, see writes.h. The URL's own parameters win. A server that
+  /// does not answer at all is given up after `patience` (kUnknown, and the session is closed).
   static SqlResult<std::unique_ptr<Session>> connect(const std::string& pg_url, std::string_view name,
                                                      std::chrono::milliseconds patience = std::chrono::seconds(35));
 
@@ -53,6 +59,8 @@ class Session {
 
   /// False once the connection was found lost. True promises nothing: only a statement's answer does.
   [[nodiscard]] bool open() const;
+  /// At once; the session stays closed.
+  void close();
   /// One round trip that touches no table.
   SqlResult<void> ping();
 

@@ -13,13 +13,19 @@
 #include <deque>
 
 #include "engine/base/backoff.h"
+#include "engine/base/link_log.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
 #include "engine/loop/loop.h"
 #include "engine/redis/greeting.h"
+#include "engine/redis/resolver.h"
+#include "engine/redis/role.h"
 
 namespace flashclaim::redis {
 namespace {
+
+constexpr int kLookMs = 1000;  ///< between two questions for the role; a younger connection is not left for an answer
+constexpr std::string_view kRole = "*1\r\n$4\r\nROLE\r\n";
 
 template <class Counter>
 void count(Counter& counter) {  // one writer: no locked instruction
@@ -28,16 +34,21 @@ void count(Counter& counter) {  // one writer: no locked instruction
 
 }  // namespace
 
-enum class LinkState { kDown, kConnecting, kGreeting, kReady };
+/// kLeaving: nothing more is sent, what is owed is awaited.
+enum class LinkState { kDown, kConnecting, kGreeting, kReady, kLeaving };
 
 struct AsyncClient::State {
-  State(loop::Loop& l, const AsyncOptions& o)
+  State(loop::Loop& l, const AsyncOptions& o, Greeting g)
       : options(o),
+        greeting(std::move(g)),
+        resolver(l, greeting.host, greeting.addresses),
+        look(*this),
         readable(l, loop::FdEvent::Kind::kRead, [this] { redisAsyncHandleRead(context); }),
         writable(l, loop::FdEvent::Kind::kWrite, [this] { redisAsyncHandleWrite(context); }),
         flush(l, [this] { on_flush(); }),
-        reconnect(l, [this] { connect(); }),
-        deadline(l, [this] { on_deadline(); }) {}
+        reconnect(l, [this] { resolver.look_up([this](const std::string& address) { connect(address); }); }),
+        deadline(l, [this] { on_deadline(); }),
+        look_again(l, [this] { look_at_role(); }) {}
 
   ~State() {
     closing = true;
@@ -50,11 +61,16 @@ struct AsyncClient::State {
     counters.ready.store(next == LinkState::kReady, std::memory_order_relaxed);
   }
 
-  void connect();
+  void connect(const std::string& address);
   void greet();
   void on_greeting(const redisReply* reply);
   void on_gone(const char* why);
   void give_up(const char* why);
+  void leave(std::string why);
+  void look_at_role();
+  void on_role(const ReplyView& reply);
+  Sent send(std::string_view command, Call& call);
+  [[nodiscard]] bool was_up() const { return link == LinkState::kReady || link == LinkState::kLeaving; }
   void on_flush();
   void on_deadline();
   void arm_deadline();
@@ -72,15 +88,33 @@ struct AsyncClient::State {
     std::int64_t deadline_us;
   };
 
+  /// The question for the role; at most one is under way.
+  struct Look final : Call {
+    explicit Look(State& s) : state(s) {}
+    void answered(const ReplyView& reply) noexcept override {
+      under_way = false;
+      state.on_role(reply);
+    }
+    void lost() noexcept override { under_way = false; }
+    State& state;
+    bool under_way = false;
+  };
+
   AsyncOptions options;
   Greeting greeting;
+  Resolver resolver;
+  Look look;
   int greeted = 0;
+  std::int64_t ready_ms = 0;  ///< since when
 
   redisAsyncContext* context = nullptr;  ///< hiredis' to free
   LinkState link = LinkState::kDown;
   bool closing = false;
   bool giving_up = false;
   std::string last_error;
+  std::string trouble;
+  LinkLog told;
+  std::function<void()> left;
   Backoff backoff{options.backoff_min_ms, options.backoff_max_ms};
   std::deque<Pending> pending;
   AsyncCounters counters;
@@ -89,6 +123,7 @@ struct AsyncClient::State {
   loop::EndOfTurn flush;
   loop::Timer reconnect;
   loop::Timer deadline;
+  loop::Timer look_again;
 };
 
 /// hiredis' hooks are ours and not those of its adapter: a write is tried at the end of the turn that appended it, and
@@ -113,9 +148,9 @@ void AsyncClient::State::attach() {
   writable.watch(context->c.fd);
 }
 
-void AsyncClient::State::connect() {
+void AsyncClient::State::connect(const std::string& address) {
   assert(!context && link == LinkState::kDown);
-  context = redisAsyncConnect(greeting.host.c_str(), greeting.port);
+  context = redisAsyncConnect(address.c_str(), greeting.port);
   if (!context || context->err) {
     std::string why = context ? context->errstr : "out of memory";
     if (context) redisAsyncFree(std::exchange(context, nullptr));  // was never attached
@@ -161,11 +196,11 @@ void AsyncClient::State::on_greeting_reply(redisAsyncContext* ac, void* reply, v
   if (reply) of(ac).on_greeting(static_cast<const redisReply*>(reply));
 }
 
-/// An error here is a wrong password, a missing database, or LOADING: try again later on a fresh connection.
+/// Refused: try again later on a fresh connection.
 void AsyncClient::State::on_greeting(const redisReply* reply) {
   if (link != LinkState::kGreeting) return;
-  if (reply->type == REDIS_REPLY_ERROR) {
-    last_error = std::string(reply->str, std::min<std::size_t>(reply->len, 100));
+  if (const auto refusal = greeting.refusal(greeted, ReplyView(reply))) {
+    last_error = *refusal;
     redisAsyncFree(context);  // inside a reply callback: takes effect after it
     return;
   }
@@ -173,20 +208,43 @@ void AsyncClient::State::on_greeting(const redisReply* reply) {
   deadline.stop();
   backoff.reset();
   count(counters.connects);
+  ready_ms = loop::now_ms();
   set_link(LinkState::kReady);
-  log(LogLevel::kInfo, "redis", "connected", {{"address", greeting.host + ":" + std::to_string(greeting.port)}});
+  look_again.every_ms(kLookMs);
+  if (told.connected())
+    log(LogLevel::kInfo, "redis", "connected", {{"address", greeting.host + ":" + std::to_string(greeting.port)}});
+}
+
+void AsyncClient::State::look_at_role() {
+  if (!look.under_way) look.under_way = send(kRole, look) == Sent::kYes;
+}
+
+void AsyncClient::State::on_role(const ReplyView& reply) {
+  if (auto why = not_the_primary(reply)) return leave(std::move(*why));
+  told.proven();
+}
+
+/// For another connection, which may lead to another server. Also inside a reply callback.
+void AsyncClient::State::leave(std::string why) {
+  if (link != LinkState::kReady) return;
+  last_error = std::move(why);
+  set_link(LinkState::kLeaving);
+  look_again.stop();
+  redisAsyncDisconnect(context);  // once all is answered
+  if (left) left();
 }
 
 /// The context is hiredis' again or gone. What was pending has been told by on_reply(NULL).
 void AsyncClient::State::on_gone(const char* why) {
-  bool was_ready = link == LinkState::kReady;
+  const bool up = was_up();
   set_link(LinkState::kDown);
   deadline.stop();
+  look_again.stop();
   if (closing) return;
-  if (was_ready) count(counters.disconnects);
-  const bool first = backoff.fresh();
+  if (up) count(counters.disconnects);
   const int delay_ms = backoff.next_ms();
-  if (was_ready || first) log(LogLevel::kWarn, "redis", "lost", {{"error", why}, {"retry_ms", delay_ms}});
+  if (told.lost(why)) log(LogLevel::kWarn, "redis", "lost", {{"error", why}, {"retry_ms", delay_ms}});
+  trouble = why;
   last_error.clear();
   reconnect.start_ms(delay_ms);
 }
@@ -229,9 +287,13 @@ void AsyncClient::State::on_reply(redisAsyncContext* ac, void* reply, void* call
   assert(!self.pending.empty() && self.pending.front().call == call);
   self.pending.pop_front();
   if (reply) {
-    static_cast<Call*>(call)->answered(ReplyView(static_cast<const redisReply*>(reply)));
+    const ReplyView view(static_cast<const redisReply*>(reply));
+    // Before the call hears it, and sends more. A young connection was the primary's just now: once a second suffices.
+    if (view.is_error() && is_about_the_session(view.error_code()) && loop::now_ms() - self.ready_ms >= kLookMs)
+      self.leave(std::string(view.text().substr(0, 100)));
+    static_cast<Call*>(call)->answered(view);
   } else {
-    count(self.counters.lost);
+    if (call != &self.look) count(self.counters.lost);
     static_cast<Call*>(call)->lost();
   }
 }
@@ -243,33 +305,33 @@ Result<std::unique_ptr<AsyncClient>> AsyncClient::create(loop::Loop& loop, const
                                                          const AsyncOptions& options) {
   auto greeting = greeting_of(redis_url);
   if (!greeting) return greeting.error();
-  auto state = std::make_unique<State>(loop, options);
-  state->greeting = std::move(*greeting);
+  auto state = std::make_unique<State>(loop, options, std::move(*greeting));
   state->reconnect.start_ms(0);
   return std::unique_ptr<AsyncClient>(new AsyncClient(std::move(state)));
 }
 
-Sent AsyncClient::send(std::string_view command, Call& call) {
-  State& state = *state_;
-  if (state.link != LinkState::kReady || !state.context) return Sent::kDisconnected;
-  bool full = state.pending.size() >= state.options.commands_max ||
-              sdslen(state.context->c.obuf) + command.size() > state.options.bytes_max;
-  if (full) {
-    count(state.counters.full);
+Sent AsyncClient::State::send(std::string_view command, Call& call) {
+  if (link != LinkState::kReady || !context) return Sent::kDisconnected;
+  if (pending.size() >= options.commands_max || sdslen(context->c.obuf) + command.size() > options.bytes_max) {
+    count(counters.full);
     return Sent::kFull;
   }
   // While a connection is being given up hiredis refuses, and does not call back.
-  if (redisAsyncFormattedCommand(state.context, State::on_reply, &call, command.data(), command.size()) != REDIS_OK)
+  if (redisAsyncFormattedCommand(context, on_reply, &call, command.data(), command.size()) != REDIS_OK)
     return Sent::kDisconnected;
-  count(state.counters.commands);
-  state.pending.push_back({&call, loop::now_us() + std::int64_t{state.options.deadline_ms} * 1000});
-  if (state.pending.size() == 1) state.arm_deadline();
+  if (&call != &look) count(counters.commands);
+  pending.push_back({&call, loop::now_us() + std::int64_t{options.deadline_ms} * 1000});
+  if (pending.size() == 1) arm_deadline();
   return Sent::kYes;
 }
+
+Sent AsyncClient::send(std::string_view command, Call& call) { return state_->send(command, call); }
 
 bool AsyncClient::ready() const { return state_->link == LinkState::kReady; }
 std::size_t AsyncClient::in_flight() const { return state_->pending.size(); }
 const AsyncCounters& AsyncClient::counters() const { return state_->counters; }
+const std::string& AsyncClient::trouble() const { return state_->trouble; }
+void AsyncClient::when_left(std::function<void()> call) { state_->left = std::move(call); }
 
 void append_resp(std::string& out, std::span<const std::string_view> words) {
   out.append("*").append(std::to_string(words.size())).append("\r\n");

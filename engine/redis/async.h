@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -59,8 +60,10 @@ struct AsyncCounters {
 
 class AsyncClient {
  public:
-  /// `redis_url`: redis://[user[:password]@]host[:port][/db]. A host name is resolved here, once, blocking; an error is
-  /// a URL that cannot be used. Connecting starts when the loop runs and goes on for ever.
+  /// `redis_url`: redis://[user[:password]@]host[:port][/db]. A host name is resolved here, blocking, and again beside
+  /// the loop for each connection; an error is a URL that cannot be used. Connecting starts when the loop runs and goes
+  /// on for ever. A server that is no primary is as good as none: asked at the beginning, once a second, and by each
+  /// answer that is about the session (role.h); such a connection is left when all that it owes was answered.
   static Result<std::unique_ptr<AsyncClient>> create(loop::Loop& loop, const std::string& redis_url,
                                                      const AsyncOptions& options = {});
   /// Calls in flight are told `lost`.
@@ -73,6 +76,10 @@ class AsyncClient {
   [[nodiscard]] bool ready() const;
   [[nodiscard]] std::size_t in_flight() const;
   [[nodiscard]] const AsyncCounters& counters() const;
+  /// Why there is no connection, or was none the last time; "" when it never was missed. The loop's thread.
+  [[nodiscard]] const std::string& trouble() const;
+  /// Called in the loop's thread when a connection is left because it leads to the wrong server: others lead there too.
+  void when_left(std::function<void()> call);
 
  private:
   struct State;

@@ -9,6 +9,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/url.h"
 #include "engine/redis/greeting.h"
+#include "engine/redis/role.h"
 
 namespace flashclaim::redis {
 
@@ -81,9 +82,10 @@ Reply reply_of_bytes(std::string_view resp) {
 
 void Client::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
 
-Result<Client> Client::connect(const std::string& redis_url, Milliseconds timeout) {
+Result<Client> Client::connect(const std::string& redis_url, Milliseconds timeout, Server wanted) {
   Client client;
   client.url_ = redis_url;
+  client.wanted_ = wanted;
   client.timeout_ = timeout;
   if (auto done = client.reconnect(); !done) return done.error();
   return client;
@@ -116,20 +118,28 @@ Result<void> Client::reconnect() {
                                       : std::vector<std::string>{"AUTH", url->user, url->password});
   }
   hello.push_back({"SELECT", std::to_string(*database)});
-  for (const auto& argv : hello) {
-    if (auto reply = ok(command(argv)); !reply) {
-      close();
-      lost_ = 0;
-      return failure("redis " + where + ": " + argv.front() + ": " + reply.error().message);
-    }
-  }
-  return {};
+  auto greeted = greet(hello);
+  if (greeted) return {};
+  close();
+  lost_ = unsent_ = 0;
+  return failure("redis " + where + ": " + greeted.error().message);
+}
+
+Result<void> Client::greet(const std::vector<std::vector<std::string>>& hello) {
+  for (const auto& argv : hello)
+    if (auto reply = ok(command(argv)); !reply) return failure(argv.front() + ": " + reply.error().message);
+  if (wanted_ == Server::kAny) return {};
+  auto role = command({"ROLE"});
+  if (!role) return failure("ROLE: " + role.error().message);
+  const auto why = not_the_primary(role->view());
+  return why ? failure(*why) : Result<void>();
 }
 
 void Client::close() {
   context_.reset();
   lost_ += owed_;
   owed_ = 0;
+  leaving_ = false;
 }
 
 Error Client::lose(std::string_view what) {
@@ -184,7 +194,10 @@ Result<Reply> Client::read() {
     return lose("no answer");
   }
   --owed_;
-  return Reply(static_cast<redisReply*>(raw));
+  Reply reply(static_cast<redisReply*>(raw));
+  if (reply.is_error() && is_about_the_session(reply.error_code())) leaving_ = true;
+  if (leaving_ && owed_ == 0) close();
+  return reply;
 }
 
 Result<Reply> Client::command(std::span<const std::string_view> argv) {

@@ -71,17 +71,23 @@ class Reply {
 /// The first reply in these bytes; nil when they hold no complete one. For the tests of what reads replies.
 Reply reply_of_bytes(std::string_view resp);
 
+/// Which servers a connection may lead to.
+enum class Server { kPrimary, kAny };
+
 /// One connection, used by one thread, blocking. Movable.
 ///
 /// Errors: before a command is sent, kFailure. Once it may have been sent and the answer did not come (timeout, reset),
 /// kUnknown, the connection is closed, and connected() is false until reconnect(). Nothing is ever sent twice.
-/// An error *reply* is an answer: a Reply of kind kError; `ok()` turns it into a failure.
+/// An error *reply* is an answer: a Reply of kind kError; `ok()` turns it into a failure. One that is about the session
+/// (role.h: READONLY and the like) also closes the connection, once every answer owed was read: the address is to be
+/// looked up again, and may lead to the new primary.
 class Client {
  public:
   /// Connects, authenticates and selects the database of `redis://[[user]:password@]host[:port][/db]`. `timeout` bounds
   /// the connecting and each later read and write: a blocking command (XREADGROUP BLOCK) must wait for less.
-  /// Ignores SIGPIPE for the whole process, as hiredis writes without MSG_NOSIGNAL.
-  static Result<Client> connect(const std::string& redis_url, Milliseconds timeout);
+  /// A replica is a failure, unless kAny. Ignores SIGPIPE for the whole process, as hiredis writes without
+  /// MSG_NOSIGNAL.
+  static Result<Client> connect(const std::string& redis_url, Milliseconds timeout, Server wanted = Server::kPrimary);
 
   /// Sends one command and waits for its reply. Precondition: no reply of append() is owed.
   Result<Reply> command(std::span<const std::string_view> argv);
@@ -111,9 +117,12 @@ class Client {
   };
   Client() = default;
   Error lose(std::string_view what);
+  Result<void> greet(const std::vector<std::vector<std::string>>& hello);
 
   std::string url_;
   Milliseconds timeout_{};
+  Server wanted_ = Server::kPrimary;
+  bool leaving_ = false;  ///< after an answer about the session: closed with the last answer owed
   std::unique_ptr<redisContext, Free> context_;
   std::size_t owed_ = 0;    ///< appended on the living connection, not read yet
   std::size_t lost_ = 0;    ///< owed when a connection was lost: read() answers kUnknown

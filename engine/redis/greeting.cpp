@@ -1,10 +1,6 @@
 // See greeting.h.
 #include "engine/redis/greeting.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -13,24 +9,13 @@
 #include "engine/base/ids.h"
 #include "engine/base/url.h"
 #include "engine/redis/async.h"
+#include "engine/redis/resolver.h"
+#include "engine/redis/role.h"
 
 namespace flashclaim::redis {
 namespace {
 
 constexpr int kDefaultPort = 6379;
-
-/// getaddrinfo blocks, and hiredis would call it on the loop: so it is called here, once, at start-up.
-Result<std::string> to_ip_literal(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
-    return failure("REDIS_URL: cannot resolve " + host + ": " + gai_strerror(error));
-  char text[INET6_ADDRSTRLEN] = "";
-  getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-  freeaddrinfo(found);
-  return std::string(text);
-}
 
 }  // namespace
 
@@ -44,16 +29,23 @@ Result<void> check_scheme(const Url& url) {
   return {};
 }
 
+std::optional<std::string> Greeting::refusal(int index, const ReplyView& reply) const {
+  if (index == replies - 1) return not_the_primary(reply);
+  if (reply.is_error()) return std::string(reply.text().substr(0, 100));
+  return std::nullopt;
+}
+
 Result<Greeting> greeting_of(const std::string& redis_url) {
   auto url = parse_url(redis_url);
   if (!url) return failure("REDIS_URL: " + url.error().message);
   if (auto fits = check_scheme(*url); !fits) return failure("REDIS_URL: " + fits.error().message);
-  auto host = to_ip_literal(url->host);
-  if (!host) return host.error();
+  auto addresses = addresses_of(url->host);
+  if (!addresses) return failure("REDIS_URL: " + addresses.error().message);
   auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, INT32_MAX);
   if (!database) return failure("REDIS_URL: the database is not a number");
   Greeting greeting;
-  greeting.host = *host;
+  greeting.host = url->host;
+  greeting.addresses = *addresses;
   greeting.port = url->port ? url->port : kDefaultPort;
   auto say = [&](std::initializer_list<std::string_view> words) {
     append_resp(greeting.resp, std::span(words.begin(), words.size()));
@@ -66,6 +58,7 @@ Result<Greeting> greeting_of(const std::string& redis_url) {
   }
   if (*database != 0) say({"SELECT", std::to_string(*database)});
   say({"PING"});
+  say({"ROLE"});
   return greeting;
 }
 

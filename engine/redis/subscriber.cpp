@@ -11,11 +11,13 @@
 #include <utility>
 
 #include "engine/base/backoff.h"
+#include "engine/base/link_log.h"
 #include "engine/base/log.h"
 #include "engine/loop/loop.h"
 #include "engine/redis/async.h"
 #include "engine/redis/client.h"
 #include "engine/redis/greeting.h"
+#include "engine/redis/resolver.h"
 
 namespace flashclaim::redis {
 namespace {
@@ -34,15 +36,20 @@ struct Channel {
 }  // namespace
 
 struct Subscriber::State {
-  State(loop::Loop& loop, Listener& l)
+  State(loop::Loop& loop, Listener& l, Greeting g)
       : listener(l),
+        greeting(std::move(g)),
+        resolver(loop, greeting.host, greeting.addresses),
         readable(loop, loop::FdEvent::Kind::kRead, [this] { on_readable(); }),
         writable(loop, loop::FdEvent::Kind::kWrite, [this] { on_writable(); }),
-        reconnect(loop, [this] { connect(); }),
-        deadline(loop, [this] { lose("no answer while connecting"); }) {}
+        reconnect(loop, [this] { resolver.look_up([this](const std::string& address) { connect(address); }); }),
+        deadline(loop, [this] { lose("no answer while connecting"); }),
+        leave(loop, [this] {
+          if (context) lose("it led to the wrong server");
+        }) {}
   ~State() { drop(); }
 
-  void connect();
+  void connect(const std::string& address);
   void drop();
   void lose(std::string why);
   void on_writable() noexcept;
@@ -57,6 +64,8 @@ struct Subscriber::State {
 
   Listener& listener;
   Greeting greeting;
+  Resolver resolver;
+  LinkLog told;
   std::map<std::string, Channel, std::less<>> channels;
   redisContext* context = nullptr;
   int greeted = 0;  ///< replies to the greeting; all of them: commands may be sent
@@ -66,10 +75,11 @@ struct Subscriber::State {
   loop::FdEvent writable;
   loop::Timer reconnect;
   loop::Timer deadline;
+  loop::Timer leave;
 };
 
-void Subscriber::State::connect() {
-  context = redisConnectNonBlock(greeting.host.c_str(), greeting.port);
+void Subscriber::State::connect(const std::string& address) {
+  context = redisConnectNonBlock(address.c_str(), greeting.port);
   if (!context || context->err) return lose(context ? context->errstr : "out of memory");
   greeted = 0;
   connected = false;
@@ -92,9 +102,8 @@ void Subscriber::State::lose(std::string why) {
   drop();
   std::erase_if(channels, [](const auto& item) { return !item.second.wanted; });
   for (auto& [name, channel] : channels) channel = {true, 0, false};
-  const bool first = backoff.fresh();
   const int delay_ms = backoff.next_ms();
-  if (was_up || first) log(LogLevel::kWarn, "redis", "subscriber_lost", {{"error", why}, {"retry_ms", delay_ms}});
+  if (told.lost(why)) log(LogLevel::kWarn, "redis", "subscriber_lost", {{"error", why}, {"retry_ms", delay_ms}});
   if (!channels.empty()) reconnect.start_ms(delay_ms);
   if (was_up) listener.missing();
 }
@@ -140,13 +149,17 @@ bool Subscriber::State::take_replies() {
 }
 
 bool Subscriber::State::on_reply(const ReplyView& reply) {
+  if (greeted < greeting.replies) {
+    if (const auto refusal = greeting.refusal(greeted, reply)) {
+      lose(*refusal);
+      return false;
+    }
+    if (++greeted == greeting.replies) on_greeted();
+    return true;
+  }
   if (reply.is_error()) {
     lose(std::string(reply.text().substr(0, 100)));
     return false;
-  }
-  if (greeted < greeting.replies) {
-    if (++greeted == greeting.replies) on_greeted();
-    return true;
   }
   const std::string_view kind = reply[0].text();
   if (kind == "smessage") {
@@ -164,6 +177,7 @@ void Subscriber::State::on_subscribed(std::string_view name) {
     channels.erase(found);
   } else {
     found->second.active = true;
+    told.proven();
     listener.subscribed(name);
   }
 }
@@ -192,8 +206,7 @@ Result<std::unique_ptr<Subscriber>> Subscriber::create(loop::Loop& loop, const s
                                                        Listener& listener) {
   auto greeting = greeting_of(redis_url);
   if (!greeting) return greeting.error();
-  auto state = std::make_unique<State>(loop, listener);
-  state->greeting = std::move(*greeting);
+  auto state = std::make_unique<State>(loop, listener, std::move(*greeting));
   return std::unique_ptr<Subscriber>(new Subscriber(std::move(state)));
 }
 
@@ -218,6 +231,8 @@ void Subscriber::unsubscribe(std::string_view name) {
   if (state.greeted_all()) state.say("SUNSUBSCRIBE", name);
   if (found->second.owed == 0) state.channels.erase(found);
 }
+
+void Subscriber::renew() { state_->leave.start_ms(0); }
 
 bool Subscriber::active(std::string_view name) const {
   auto found = state_->channels.find(name);

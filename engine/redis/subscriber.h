@@ -40,6 +40,9 @@ class Subscriber {
   /// Wanted until unsubscribe(), over losses of the connection (capped, jittered back-off). Again: nothing.
   void subscribe(std::string_view channel);
   void unsubscribe(std::string_view channel);
+  /// The server that the connection leads to was found to be the wrong one: a new connection, to wherever the name
+  /// leads by now. missing(), then subscribed() again.
+  void renew();
   /// True between subscribed() and the next missing() or unsubscribe().
   [[nodiscard]] bool active(std::string_view channel) const;
 

@@ -39,6 +39,8 @@ class Gate {
   /// Returns once the mode is in force.
   void set(GateMode mode, std::int64_t amount = 0);
   void pass() { set(GateMode::kPass); }
+  /// New connections go to another port of 127.0.0.1; the present ones stay where they are, as when an address moves.
+  void lead_to(int port) { target_port_ = port; }
   /// A digit becomes another one and a frame stays well-formed, or a frame's type becomes nonsense: as `text` chooses.
   /// What the boundaries of reads hide is let by.
   void damage_after(const std::string& text);
@@ -55,7 +57,7 @@ class Gate {
   void wake() const;
 
   int port_ = 0;
-  int target_port_;
+  std::atomic<int> target_port_;
   int wake_fd_ = -1;
   std::atomic<GateMode> mode_{GateMode::kPass};
   std::atomic<std::int64_t> amount_{0};

@@ -1,4 +1,7 @@
 // The mirror's neighbours and predecessors die, its keys vanish, its broker refuses: nothing is missing afterwards.
+#include <sstream>
+#include <thread>
+
 #include "engine/amqp/topology.h"
 #include "tests/integration/mirror_bench.h"
 
@@ -164,6 +167,32 @@ TEST_F(MirrorTest, AQueueThatRefusesIsTriedAgainUntilItTakes) {
   rabbit.ctl({"clear_policy", "-p", vhost, "full"});
   EXPECT_TRUE(arrives(names));
   EXPECT_TRUE(wait_until([&] { return streams_->pending(1) == 0; }));
+}
+
+// A purge takes streams away under a mirror that waits in them: it goes on with the others on the same connection, and
+// makes nothing anew. Many times, for each must meet it while it waits.
+TEST_F(MirrorTest, APurgeNeitherCutsItsConnectionNorBringsTheStreamBack) {
+  constexpr int kPurged = 60;
+  streams_->add_coupons(1, kPurged + 1);
+  RunningMirror mirror(options("m1"));
+  const auto connections = [&] {
+    std::istringstream list(std::string(streams_->run({"CLIENT", "LIST", "TYPE", "normal"}).text()));
+    std::set<std::string> ids;
+    for (std::string line; std::getline(list, line);) ids.insert(line.substr(0, line.find(' ')));
+    return ids;
+  };
+  ASSERT_TRUE(arrives({streams_->add_entry(kPurged + 1)}));
+  const auto before = connections();
+  for (int coupon = 1; coupon <= kPurged; ++coupon) {
+    streams_->run({"SREM", "coupon:issuing", std::to_string(coupon)});
+    streams_->run({"DEL", "coupon:claims:{" + std::to_string(coupon) + "}"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(7));  // it waits for 20 at a time: some are met within
+  }
+  ASSERT_TRUE(arrives({streams_->add_entry(kPurged + 1)}));
+  EXPECT_EQ(connections(), before);
+  EXPECT_EQ(mirror.stats().healed_groups, 0u);
+  for (int coupon = 1; coupon <= kPurged; ++coupon)
+    EXPECT_EQ(streams_->run({"EXISTS", "coupon:claims:{" + std::to_string(coupon) + "}"}).integer(), 0) << coupon;
 }
 
 }  // namespace

@@ -110,6 +110,29 @@ TEST(BlockingClientPassword, IsGivenAndAWrongOneIsAFailure) {
   EXPECT_EQ(wrong.error().message.find("wr0ng"), std::string::npos);
 }
 
+// READONLY and the like say that the address leads elsewhere by now: the connection is closed, once all is answered.
+TEST(BlockingClientSession, IsLeftWhenItsServerBecomesAReplica) {
+  harness::PrivateRedis one;
+  harness::PrivateRedis two;
+  auto client = connect_to(one.url());
+  auto tester = Client::connect(one.url(), milliseconds(60'000), redis::Server::kAny).value();
+  ASSERT_TRUE(redis::ok(tester.command({"REPLICAOF", "127.0.0.1", std::to_string(two.port())})));
+  client.append({"GET", "n"});
+  client.append({"SET", "n", "1"});
+  client.append({"PING"});
+  EXPECT_FALSE(client.read()->is_error());
+  EXPECT_EQ(client.read()->error_code(), "READONLY");
+  EXPECT_EQ(client.read()->text(), "PONG");
+  EXPECT_FALSE(client.connected());
+  const auto again = client.reconnect();
+  ASSERT_FALSE(again);
+  EXPECT_NE(again.error().message.find("it is a replica of 127.0.0.1:" + std::to_string(two.port())), std::string::npos)
+      << again.error().message;
+  ASSERT_TRUE(redis::ok(tester.command({"REPLICAOF", "NO", "ONE"})));
+  ASSERT_TRUE(client.reconnect());
+  EXPECT_EQ(client.command({"SET", "n", "1"})->text(), "OK");
+}
+
 class BrokenRedis : public ::testing::Test {
  protected:
   void reconnects() {
