@@ -7,6 +7,7 @@
 #include <chrono>
 #include <random>
 
+#include "engine/admin/patrol.h"
 #include "engine/base/assets.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
@@ -24,6 +25,8 @@ namespace {
 
 // Comparing costs a look at all that is in flight: a bounded number of coupons a round.
 constexpr int kComparedPerRound = 10;
+// Two small reads a coupon: ten thousand coupons are looked at in less than a minute.
+constexpr int kPatrolledPerRound = 250;
 // A restart of Redis makes every coupon suspect, in mid-sale too: the claims come first.
 constexpr double kRedisShare = 0.1;
 
@@ -66,6 +69,7 @@ Result<void> Mender::round() {
   if (!suspected) return suspected.error();
   for (const std::int64_t coupon_id : *suspected)
     if (auto mended = mend(coupon_id); !mended) return mended;
+  if (auto patrolled = patrol(*suspected); !patrolled) return patrolled;
   return compare_in_turn(*coupons);
 }
 
@@ -103,6 +107,7 @@ void Mender::resign() {
   if (!chosen_) return;
   chosen_ = false;
   metrics_.mender(false);
+  off_set_.clear();
   forget_all_but({});
 }
 
@@ -187,6 +192,20 @@ Result<void> Mender::pass_by(std::int64_t coupon_id, const Error& error) {
   return {};
 }
 
+// A part of all coupons in each round: those too that are in no set of Redis any more.
+Result<void> Mender::patrol(const std::vector<std::int64_t>& mended) {
+  const auto seen = admin::patrol(*redis_, *pg_, patrolled_, kPatrolledPerRound);
+  if (!seen) return seen.error();
+  std::erase_if(off_set_, [&](std::int64_t id) { return id > patrolled_ && (seen->next == 0 || id <= seen->next); });
+  off_set_.insert(seen->to_mend.begin(), seen->to_mend.end());
+  patrolled_ = seen->next;
+  for (const std::int64_t coupon_id : seen->to_mend) {
+    if (std::binary_search(mended.begin(), mended.end(), coupon_id)) continue;
+    if (auto done = mend(coupon_id); !done) return done;
+  }
+  return {};
+}
+
 Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
   if (coupons.empty()) return {};
   admin::ReconcileOptions wanted;
@@ -241,15 +260,18 @@ Result<void> Mender::freeze(const admin::ReconcileReport& report) {
 }
 
 void Mender::forget_all_but(const std::vector<std::int64_t>& coupons) {
+  const auto kept = [&](std::int64_t id) {
+    return off_set_.contains(id) || std::binary_search(coupons.begin(), coupons.end(), id);
+  };
   for (auto known = known_.begin(); known != known_.end();) {
-    if (std::binary_search(coupons.begin(), coupons.end(), known->first)) {
+    if (kept(known->first)) {
       ++known;
     } else {
       metrics_.forget_drift(known->first);
       known = known_.erase(known);
     }
   }
-  std::erase_if(sick_, [&](const auto& one) { return !std::binary_search(coupons.begin(), coupons.end(), one.first); });
+  std::erase_if(sick_, [&](const auto& one) { return !kept(one.first); });
   metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
 }
 

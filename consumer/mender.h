@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,8 @@ class Mender {
   Mender(const Options& options, Metrics& metrics, Health& health, const Stop& stop);
 
   /// The thread's whole life, until a stop is told. About every mend_every_ms: every coupon in `coupon:issuing` that is
-  /// marked suspect is reconciled with a fix; some of the others are compared, in turn, for the drift in /metrics.
+  /// marked suspect is reconciled with a fix; so is what the patrol finds, a part of all coupons at a time; some of the
+  /// others are compared, in turn, for the drift in /metrics.
   void run();
 
   /// One round of run(). An error says which service was away; the next round connects again.
@@ -47,6 +49,7 @@ class Mender {
   /// What one coupon alone stands in the way of: named, counted and passed by. The error comes back when it is about a
   /// service, or the stop was told: then the round ends.
   Result<void> pass_by(std::int64_t coupon_id, const Error& error);
+  Result<void> patrol(const std::vector<std::int64_t>& mended);
   Result<void> compare_in_turn(const std::vector<std::int64_t>& coupons);
   Result<void> judge(const admin::ReconcileReport& report, bool mending);
   Result<void> freeze(const admin::ReconcileReport& report);
@@ -61,6 +64,8 @@ class Mender {
   std::unique_ptr<postgres::Session> pg_;
   bool chosen_ = false;                                    ///< this session holds the lock
   std::int64_t compared_ = 0;                              ///< the coupon compared last: the turn goes on after it
+  std::int64_t patrolled_ = 0;                             ///< where the patrol goes on
+  std::set<std::int64_t> off_set_;                         ///< what the patrol found, until it finds it in order
   std::map<std::int64_t, admin::ReconcileOutcome> known_;  ///< logged already, by coupon
   std::map<std::int64_t, std::string> sick_;               ///< why it can not be looked at, by coupon; logged already
 };

@@ -11,11 +11,19 @@ local function ensure_group(claims_key)
   redis.pcall('XGROUP', 'CREATE', claims_key, MIRROR_GROUP, '0', 'MKSTREAM') -- BUSYGROUP: it is there
 end
 
+-- True when the same version is told again to a coupon that is `ended` only because the clock was past its end.
+local function was_retired(settings, coupon)
+  return settings.version == coupon.version and settings.epoch == coupon.epoch and coupon.status == 'ended'
+    and settings.status ~= 'ended' and now_ms() < settings.end_ms
+end
+
 -- apply_state
 -- KEYS  coupon, stock, claims, ready, issuing
 -- ARGV  epoch, version, status (issuing | paused | ended), name, total, userLimit, beginMs, endMs, maxInflight,
 --       create (1: the coupon may be new to this Redis)
 -- REPLY APPLIED
+--       REOPENED   this version was applied before, and retire_coupon ended the coupon since, by a clock that was past its
+--                  end and is not any more: it has its status again
 --       OLD        this version or a newer one was applied before
 --       NOT_READY  no coupon and no marker: this Redis lost its data
 --       NOT_LOADED no coupon and create=0, or remains of one: needs a rebuild
@@ -32,7 +40,7 @@ local function apply_state(keys, args)
   local settings = need_settings(args)
   local create = need_flag(args[10], 'create')
   local coupon = read_coupon(keys[1])
-  local delta
+  local delta, reopened
   if not coupon then
     if redis.call('EXISTS', keys[4]) == 0 then
       return 'NOT_READY'
@@ -43,7 +51,7 @@ local function apply_state(keys, args)
   else
     if coupon.status == 'loading' then
       return 'LOADING'
-    elseif settings.version <= coupon.version then
+    elseif settings.version <= coupon.version and not was_retired(settings, coupon) then
       return 'OLD'
     elseif settings.epoch ~= coupon.epoch then
       return 'EPOCH'
@@ -52,7 +60,8 @@ local function apply_state(keys, args)
     if not stock then
       return 'NOT_LOADED'
     end
-    delta = settings.total - coupon.total
+    reopened = settings.version == coupon.version
+    delta = reopened and 0 or settings.total - coupon.total
     if delta < 0 and stock + delta < 0 then
       return 'SHORT'
     end
@@ -65,11 +74,13 @@ local function apply_state(keys, args)
   if not coupon then
     ensure_group(keys[3])
     redis.call('HSET', keys[1], 'inflight', '0', 'fixSeq', '0', settings_fields(settings))
+  elseif reopened then
+    redis.call('HSET', keys[1], 'status', settings.status)
   else
     redis.call('HSET', keys[1], settings_fields(settings))
   end
   if delta ~= 0 or not coupon then
     redis.call('INCRBY', keys[2], decimal(delta))
   end
-  return 'APPLIED'
+  return reopened and 'REOPENED' or 'APPLIED'
 end

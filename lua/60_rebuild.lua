@@ -12,22 +12,27 @@ end
 -- REPLY `FROZEN <n>`: n entries are in the stream and must be finished before rebuild_begin
 -- ERROR ARGUMENT, DAMAGED
 -- COST  O(1)
+--
+-- Where there is neither a hash nor an entry it makes none: a freeze that comes after a purge leaves nothing behind.
 local function rebuild_freeze(keys, args)
   need_keys(keys, 2)
   need_args(args, 0, 0)
   local entries = stream_length(keys[2])
   read('coupon', 'HGET', keys[1], 'status')
+  local is_here = redis.call('EXISTS', keys[1]) == 1
 
   -- writes
-  redis.call('HSET', keys[1], 'status', 'loading')
+  if is_here or entries > 0 then
+    redis.call('HSET', keys[1], 'status', 'loading')
+  end
   return 'FROZEN ' .. decimal(entries)
 end
 
 -- rebuild_begin
 -- KEYS  coupon, stock, claims, dead
 -- ARGV  newEpoch
--- REPLY BEGUN (the epoch is set; stock and dead marks are gone) | NOT_LOADING | NOT_DRAINED (the stream is not empty) |
---       EPOCH (not above the stored one)
+-- REPLY BEGUN (the epoch is set, the status is loading; stock and dead marks are gone) | NOT_LOADING (open: freeze first) |
+--       NOT_DRAINED (the stream is not empty) | EPOCH (not above the stored one)
 -- ERROR ARGUMENT, DAMAGED
 -- COST  O(dead marks)
 local function rebuild_begin(keys, args)
@@ -35,16 +40,17 @@ local function rebuild_begin(keys, args)
   need_args(args, 1, 1)
   local epoch = need_positive(args[1], 'epoch')
   local coupon = read_coupon(keys[1])
-  if not coupon or coupon.status ~= 'loading' then
+  if coupon and coupon.status ~= 'loading' then
     return 'NOT_LOADING'
   elseif stream_length(keys[3]) > 0 then
     return 'NOT_DRAINED'
-  elseif coupon.epoch and epoch <= coupon.epoch then
+  elseif coupon and coupon.epoch and epoch <= coupon.epoch then
     return 'EPOCH'
   end
 
   -- writes
-  redis.call('HSET', keys[1], 'epoch', decimal(epoch), 'inflight', '0', 'fixSeq', decimal(coupon.fix_seq + 1))
+  local fix_seq = coupon and coupon.fix_seq or 0
+  redis.call('HSET', keys[1], 'status', 'loading', 'epoch', decimal(epoch), 'inflight', '0', 'fixSeq', decimal(fix_seq + 1))
   redis.call('HDEL', keys[1], 'suspect')
   redis.call('DEL', keys[2], keys[4])
   return 'BEGUN'

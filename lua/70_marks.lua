@@ -71,18 +71,19 @@ end
 -- retire_coupon
 -- KEYS  coupon, claims, issuing
 -- ARGV  couponId
--- REPLY RETIRED (over and nothing in flight: it left `coupon:issuing`) | KEPT
+-- REPLY RETIRED (over, nothing in flight, not suspect: it left `coupon:issuing`) | KEPT
 -- ERROR ARGUMENT, DAMAGED
 -- COST  O(1)
 --
 -- A coupon past its end is ended here as well: a clock set back must not let claims into a stream that nobody reads. A
--- later extension of the window comes with a new version and opens it again.
+-- later extension of the window comes with a new version and opens it again; if it was the clock that was wrong, the same
+-- version told again does (apply_state). A suspected coupon stays: the mender looks at what is in `coupon:issuing`.
 local function retire_coupon(keys, args)
   need_keys(keys, 3)
   need_args(args, 1, 1)
   local id = need_id(args[1], 'coupon id')
   local coupon = read_coupon(keys[1])
-  if not coupon or coupon.status == 'loading' or stream_length(keys[2]) > 0 then
+  if not coupon or coupon.status == 'loading' or coupon.suspect > 0 or stream_length(keys[2]) > 0 then
     return 'KEPT'
   end
   local end_ms = stored_number(read('coupon', 'HGET', keys[1], 'issueEndTime'), 'coupon issueEndTime')
@@ -104,13 +105,14 @@ end
 -- ERROR ARGUMENT, DAMAGED
 -- COST  O(1), and the freeing of an empty stream and a small set
 --
--- The users' counts are scanned away before (flashctl): a coupon can have millions.
+-- The users' counts are scanned away before (flashctl): a coupon can have millions. One that is loading goes too: the
+-- database decides what is purged, and a rebuild that comes between is refused from then on.
 local function purge_coupon(keys, args)
   need_keys(keys, 5)
   need_args(args, 1, 1)
   local id = need_id(args[1], 'coupon id')
   local coupon = read_coupon(keys[1])
-  if coupon and coupon.status ~= 'ended' then
+  if coupon and coupon.status ~= 'ended' and coupon.status ~= 'loading' then
     return 'NOT_ENDED'
   elseif stream_length(keys[3]) > 0 then
     return 'NOT_EMPTY'

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/admin/state_difference.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
 
@@ -75,7 +76,20 @@ Result<void> CouponCheck::read_redis() {
     if (dead_.contains(entry)) report_.dead += static_cast<std::int64_t>(users.size());
   }
   if (snapshot_) report_.left += std::max<std::int64_t>(0, snapshot_->stock);
-  return options_.at_rest ? read_counts() : Result<void>();
+  if (!options_.at_rest) return {};
+  const auto viewed = read_view();
+  return viewed ? read_counts() : viewed;
+}
+
+Result<void> CouponCheck::read_view() {
+  const auto exists = redis::ok(redis_.command({"EXISTS", redis::CouponKeys(id_).coupon}));
+  if (!exists) return exists.error();
+  has_hash_ = exists->integer() == 1;
+  redis::CouponView view;
+  const auto seen = redis::coupon_view(redis_, id_, 0, view);
+  if (!seen) return seen.error();
+  if (*seen == redis::ViewState::kFound) view_ = view;
+  return {};
 }
 
 Result<void> CouponCheck::read_counts() {
@@ -211,7 +225,7 @@ void CouponCheck::judge_acknowledged() {
 
 void CouponCheck::judge_rest() {
   if (state_->publish_version == 0 || state_->status == postgres::CouponStatus::kPurged) {
-    if (snapshot_) violation(4, 1, fmt::format("Redis holds a coupon that is {}", postgres::word(state_->status)));
+    if (has_hash_) violation(4, 1, fmt::format("Redis holds a coupon that is {}", postgres::word(state_->status)));
     return;
   }
   if (!snapshot_) {
@@ -239,6 +253,8 @@ void CouponCheck::judge_rest() {
     violation(4, 1,
               fmt::format("Redis has total {} and epoch {}, the database {} and {}", snapshot_->total, snapshot_->epoch,
                           state_->target_total, state_->epoch));
+  } else if (const std::string other = view_ ? state_difference(*state_, *view_) : ""; !other.empty()) {
+    violation(4, 1, other);
   }
   if (snapshot_->inflight != in_flight) {
     violation(4, 1, fmt::format("inflight counts {}, the stream holds {}", snapshot_->inflight, in_flight));

@@ -34,6 +34,7 @@ class CouponCheck {
  private:
   Result<void> read_redis();
   Result<void> read_database();
+  Result<void> read_view();
   Result<void> read_counts();
   Result<void> read_claims();
   Result<void> read_lowest_terms();
@@ -57,6 +58,8 @@ class CouponCheck {
   CheckReport& report_;
 
   std::optional<redis::Snapshot> snapshot_;
+  std::optional<redis::CouponView> view_;                ///< at rest, when Redis shows it
+  bool has_hash_ = false;                                ///< at rest: Redis holds something of it
   std::map<EntryId, std::vector<std::int64_t>> flying_;  ///< users by entry in the stream
   std::set<EntryId> dead_;
   std::unordered_map<std::int64_t, std::int64_t> redis_counts_;

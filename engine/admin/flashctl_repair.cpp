@@ -35,14 +35,15 @@ Result<std::vector<std::int64_t>> published(postgres::Session& pg) {
 
 Table reconcile_table(const std::vector<ReconcileReport>& reports) {
   Table table{{"couponId", "outcome", "total", "stock", "inFlight", "settled", "stockDrift", "inflightDrift",
-               "usersChecked", "usersDrifting", "suspect", "stateBehind"},
+               "usersChecked", "usersDrifting", "suspect", "stateBehind", "stateDifference"},
               {}};
   for (const ReconcileReport& report : reports) {
     table.rows.push_back({Cell::id(report.coupon_id), Cell::text(word(report.outcome)), Cell::number(report.total),
                           Cell::number(report.stock), Cell::number(report.in_flight), Cell::number(report.settled),
                           Cell::number(report.stock_drift), Cell::number(report.inflight_drift),
                           Cell::number(report.users_checked), Cell::number(report.users_drifting),
-                          Cell::number(report.suspect), Cell::flag(report.state_behind)});
+                          Cell::number(report.suspect), Cell::flag(report.state_behind),
+                          report.state_difference.empty() ? Cell::none() : Cell::text(report.state_difference)});
   }
   return table;
 }

@@ -19,6 +19,7 @@ using std::chrono::steady_clock;
 constexpr auto kDrainLook = std::chrono::milliseconds(100);
 constexpr int kEpochTriesMax = 64;  ///< a database restored from an older backup is that many rebuilds behind at most
 constexpr int kCouponsPage = 500;
+constexpr int kTakeBackTries = 16;  ///< operations may come between
 
 /// One rebuild of one coupon. Every step returns false when the outcome is known and the rest must not run.
 class Rebuild {
@@ -40,6 +41,8 @@ class Rebuild {
   Result<bool> load_stock();
   Result<bool> open();
 
+  Result<void> take_back_what_does_not_fit();
+  Result<void> forget_if_purged();
   Result<std::int64_t> living_entries(std::int64_t entries);
   bool stop(RebuildOutcome outcome);
   bool must(bool accepted) { return accepted || stop(RebuildOutcome::kRaced); }
@@ -154,20 +157,29 @@ Result<bool> Rebuild::load_users() {
   }
 }
 
-/// The state is read anew: an operation may have come since `begin`. A cut that no longer fits (claims that were in
-/// flight settled after Redis lost it) is taken back.
+/// A cut that no longer fits (claims that were in flight settled after Redis lost it) is taken back, unless an
+/// operation came between: then what that one wrote is judged.
+Result<void> Rebuild::take_back_what_does_not_fit() {
+  for (int tries = 0; tries < kTakeBackTries && state_.target_total < state_.issue_num; ++tries) {
+    postgres::CouponChanges back;
+    back.total = state_.total_num;
+    back.seen = state_.version;
+    const auto operated = from_sql(postgres::update_coupon(pg_, report_.coupon_id, back));
+    if (!operated) return operated.error();
+    state_ = operated->state;
+  }
+  return {};
+}
+
+/// The state is read anew: an operation may have come since `begin`.
 Result<bool> Rebuild::load_stock() {
   const auto state = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
   if (!state) return state.error();
   if (!state->has_value() || (*state)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
   state_ = **state;
-  if (state_.target_total < state_.issue_num) {
-    postgres::CouponChanges back;
-    back.total = state_.total_num;
-    const auto operated = from_sql(postgres::update_coupon(pg_, report_.coupon_id, back));
-    if (!operated) return operated.error();
-    state_ = operated->state;
-  }
+  const auto fits = take_back_what_does_not_fit();
+  if (!fits) return fits.error();
+  if (state_.status == postgres::CouponStatus::kPurged) return stop(RebuildOutcome::kNeverIssued);
   report_.stock = state_.target_total - state_.issue_num;
   const auto loaded = redis::rebuild_load_stock(redis_, report_.coupon_id, report_.epoch, report_.stock);
   if (!loaded) return loaded.error();
@@ -184,11 +196,23 @@ Result<bool> Rebuild::open() {
   const auto now = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
   if (!now) return now.error();
   if (!now->has_value() || (*now)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
+  if ((*now)->status == postgres::CouponStatus::kPurged) return stop(RebuildOutcome::kNeverIssued);
   if ((*now)->version > state_.version) {
     const auto told = tell_redis(redis_, pg_, **now);
     if (!told) return told.error();
   }
   return true;
+}
+
+/// A purge that came between leaves nothing in Redis, whatever this rebuild has put there since.
+Result<void> Rebuild::forget_if_purged() {
+  const auto state = from_sql(postgres::coupon_state(pg_, report_.coupon_id));
+  if (!state) return state.error();
+  if (!state->has_value() || (*state)->status != postgres::CouponStatus::kPurged) return {};
+  report_.outcome = RebuildOutcome::kNeverIssued;
+  const auto gone = redis::purge_coupon(redis_, report_.coupon_id);
+  if (!gone) return gone.error();
+  return {};
 }
 
 Result<RebuildReport> Rebuild::run() {
@@ -197,6 +221,10 @@ Result<RebuildReport> Rebuild::run() {
     const auto go_on = (this->*step)();
     if (!go_on) return go_on.error();
     if (!*go_on) break;
+  }
+  if (report_.outcome == RebuildOutcome::kNeverIssued || report_.outcome == RebuildOutcome::kRaced) {
+    const auto forgotten = forget_if_purged();
+    if (!forgotten) return forgotten.error();
   }
   log(report_.outcome == RebuildOutcome::kOpen ? LogLevel::kInfo : LogLevel::kWarn, "admin", "rebuild",
       {{"coupon", report_.coupon_id},

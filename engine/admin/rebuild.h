@@ -20,7 +20,7 @@ struct RebuildOptions {
 enum class RebuildOutcome {
   kOpen,         ///< loaded and answering again
   kNotFound,     ///< the database has no such coupon
-  kNeverIssued,  ///< a draft or a purged coupon: nothing to load
+  kNeverIssued,  ///< a draft, or purged (also meanwhile): nothing to load, and nothing is left of it in Redis
   kDeadLetters,  ///< dead letters hold reservations: `flashctl dlq replay` or `dlq reject` first. Frozen meanwhile.
   kNotDrained,   ///< entries still in flight after `drain`: is a consumer running? Frozen meanwhile; repeat.
   kRaced,        ///< another rebuild of the same coupon overtook this one and answers for it

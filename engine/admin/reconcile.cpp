@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/admin/state_difference.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
 #include "engine/base/log.h"
@@ -52,6 +53,7 @@ class Pass {
   Result<void> chunk(std::span<const std::int64_t> users);
   Result<std::optional<std::vector<UserDrift>>> measure(std::span<const std::int64_t> users, std::int64_t& fix_seq);
   Result<void> state();
+  Result<bool> tell();
 
   void found(ReconcileOutcome outcome);
 
@@ -61,6 +63,7 @@ class Pass {
   const Pace pace_;
   ReconcileReport report_;
   postgres::CouponState state_;
+  redis::CouponView view_;
   redis::Snapshot snapshot_;
   bool keeps_marks_ = false;      ///< a part of the pass failed: the suspicion stays
   std::int64_t fixes_known_ = 0;  ///< fixSeq as it is when nobody else has fixed since the first look
@@ -83,8 +86,7 @@ Result<bool> Pass::look() {
   state_ = **state;
   const auto highest = from_sql(postgres::highest_entry(pg_, id, state_.epoch));
   if (!highest) return highest.error();
-  redis::CouponView view;
-  const auto open = redis::coupon_view(redis_, id, 0, view);
+  const auto open = redis::coupon_view(redis_, id, 0, view_);
   if (!open) return open.error();
   const auto snapshot = redis::reconcile_snapshot(redis_, id);
   if (!snapshot) return snapshot.error();
@@ -254,19 +256,32 @@ Result<void> Pass::users() {
 }
 
 /// An operation that died between the database and Redis: the fix completes it, as its repetition would. No drift: the
-/// totals differ, but each side agrees with itself.
+/// totals differ, but each side agrees with itself. Is Redis' version the same and the coupon another all the same (a
+/// clock that was ahead has ended it), then that is one.
 Result<void> Pass::state() {
   report_.state_behind = state_.version > snapshot_.version;
-  if (!report_.state_behind || !options_.fix) return {};
+  const bool heard = view_.version == state_.version;
+  if (heard) report_.state_difference = state_difference(state_, view_);
+  const bool differs = !report_.state_difference.empty();
+  if (!options_.fix && differs) found(ReconcileOutcome::kDrift);
+  if (!options_.fix || (!differs && !report_.state_behind)) return {};
+  const auto reopened = tell();
+  if (!reopened) return reopened.error();
+  if (differs) found(*reopened ? ReconcileOutcome::kFixed : ReconcileOutcome::kDrift);
+  test_point("reconcile.state.told");
+  return {};
+}
+
+/// True: Redis had ended the coupon by its clock, and opened it again.
+Result<bool> Pass::tell() {
   if (options_.take_back_cuts) {
     const auto told = tell_redis(redis_, pg_, state_);
     if (!told) return told.error();
-  } else {
-    const auto reply = redis::apply_state(redis_, settings_of(state_), state_.may_create());
-    if (!reply) return reply.error();
+    return told->reply == redis::ApplyReply::kReopened;
   }
-  test_point("reconcile.state.told");
-  return {};
+  const auto reply = redis::apply_state(redis_, settings_of(state_), state_.may_create());
+  if (!reply) return reply.error();
+  return *reply == redis::ApplyReply::kReopened;
 }
 
 Result<ReconcileReport> Pass::run() {
@@ -289,6 +304,7 @@ Result<ReconcileReport> Pass::run() {
          {"stock_drift", report_.stock_drift},
          {"inflight_drift", report_.inflight_drift},
          {"users_drifting", report_.users_drifting},
+         {"state", report_.state_difference},
          {"suspect", report_.suspect}});
   }
   if (!told) return told.error();

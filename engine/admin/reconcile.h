@@ -60,6 +60,7 @@ struct ReconcileReport {
   bool users_deferred = false;      ///< too much in flight to look at single users (it would hold up Redis): the coupon
                                     ///< stays suspect; run again when the backlog is settled
   bool state_behind = false;        ///< Redis has not heard of the database's last operation (it may be under way)
+  std::string state_difference;     ///< Redis heard of that operation and has another status or other terms: in words
   std::vector<UserDrift> user_drifts;  ///< the first 1000
   std::int64_t users_checked = 0;
   std::int64_t users_drifting = 0;

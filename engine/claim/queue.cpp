@@ -174,9 +174,11 @@ void Queue::note_shut(const redis::ReplyView& reply, std::size_t claims, std::in
   shut_until_us_ = sent_at_us + *lasts_ms * 1000;
 }
 
+/// What Redis said holds until shut_until_us_, however late the answer came: past that it is asked again (INV-5).
 void Queue::release_parked() {
+  const bool still_shut = was_shut_ && now_us_ < shut_until_us_;
   for (const Parked& parked : parked_) {
-    if (was_shut_) {
+    if (still_shut) {
       context_.counters->answered_locally.add();
       refuse(parked.waiter, shut_as_);
     } else {

@@ -1,4 +1,4 @@
-// See coupons.h; the state machine and every other rule is in sql/0005_operate.sql.
+// See coupons.h; the state machine and every other rule is in sql/0005_operate.sql and 0013.
 #include "engine/postgres/coupons.h"
 
 #include "engine/postgres/query.h"
@@ -14,21 +14,23 @@ namespace {
 constexpr Statement kCreate{"create_coupon", "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM create_coupon($1::bigint, "
                             "$2::text, $3::bigint, $4::int, $5::bigint, $6::bigint, $7::bigint) o"};
 constexpr Statement kOperate{
-    "operate_coupon", "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM operate_coupon($1::bigint, $2::text) o"};
+    "operate_coupon",
+    "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM operate_coupon($1::bigint, $2::text, $3::bigint) o"};
 constexpr Statement kUpdate{"update_coupon", "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM update_coupon($1::bigint, "
-                            "$2::text, $3::bigint, $4::int, $5::bigint, $6::bigint) o"};
+                            "$2::text, $3::bigint, $4::int, $5::bigint, $6::bigint, $7::bigint, $8::bigint) o"};
 constexpr Statement kCompleteCut{
     "complete_cut", "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM complete_cut($1::bigint, $2::bigint) o"};
 constexpr Statement kRebuild{"begin_rebuild",
                              "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM begin_rebuild($1::bigint) o"};
-constexpr Statement kPurge{"purge_coupon",
-                           "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM purge_coupon($1::bigint) o"};
+constexpr Statement kPurge{
+    "purge_coupon", "SELECT " STATE_COLUMNS("o.state") ", o.verdict FROM purge_coupon($1::bigint, $2::bigint) o"};
 constexpr Statement kPurgeClaims{"purge_claims", "SELECT purge_claims($1::bigint, $2::int)"};
 constexpr Statement kState{"coupon_state", "SELECT " STATE_COLUMNS("s") " FROM coupon_state s WHERE s.id = $1::bigint"};
 constexpr Statement kList{"list_coupons", "SELECT " STATE_COLUMNS("s") " FROM coupon_state s WHERE s.id > $1::bigint AND "
                           "s.status <> 'purged' AND ($3::text IS NULL OR s.status = $3::text) ORDER BY s.id LIMIT $2::int"};
 constexpr Statement kEverPublished{"ever_published", "SELECT EXISTS (SELECT FROM coupon WHERE publish_version > 0)"};
 constexpr Statement kHighestId{"highest_coupon_id", "SELECT coalesce(max(id), 0) FROM coupon"};
+constexpr Statement kActAs{"act_as", "SELECT set_config('flashclaim.by', $1::text, false)"};
 constexpr Statement kEvents{"coupon_events", "SELECT " STATE_COLUMNS("e.state") ", e.version, e.operation, e.actor, "
                             "(extract(epoch FROM e.happened_at) * 1000)::bigint FROM coupon_event e "
                             "WHERE e.coupon_id = $1::bigint ORDER BY e.version DESC LIMIT $2::int"};
@@ -153,14 +155,14 @@ SqlResult<Operated> create_coupon(Session& session, const NewCoupon& coupon) {
                    param(coupon.begin_ms), param(coupon.end_ms), param(coupon.max_inflight)});
 }
 
-SqlResult<Operated> operate_coupon(Session& session, std::int64_t id, Operation operation) {
-  return operated(session, kOperate, id, {param(id), std::string(word(operation))});
+SqlResult<Operated> operate_coupon(Session& session, std::int64_t id, Operation operation, SeenVersion seen) {
+  return operated(session, kOperate, id, {param(id), std::string(word(operation)), param(seen)});
 }
 
 SqlResult<Operated> update_coupon(Session& session, std::int64_t id, const CouponChanges& changes) {
   return operated(session, kUpdate, id,
                   {param(id), changes.name, param(changes.total), param(changes.user_limit), param(changes.end_ms),
-                   param(changes.max_inflight)});
+                   param(changes.max_inflight), param(changes.begin_ms), param(changes.seen)});
 }
 
 SqlResult<Operated> complete_cut(Session& session, std::int64_t id, std::int64_t version) {
@@ -171,8 +173,8 @@ SqlResult<Operated> begin_rebuild(Session& session, std::int64_t id) {
   return operated(session, kRebuild, id, {param(id)});
 }
 
-SqlResult<Operated> purge_coupon(Session& session, std::int64_t id) {
-  auto purged = operated(session, kPurge, id, {param(id)});
+SqlResult<Operated> purge_coupon(Session& session, std::int64_t id, SeenVersion seen) {
+  auto purged = operated(session, kPurge, id, {param(id), param(seen)});
   if (!purged || !is_success(purged->verdict)) return purged;
   for (;;) {
     auto deleted = run(session, kPurgeClaims, {param(id), param(kPurgeClaimsMax)},
@@ -199,6 +201,11 @@ SqlResult<bool> ever_published(Session& session) {
 
 SqlResult<std::int64_t> highest_coupon_id(Session& session) {
   return run(session, kHighestId, {}, [](const pqxx::result& rows) { return rows.at(0)[0].as<std::int64_t>(); });
+}
+
+SqlResult<void> act_as(Session& session, const std::string& who) {
+  const auto set = run(session, kActAs, {who}, [](const pqxx::result& rows) { return rows.size(); });
+  return set ? SqlResult<void>() : SqlResult<void>(set.error());
 }
 
 SqlResult<std::vector<CouponEvent>> coupon_events(Session& session, std::int64_t id, int limit) {

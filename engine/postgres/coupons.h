@@ -43,9 +43,9 @@ enum class Verdict {
   kNotFound,     ///< no such coupon (or purged, for everything but purge)
   kExists,       ///< create: the id is taken, now or by a purged coupon (ids are never used again), with other values
   kWrongStatus,  ///< the state machine has no such step from here
-  kMoved,        ///< complete_cut: another operation came between
+  kMoved,        ///< the coupon's version is not the one that was given: another operation came between
   kBelowIssued,  ///< a total below issue_num
-  kShrinks,      ///< an earlier end or a lower user limit: users may have been told otherwise
+  kShrinks,      ///< a later begin, an earlier end or a lower user limit: users may have been told otherwise
 };
 std::string_view word(Verdict verdict);
 constexpr bool is_success(Verdict verdict) { return verdict == Verdict::kApplied || verdict == Verdict::kUnchanged; }
@@ -68,11 +68,15 @@ struct NewCoupon {
 /// values as a coupon that is there: kUnchanged.
 SqlResult<Operated> create_coupon(Session& session, const NewCoupon& coupon);
 
+/// The version that the caller has read: an operation that is given one is carried out on that version only, else it is
+/// kMoved. nullopt: on whatever there is.
+using SeenVersion = std::optional<std::int64_t>;
+
 /// publish: draft -> issuing. pause: issuing -> paused. resume: paused -> issuing. end: draft, issuing, paused ->
 /// ended.
 enum class Operation { kPublish, kPause, kResume, kEnd };
 std::string_view word(Operation operation);
-SqlResult<Operated> operate_coupon(Session& session, std::int64_t id, Operation operation);
+SqlResult<Operated> operate_coupon(Session& session, std::int64_t id, Operation operation, SeenVersion seen = {});
 
 struct CouponChanges {
   std::optional<std::string> name = {};
@@ -80,6 +84,8 @@ struct CouponChanges {
   std::optional<std::int64_t> user_limit = {};
   std::optional<std::int64_t> end_ms = {};
   std::optional<std::int64_t> max_inflight = {};
+  std::optional<std::int64_t> begin_ms = {};  ///< of a published coupon only an earlier one
+  SeenVersion seen = {};
 };
 /// A raise (total above total_num) lifts both totals; a cut lowers target_total only and waits for complete_cut; a
 /// total equal to total_num takes a cut back. Of an ended coupon, only a cut may be taken
@@ -97,7 +103,7 @@ SqlResult<Operated> begin_rebuild(Session& session, std::int64_t id);
 
 /// ended -> purged: leaves the coupon's row as a tombstone, then deletes its claims and refusals in bounded statements.
 /// The caller has seen that the stream is empty. May be repeated after any error: it goes on where it was.
-SqlResult<Operated> purge_coupon(Session& session, std::int64_t id);
+SqlResult<Operated> purge_coupon(Session& session, std::int64_t id, SeenVersion seen = {});
 
 /// nullopt: no such coupon. A purged one is returned with status kPurged.
 SqlResult<std::optional<CouponState>> coupon_state(Session& session, std::int64_t id);
@@ -113,10 +119,12 @@ SqlResult<std::int64_t> highest_coupon_id(Session& session);
 struct CouponEvent {
   std::int64_t version = 0;
   std::string operation;  ///< create, publish, pause, resume, end, update, complete_cut, rebuild, purge
-  std::string actor;      ///< the application_name of the session that did it
+  std::string actor;      ///< who did it: act_as(), else the application_name of the session
   std::int64_t at_ms = 0;
   CouponState state;  ///< as it became (issue_num as it was then)
 };
+/// From now on, what this session does is recorded as done by `who`.
+SqlResult<void> act_as(Session& session, const std::string& who);
 /// The last `limit` operations, newest first.
 SqlResult<std::vector<CouponEvent>> coupon_events(Session& session, std::int64_t id, int limit);
 

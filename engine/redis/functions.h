@@ -116,6 +116,7 @@ struct CouponSettings {
 
 enum class ApplyReply {
   kApplied,
+  kReopened,   ///< applied before, and Redis had ended it since by a clock that was ahead: it is as told again
   kOld,        ///< this version or a newer one was applied before: a success
   kNotReady,   ///< the server lost its data (no marker)
   kNotLoaded,  ///< Redis does not know the coupon and `create` was not given: rebuild
@@ -213,7 +214,8 @@ Result<FixReply> user_counts_fix(Client& client, std::int64_t coupon_id, std::in
 
 // ---- rebuild (freeze, drain, begin, clear and load, open) ----------------------------------------------------------
 
-/// Claims answer NOT_READY from now on; returns the number of entries that are still to be drained.
+/// Claims answer NOT_READY from now on; returns the number of entries that are still to be drained. Where Redis holds
+/// nothing of the coupon it makes nothing.
 Result<std::int64_t> rebuild_freeze(Client& client, std::int64_t coupon_id);
 enum class BeginReply { kBegun, kNotLoading, kNotDrained, kEpoch };
 std::string_view word(BeginReply reply);
@@ -242,7 +244,7 @@ Result<bool> mark_dead(Client& client, std::int64_t coupon_id, EntryId entry);
 Result<void> unmark_dead(Client& client, std::int64_t coupon_id, EntryId entry);
 /// False: Redis does not know the coupon.
 Result<bool> mark_suspect(Client& client, std::int64_t coupon_id);
-/// True when the coupon is over and its stream empty: it left `coupon:issuing`.
+/// True when the coupon is over, its stream empty and nothing suspect: it left `coupon:issuing`.
 Result<bool> retire_coupon(Client& client, std::int64_t coupon_id);
 enum class PurgeReply { kPurged, kNotEnded, kNotEmpty };
 std::string_view word(PurgeReply reply);

@@ -7,8 +7,9 @@ namespace flashclaim::redis {
 
 namespace {
 
-constexpr Words<ApplyReply, 7> kApplyReplies{{
+constexpr Words<ApplyReply, 8> kApplyReplies{{
     {ApplyReply::kApplied, "APPLIED"},
+    {ApplyReply::kReopened, "REOPENED"},
     {ApplyReply::kOld, "OLD"},
     {ApplyReply::kNotReady, "NOT_READY"},
     {ApplyReply::kNotLoaded, "NOT_LOADED"},

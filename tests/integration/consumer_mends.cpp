@@ -59,6 +59,36 @@ TEST_F(ConsumerMends, TheNextCouponThoughOneIsDamaged) {
   expect_books_agree();
 }
 
+// What is in `coupon:issuing` no more: a clock that was ahead retired it, or the suspicion came after its end.
+TEST_F(ConsumerMends, WhatAClockAheadRetired) {
+  const auto id = coupon(10);
+  const redis::CouponKeys keys(id);
+  const auto end = field(id, "issueEndTime");
+  command({"HSET", keys.coupon, "issueEndTime", "1795000000000"});  // the clock is past the end …
+  const auto retired = redis::retire_coupon(redis(), id);
+  ASSERT_TRUE(retired && *retired);
+  command({"HSET", keys.coupon, "issueEndTime", end});  // … and is not any more
+  ASSERT_EQ(field(id, "status"), "ended");
+  start();
+  EXPECT_TRUE(wait_until([&] { return field(id, "status") == "issuing"; }));
+  const auto read = redis::ok(redis().command({"SISMEMBER", redis::kIssuing, std::to_string(id)}));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->integer(), 1);
+}
+
+TEST_F(ConsumerMends, WhatBecameSuspectAfterItsEnd) {
+  const auto id = coupon(10);
+  const redis::CouponKeys keys(id);
+  ASSERT_TRUE(postgres::operate_coupon(pg(), id, postgres::Operation::kEnd));
+  command({"HSET", keys.coupon, "status", "ended", "version", "3"});
+  const auto retired = redis::retire_coupon(redis(), id);
+  ASSERT_TRUE(retired && *retired);
+  add_stock(id, -5);
+  suspect(id);
+  start();
+  EXPECT_TRUE(wait_until([&] { return stock(id) == 10 && field(id, "suspect").empty(); }));
+}
+
 // An operation that died between the database and Redis is completed; what the mender may not do stays the operator's.
 TEST_F(ConsumerMends, TheNumbersThoughAnOperationCannotBeTold) {
   const auto id = coupon(10);

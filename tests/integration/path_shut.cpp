@@ -2,8 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <thread>
 
+#include "engine/admin/operations.h"
 #include "engine/redis/keys.h"
+#include "tests/harness/gate.h"
+#include "tests/harness/logins.h"
 #include "tests/harness/paths.h"
 #include "tests/harness/process.h"
 #include "tests/harness/whole_path.h"
@@ -62,6 +66,45 @@ TEST_F(ShutCoupon, OpensAgainWhenStockComes) {
   const auto coupon = sold_out();
   flashctl({"coupon", "update", std::to_string(coupon), "--total", "2"});
   ASSERT_TRUE(wait_until([&] { return accepted(claim(coupon, 2), 2); }));
+  expect_all_settled();
+}
+
+// INV-5. Redis is asked whether the coupon is still shut, and its answer is long on its way; meanwhile stock comes, and
+// then a claim, which waits for that answer.
+TEST_F(ShutCoupon, ALateAnswerIsNoWordAboutWhoCameAfterIt) {
+  harness::Gate gate(redis_server().port());
+  const auto connect = [] {
+    return redis::Client::connect(harness::as("admin", redis_server().url()), std::chrono::seconds(30)).value();
+  };
+  const auto carried_out = [](redis::Client& direct) {
+    const auto info = redis::ok(direct.command({"INFO", "commandstats"}));
+    const std::string text(info->text());
+    const std::string name = "cmdstat_fcall:calls=";
+    return std::stoll(text.substr(text.find(name) + name.size()));
+  };
+  environment_["REDIS_URL"] = gate.through(environment_["REDIS_URL"]);
+  engine_ = engine({"--role=http", "--threads=1"});
+  const auto coupon = sold_out();
+  gate.set(harness::GateMode::kDelay, 700);
+  auto direct = connect();
+  const auto before = carried_out(direct);
+  std::thread asks([&] {
+    auto own = connect();
+    while (carried_out(own) == before) claim(coupon, 100);  // answered by the engine until it has to ask
+  });
+  EXPECT_TRUE(wait_until([&] { return carried_out(direct) > before; }));
+  admin::CouponChange more;
+  more.total = 2;
+  const auto restocked = admin::update_coupon(direct, admin_pg(), coupon, more);
+  EXPECT_TRUE(restocked && restocked->ok());
+  const auto answer = claim(coupon, 101);
+  asks.join();
+  EXPECT_NE(json_field(answer.body, "code"), "SOLD_OUT") << "the restock was done before it asked";
+  gate.pass();
+  EXPECT_TRUE(accepted(answer, 101) || wait_until([&] { return accepted(claim(coupon, 101), 101); }));
+  environment_["REDIS_URL"] = redis_server().url();
+  engine_.reset();
+  start_programs();
   expect_all_settled();
 }
 

@@ -122,8 +122,10 @@ TEST_F(DamagedKey, WithADamagedEntryIsRefusedAndChangesNothing) {
 }
 
 TEST_F(DamagedKey, ThatIsMissingIsAnAnswerAndIsNotMadeUp) {
-  const std::map<std::string, std::string> makes{
-      {"rebuild_freeze", "coupon"}, {"rebuild_load_stock", "stock"}, {"rebuild_open", "claims"}};
+  const std::map<std::string, std::string> makes{{"rebuild_freeze", "coupon"},
+                                                 {"rebuild_begin", "coupon"},
+                                                 {"rebuild_load_stock", "stock"},
+                                                 {"rebuild_open", "claims"}};
   for (const auto& call : all_calls()) {
     build(call.world);
     remember();

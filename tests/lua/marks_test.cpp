@@ -47,6 +47,51 @@ TEST_F(Marks, RetireKeepsWhatIsOpenOrInFlight) {
   EXPECT_EQ(claim({"7"}), "ACCEPTED") << "an extension opens it again";
 }
 
+TEST_F(Marks, RetireKeepsWhatIsSuspect) {
+  auto coupon = settings(10, 9);
+  coupon.begin_ms -= kHourMs;
+  coupon.end_ms = now_ms() - 1000;
+  publish(coupon);
+  ASSERT_TRUE(*redis::mark_suspect(client(), kCoupon));
+  EXPECT_FALSE(*redis::retire_coupon(client(), kCoupon)) << "the mender looks at what is in coupon:issuing";
+  EXPECT_EQ(command({"SMEMBERS", issuing}), "42");
+  command({"HDEL", keys.coupon, "suspect"});
+  EXPECT_TRUE(*redis::retire_coupon(client(), kCoupon));
+}
+
+// Redis' clock cannot be moved here: the end is, and the mirror asks in between.
+TEST_F(Marks, WhatAClockAheadRetiredIsOpenedByTheSameVersion) {
+  const auto coupon = settings(10, 9);
+  publish(coupon);
+  accept({"7"});
+  ASSERT_EQ(finish(last_entry(), 1), "FINISHED");
+  command({"HSET", keys.coupon, "issueEndTime", std::to_string(now_ms() - 1)});
+  ASSERT_TRUE(*redis::retire_coupon(client(), kCoupon));
+  EXPECT_EQ(apply(coupon), "REOPENED") << "its end is ahead by what was told and by the clock";
+  command({"HSET", keys.coupon, "issueEndTime", std::to_string(coupon.end_ms)});
+  EXPECT_EQ(field("status"), "issuing");
+  EXPECT_EQ(command({"SMEMBERS", issuing}), "42");
+  EXPECT_EQ(stock(), "9");
+  EXPECT_EQ(claim({"8"}), "ACCEPTED");
+  EXPECT_EQ(apply(coupon), "OLD");
+}
+
+TEST_F(Marks, WhatIsReallyOverStaysRetired) {
+  auto coupon = settings(10, 9);
+  coupon.begin_ms -= kHourMs;
+  coupon.end_ms = now_ms() - 1000;
+  publish(coupon);
+  ASSERT_TRUE(*redis::retire_coupon(client(), kCoupon));
+  EXPECT_EQ(apply(coupon), "OLD");
+  auto ended = settings(10, 9);
+  ended.version = 2;
+  ended.status = "ended";
+  ASSERT_EQ(apply(ended), "APPLIED");
+  EXPECT_EQ(apply(settings(10, 9)), "OLD") << "an older version";
+  EXPECT_EQ(apply(ended), "OLD");
+  EXPECT_EQ(field("status"), "ended");
+}
+
 TEST_F(Marks, RetireKeepsACouponThatIsBeingRebuilt) {
   publish(10, 9);
   ASSERT_EQ(call("rebuild_freeze", {keys.coupon, keys.claims}, {}), "FROZEN 0");
@@ -68,6 +113,15 @@ TEST_F(Marks, PurgeRemovesAnEndedAndDrainedCouponOnly) {
   EXPECT_EQ(*redis::purge_coupon(client(), kCoupon), redis::PurgeReply::kPurged);
   EXPECT_EQ(command({"KEYS", "*"}), ready);
   EXPECT_EQ(*redis::purge_coupon(client(), kCoupon), redis::PurgeReply::kPurged) << "repeatable";
+}
+
+TEST_F(Marks, PurgeRemovesWhatARebuildLeftLoading) {
+  publish(10, 9);
+  ASSERT_EQ(call("rebuild_freeze", {keys.coupon, keys.claims}, {}), "FROZEN 0");
+  EXPECT_EQ(*redis::purge_coupon(client(), kCoupon), redis::PurgeReply::kPurged);
+  EXPECT_EQ(command({"KEYS", "*{42}*"}), "");
+  ASSERT_EQ(call("rebuild_freeze", {keys.coupon, keys.claims}, {}), "FROZEN 0");
+  EXPECT_EQ(command({"KEYS", "*{42}*"}), "") << "a freeze that comes after it";
 }
 
 class Views : public LuaTest {};
@@ -113,7 +167,7 @@ TEST_F(Views, SayNotReadyInsteadOfNotFoundAfterALoss) {
   ASSERT_TRUE(redis::mark_ready(client()));
   EXPECT_EQ(redis::claim_view(client(), {kCoupon, 1, {5, 0}, 0})->state, redis::ClaimState::kNone);
   EXPECT_EQ(*redis::coupon_view(client(), kCoupon, 0, view), redis::ViewState::kNoCoupon);
-  ASSERT_TRUE(redis::rebuild_freeze(client(), kCoupon));
+  ASSERT_TRUE(redis::rebuild_begin(client(), kCoupon, 2));
   EXPECT_EQ(redis::claim_view(client(), {kCoupon, 1, {5, 0}, 0})->state, redis::ClaimState::kNotReady);
   EXPECT_EQ(*redis::coupon_view(client(), kCoupon, 0, view), redis::ViewState::kNotReady);
 }

@@ -197,6 +197,15 @@ std::string CouponModel::apply(const ModelSettings& to, bool create) {
   if (status == "loading") {
     return "LOADING";
   }
+  if (to.version == *version && to.epoch == *epoch && status == "ended" && to.status != "ended" &&
+      to.window != Window::kAfter) {  // retired by a clock that was ahead
+    if (!stock) {
+      return "NOT_LOADED";
+    }
+    status = to.status;
+    issuing = true;
+    return "REOPENED";
+  }
   if (to.version <= *version) {
     return "OLD";
   }
@@ -216,7 +225,8 @@ std::string CouponModel::apply(const ModelSettings& to, bool create) {
 }
 
 std::string CouponModel::retire() {
-  if (status.empty() || status == "loading" || !entries.empty() || (status != "ended" && window != Window::kAfter)) {
+  if (status.empty() || status == "loading" || suspect.value_or(0) > 0 || !entries.empty() ||
+      (status != "ended" && window != Window::kAfter)) {
     return "KEPT";
   }
   issuing = false;
@@ -225,7 +235,7 @@ std::string CouponModel::retire() {
 }
 
 std::string CouponModel::purge() {
-  if (!status.empty() && status != "ended") {
+  if (!status.empty() && status != "ended" && status != "loading") {
     return "NOT_ENDED";
   }
   if (!entries.empty()) {

@@ -54,12 +54,14 @@ std::string CouponModel::fix_users(std::int64_t of_epoch, std::int64_t seq, cons
 // ---- rebuild
 
 std::string CouponModel::freeze() {
-  status = "loading";
+  if (!status.empty() || !entries.empty()) {
+    status = "loading";
+  }
   return "FROZEN " + number(std::ssize(entries));
 }
 
 std::string CouponModel::begin(std::int64_t to_epoch) {
-  if (status != "loading") {
+  if (!status.empty() && status != "loading") {
     return "NOT_LOADING";
   }
   if (!entries.empty()) {
@@ -68,6 +70,7 @@ std::string CouponModel::begin(std::int64_t to_epoch) {
   if (epoch && to_epoch <= *epoch) {
     return "EPOCH";
   }
+  status = "loading";
   epoch = to_epoch;
   inflight = 0;
   fix_seq = fix_seq.value_or(0) + 1;

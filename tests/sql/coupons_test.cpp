@@ -148,6 +148,47 @@ TEST_F(Coupons, OnlyThePublishItselfMayCreateInRedis) {
   EXPECT_FALSE(state(other).may_create());
 }
 
+TEST_F(Coupons, WhatWasReadIsWhatIsOperatedOn) {
+  const auto id = coupon(10, 1);
+  ASSERT_EQ(state(id).version, 2);
+  for (const Operation operation : {kPublish, kPause, kResume, kEnd}) {
+    EXPECT_EQ(operate_coupon(session(), id, operation, 1)->verdict, Verdict::kMoved);
+  }
+  EXPECT_EQ(update(id, {.total = 15, .seen = 1}), "moved 10/10 v2");
+  EXPECT_EQ(update(id, {.total = 10, .seen = 1}), "moved 10/10 v2") << "the same by another is no success of mine";
+  EXPECT_EQ(update(id, {.total = 15, .seen = 2}), "applied 15/15 v3");
+  EXPECT_EQ(update(id, {.total = 15, .seen = 2}), "moved 15/15 v3");
+  EXPECT_EQ(operate_coupon(session(), id, kEnd, 3)->verdict, Verdict::kApplied);
+  EXPECT_EQ(purge_coupon(session(), id, 3)->verdict, Verdict::kMoved);
+  EXPECT_EQ(purge_coupon(session(), id, 4)->verdict, Verdict::kApplied);
+  EXPECT_EQ(purge_coupon(session(), id, 4)->verdict, Verdict::kUnchanged);
+  EXPECT_EQ(events(id), "1create 2publish 3update 4end 5purge ");
+}
+
+TEST_F(Coupons, TheLogSaysWhoItWas) {
+  const auto id = draft(10, 1);
+  ASSERT_TRUE(act_as(session(), "Zoë (night shift)"));
+  operate(id, kPublish);
+  ASSERT_TRUE(act_as(session(), ""));
+  operate(id, kPause);
+  const auto log = coupon_events(session(), id, 10);
+  ASSERT_TRUE(log);
+  EXPECT_EQ(log->at(0).actor, "test_sql");
+  EXPECT_EQ(log->at(1).actor, "Zoë (night shift)");
+  EXPECT_EQ(log->at(2).actor, "test_sql");
+}
+
+TEST_F(Coupons, ADraftsBeginIsFreeAndAPublishedOneOnlyComesNearer) {
+  const auto id = draft(10, 1);
+  EXPECT_EQ(update(id, {.begin_ms = kBeginMs + 5}), "applied 10/10 v2");
+  EXPECT_EQ(state(id).begin_ms, kBeginMs + 5);
+  EXPECT_EQ(update(id, {.begin_ms = kBeginMs}), "applied 10/10 v3");
+  operate(id, kPublish);
+  EXPECT_EQ(update(id, {.begin_ms = kBeginMs + 1}), "shrinks 10/10 v4");
+  EXPECT_EQ(update(id, {.begin_ms = kBeginMs - 1}), "applied 10/10 v5");
+  EXPECT_EQ(state(id).begin_ms, kBeginMs - 1);
+}
+
 TEST_F(Coupons, ARaiseLiftsBothTotalsAtOnce) {
   const auto id = coupon(10, 1);
   EXPECT_EQ(update(id, {.total = 15}), "applied 15/15 v3");
