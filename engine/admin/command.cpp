@@ -70,7 +70,7 @@ constexpr std::string_view kExitCodes =
 std::string help() {
   return fmt::format(
       "flashctl <noun> <verb> [options]: everything an operator does to Flashclaim.\n\n{}\n"
-      "Everywhere: --output text|json, --help. Where something changes: --dry-run, --yes.\n"
+      "Everywhere: --output text|json, --help. Where something changes: --dry-run, --yes, --by.\n"
       "The services are REDIS_URL, AMQP_URL and PG_URL of the environment (source .run/env).\n"
       "Every command may be repeated after a crash or a lost answer.\n\n{}",
       verb_lines(""), kExitCodes);
@@ -87,6 +87,7 @@ std::string help(const Verb& verb) {
   if (verb.changes) {
     options.push_back({"dry-run", "", "say what would be done, change nothing"});
     options.push_back({"yes", "", "do not ask"});
+    options.push_back({"by", "NAME", "who does it, for the log of operations (default: FLASHCLAIM_BY, or you)"});
   }
   options.push_back({"output", "FORMAT", "text (a table) or json (one object)"});
   for (const Option& option : options) {

@@ -70,7 +70,7 @@ struct Verb {
   std::string_view verb;       ///< empty: the noun is all (`status`)
   std::string_view arguments;  ///< `<id>`: needed, `[id]`: may be left out
   std::string_view summary;
-  bool changes = false;  ///< takes --dry-run and --yes
+  bool changes = false;  ///< takes --dry-run, --yes and --by
   std::vector<Option> options;
   Answer (*run)(Context&, const Arguments&) = nullptr;
 
@@ -97,7 +97,8 @@ std::vector<Verb> completion_verbs();
 /// to the person at the terminal. One thread.
 class Context {
  public:
-  Context(bool dry_run, bool yes);
+  /// `by`: who does it, for the log of operations in the database; empty: a verb that changes nothing.
+  Context(bool dry_run, bool yes, std::string by);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -121,6 +122,7 @@ class Context {
  private:
   bool dry_run_;
   bool yes_;
+  std::string by_;
   bool unreachable_ = false;
   std::unique_ptr<redis::Client> redis_;
   std::unique_ptr<postgres::Session> pg_;
@@ -133,6 +135,9 @@ struct IdArgument {
   std::optional<Answer> wrong;
 };
 IdArgument id_argument(const Arguments& arguments, std::size_t at = 0);
+
+/// Who gives the command: FLASHCLAIM_BY, else the person behind sudo, else the user of this process.
+std::string who_it_is();
 
 /// Parses, runs, prints; returns the exit code. Never throws.
 int run_flashctl(int argc, const char* const* argv);

@@ -15,8 +15,14 @@ namespace {
 
 const std::vector<Option> kEverywhere = {{"output", "FORMAT", "text (a table) or json (one object)", "text json"},
                                          {"help", "", "show this help"}};
-const std::vector<Option> kWhereItChanges = {{"dry-run", "", "say what would be done, change nothing"},
-                                             {"yes", "", "do not ask"}};
+const std::vector<Option> kWhereItChanges = {
+    {"dry-run", "", "say what would be done, change nothing"},
+    {"yes", "", "do not ask"},
+    {"by", "NAME", "who does it, for the log (default FLASHCLAIM_BY, or you)"}};
+constexpr std::size_t kByBytesMax = 200;
+
+/// Of the JSON object: a member with another meaning, or one that is gone, makes it 2.
+constexpr int kJsonSchema = 1;
 
 std::vector<Option> all_options(const Verb& verb) {
   std::vector<Option> options = verb.options;
@@ -111,8 +117,9 @@ int print(const Answer& answer, bool json) {
   const bool ok = answer.exit == Exit::kOk;
   if (json) {
     const std::string members = answer.document.json_members();
-    say(stdout, fmt::format("{{\"ok\":{},\"exit\":{},\"message\":{}{}{}}}\n", ok, static_cast<int>(answer.exit),
-                            json_string(answer.message), members.empty() ? "" : ",", members));
+    say(stdout,
+        fmt::format("{{\"schema\":{},\"ok\":{},\"exit\":{},\"message\":{}{}{}}}\n", kJsonSchema, ok,
+                    static_cast<int>(answer.exit), json_string(answer.message), members.empty() ? "" : ",", members));
   } else {
     say(stdout, answer.document.plain(colours(stdout)));
     if (ok && !answer.message.empty()) say(stdout, answer.message + "\n");
@@ -140,7 +147,11 @@ int run_verb(const Verb& verb, const std::vector<std::string>& words) {
     return print(usage(parsed.wrong + "; see flashctl " + verb.name() + " --help"), json);
   }
   if (!json && format != "text") return print(usage("--output is text or json"), false);
-  Context context(parsed.arguments.has("dry-run"), parsed.arguments.has("yes"));
+  const std::string by = !verb.changes ? "" : parsed.arguments.text("by").value_or(who_it_is());
+  if (verb.changes && (by.empty() || by.size() > kByBytesMax || Cell::text(by).plain() != by)) {
+    return print(usage(fmt::format("--by (or FLASHCLAIM_BY) is a name of 1 to {} bytes in UTF-8", kByBytesMax)), json);
+  }
+  Context context(parsed.arguments.has("dry-run"), parsed.arguments.has("yes"), by);
   return print(verb.run(context, parsed.arguments), json);
 }
 

@@ -1,15 +1,18 @@
 // The connections of one flashctl command, its question and its progress line.
+#include <pwd.h>
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 
 #include "engine/admin/command.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/amqp/connection.h"
 #include "engine/base/url.h"
+#include "engine/postgres/coupons.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"
 
@@ -21,7 +24,7 @@ constexpr auto kProgressEvery = std::chrono::milliseconds(100);
 
 }  // namespace
 
-Context::Context(bool dry_run, bool yes) : dry_run_(dry_run), yes_(yes) {}
+Context::Context(bool dry_run, bool yes, std::string by) : dry_run_(dry_run), yes_(yes), by_(std::move(by)) {}
 Context::~Context() = default;
 
 Result<redis::Client*> Context::redis() {
@@ -45,6 +48,9 @@ Result<postgres::Session*> Context::pg() {
   if (!session) return session.error();
   unreachable_ = false;
   pg_ = std::move(session).value();
+  if (!by_.empty()) {
+    if (const auto known = postgres::act_as(*pg_, by_); !known) return known.error().as_error();
+  }
   return pg_.get();
 }
 
@@ -60,6 +66,17 @@ Result<amqp::Connection*> Context::amqp() {
   unreachable_ = false;
   amqp_ = std::move(connection).value();
   return amqp_.get();
+}
+
+std::string who_it_is() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (std::string by = variable("FLASHCLAIM_BY"); !by.empty()) return by;
+  if (std::string person = variable("SUDO_USER"); geteuid() == 0 && !person.empty()) return person;
+  const passwd* user = getpwuid(geteuid());
+  return user != nullptr ? user->pw_name : std::to_string(geteuid());
 }
 
 std::optional<Answer> Context::confirm(const std::string& question) const {

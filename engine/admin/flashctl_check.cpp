@@ -44,7 +44,7 @@ Result<std::vector<std::int64_t>> all_coupons(postgres::Session& pg) {
 
 Answer check_answer(const CheckReport& report) {
   Document document;
-  document.add("coupons", Cell::number(report.coupons))
+  document.add("couponCount", Cell::number(report.coupons))
       .add("settled", Cell::number(report.settled))
       .add("refused", Cell::number(report.refused))
       .add("inFlight", Cell::number(report.in_flight))

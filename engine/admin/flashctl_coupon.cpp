@@ -1,9 +1,10 @@
-// flashctl coupon: create, publish, pause, resume, end, update, purge.
+// flashctl coupon: create, publish, pause, resume, end, purge, and the list of its verbs.
 #include "engine/admin/flashctl_coupon.h"
 
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/admin/command.h"
+#include "engine/admin/coupon_values.h"
 #include "engine/admin/operations.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/times.h"
@@ -13,12 +14,12 @@
 namespace flashclaim::admin {
 namespace {
 
-constexpr std::size_t kNameBytesMax = 800;
-constexpr std::int64_t kDrainMaxS = 86'400;
-
 using OperationCall = Result<Operated> (*)(redis::Client&, postgres::Session&, std::int64_t);
+/// One that cannot be taken back: it asks, about the version that it shows.
+using FinalCall = Result<Operated> (*)(redis::Client&, postgres::Session&, std::int64_t, SeenVersion);
 
-/// Operated as an answer; in JSON the effect is a member too.
+}  // namespace
+
 Answer answer_of(const Operated& operated) {
   Document document;
   switch (operated.effect) {
@@ -31,10 +32,13 @@ Answer answer_of(const Operated& operated) {
     case Effect::kRefused:
       return refused(operated.message);
     case Effect::kUnfinished:
+    case Effect::kOvertaken:
       return refused(operated.message, document.add_json("changed", Cell::flag(true)));
   }
   return refused(operated.message);
 }
+
+namespace {
 
 /// The coupon's row, for a dry run; nullopt with the answer to give when there is none.
 struct Row {
@@ -56,19 +60,35 @@ Answer planned(const Row& row, std::string_view what) {
                           Cell::text(row.state->name).plain(), postgres::word(row.state->status)));
 }
 
-Answer operate(Context& context, const Arguments& arguments, std::string_view what, OperationCall call,
-               const std::string& question = "") {
+Answer operate(Context& context, const Arguments& arguments, std::string_view what, OperationCall call) {
   const IdArgument id = id_argument(arguments);
   if (id.wrong) return *id.wrong;
   if (context.dry_run()) return planned(row_of(context, id.id), what);
-  if (!question.empty()) {
-    if (auto stop = context.confirm(fmt::format("{} coupon {}? {}", what, id.id, question))) return *stop;
-  }
   const auto pg = context.pg();
   if (!pg) return context.failed(pg.error());
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
   const auto operated = call(**redis, **pg, id.id);
+  return operated ? answer_of(*operated) : context.failed(operated.error());
+}
+
+Answer operate_for_good(Context& context, const Arguments& arguments, std::string_view what, FinalCall call,
+                        const std::string& consequence) {
+  const IdArgument id = id_argument(arguments);
+  if (id.wrong) return *id.wrong;
+  const Row row = row_of(context, id.id);
+  if (row.wrong) return *row.wrong;
+  if (context.dry_run()) return planned(row, what);
+  const postgres::CouponState& state = *row.state;
+  if (auto stop = context.confirm(fmt::format("{} coupon {} '{}', which is {}, {} of {} settled? {}", what, state.id,
+                                              Cell::text(state.name).plain(), postgres::word(state.status),
+                                              state.issue_num, state.target_total, consequence)))
+    return *stop;
+  const auto pg = context.pg();
+  if (!pg) return context.failed(pg.error());
+  const auto redis = context.redis();
+  if (!redis) return context.failed(redis.error());
+  const auto operated = call(**redis, **pg, state.id, state.version);
   return operated ? answer_of(*operated) : context.failed(operated.error());
 }
 
@@ -82,61 +102,12 @@ Answer resume(Context& context, const Arguments& arguments) {
   return operate(context, arguments, "resume", resume_coupon);
 }
 Answer end(Context& context, const Arguments& arguments) {
-  return operate(context, arguments, "end", end_coupon, "It can never be opened again.");
+  return operate_for_good(context, arguments, "end", end_coupon, "It can never be opened again.");
 }
 Answer purge(Context& context, const Arguments& arguments) {
-  return operate(context, arguments, "purge", purge_coupon,
-                 "Its claims and refusals are deleted for good, and its id can never be used again.");
+  return operate_for_good(context, arguments, "purge", purge_coupon,
+                          "Its claims and refusals are deleted for good, and its id can never be used again.");
 }
-
-/// Collects numbers and times from options; the first that is wrong is remembered.
-class Values {
- public:
-  explicit Values(const Arguments& arguments) : arguments_(arguments) {}
-
-  std::optional<std::int64_t> number(std::string_view name, std::int64_t least) {
-    const auto text = arguments_.text(name);
-    if (!text) return std::nullopt;
-    const auto value = parse_number(*text);
-    if (!value || *value < least) {
-      wrong(fmt::format("--{} is a whole number from {}, not '{}'", name, least, *text));
-      return std::nullopt;
-    }
-    return value;
-  }
-  std::optional<std::int64_t> end(std::int64_t begin) {
-    const auto text = arguments_.text("end");
-    if (!text) return std::nullopt;
-    const auto value = parse_end(*text, begin);
-    if (!value) {
-      wrong(
-          fmt::format("--end is RFC 3339 (2026-11-24T20:00:00+08:00) or a time from the beginning such as +1h (s, "
-                      "m, h, d), not '{}'",
-                      *text));
-    }
-    return value;
-  }
-  std::optional<std::int64_t> begin() {
-    const std::string text = arguments_.text("begin").value_or("now");
-    const auto value = parse_begin(text, now_ms());
-    if (!value) wrong(fmt::format("--begin is RFC 3339 (2026-11-24T20:00:00+08:00) or now, not '{}'", text));
-    return value;
-  }
-  std::optional<std::string> name() {
-    const auto text = arguments_.text("name");
-    if (text && (text->empty() || text->size() > kNameBytesMax)) wrong("--name is 1 to 200 characters");
-    if (text && Cell::text(*text).plain() != *text) wrong("--name holds control characters or is no UTF-8");
-    return text;
-  }
-  void wrong(std::string message) {
-    if (!wrong_) wrong_ = usage(std::move(message));
-  }
-  [[nodiscard]] const std::optional<Answer>& is_wrong() const { return wrong_; }
-
- private:
-  const Arguments& arguments_;
-  std::optional<Answer> wrong_;
-};
 
 /// Whether the coupon that is there came from this same command: equal in all but times that were relative to `now`.
 Result<bool> repeated(postgres::Session& pg, const NewCoupon& coupon, const Arguments& arguments) {
@@ -144,7 +115,8 @@ Result<bool> repeated(postgres::Session& pg, const NewCoupon& coupon, const Argu
   if (!found) return found.error();
   if (!found->has_value()) return false;
   const postgres::CouponState& state = **found;
-  const bool begin_moves = arguments.text("begin").value_or("now") == "now";
+  const std::string begin = arguments.text("begin").value_or("now");
+  const bool begin_moves = begin == "now" || begin.starts_with("+");
   const bool end_moves = begin_moves && arguments.text("end").value_or("").starts_with("+");
   return state.status != postgres::CouponStatus::kPurged && state.name == coupon.name &&
          state.target_total == coupon.total && state.user_limit == coupon.user_limit &&
@@ -152,23 +124,31 @@ Result<bool> repeated(postgres::Session& pg, const NewCoupon& coupon, const Argu
          (end_moves ? state.end_ms - state.begin_ms == coupon.end_ms - coupon.begin_ms : state.end_ms == coupon.end_ms);
 }
 
-Answer create(Context& context, const Arguments& arguments) {
-  Values values(arguments);
+/// The coupon that the options describe; what is wrong with them is in `values`.
+NewCoupon coupon_of(Values& values, const Arguments& arguments) {
   for (const char* needed : {"id", "name", "total", "end"}) {
     if (!arguments.has(needed)) values.wrong(fmt::format("--{} is needed", needed));
   }
-  if (values.is_wrong()) return *values.is_wrong();
+  const std::int64_t now = now_ms();
   NewCoupon coupon;
-  const auto id = parse_id(*arguments.text("id"));
+  const auto id = parse_id(arguments.text("id").value_or(""));
   if (!id) values.wrong("--id is a whole number from 1, without leading zeros");
   coupon.id = id.value_or(0);
   coupon.name = values.name().value_or("");
-  coupon.total = values.number("total", 1).value_or(0);
-  coupon.user_limit = values.number("user-limit", 1).value_or(1);
-  coupon.max_inflight = values.number("max-inflight", 1).value_or(coupon.max_inflight);
-  coupon.begin_ms = values.begin().value_or(0);
-  coupon.end_ms = values.end(coupon.begin_ms).value_or(0);
-  if (!values.is_wrong() && coupon.end_ms <= coupon.begin_ms) values.wrong("--end must be after --begin");
+  coupon.total = values.number("total", 1, kTotalMax).value_or(0);
+  coupon.user_limit = values.number("user-limit", 1, kUserLimitMax).value_or(1);
+  coupon.max_inflight = values.number("max-inflight", 1, kMaxInflightMax).value_or(coupon.max_inflight);
+  coupon.begin_ms = arguments.has("begin") ? values.begin(now).value_or(0) : now;
+  coupon.end_ms = values.end(coupon.begin_ms, "the beginning").value_or(0);
+  if (values.is_wrong()) return coupon;
+  const std::string problem = window_problem(coupon.begin_ms, coupon.end_ms, now);
+  if (!problem.empty()) values.wrong(problem);
+  return coupon;
+}
+
+Answer create(Context& context, const Arguments& arguments) {
+  Values values(arguments);
+  const NewCoupon coupon = coupon_of(values, arguments);
   if (values.is_wrong()) return *values.is_wrong();
   if (context.dry_run()) {
     return done(fmt::format("would create coupon {}: {} units, {} a user, from {} to {} (nothing was changed)",
@@ -188,31 +168,6 @@ Answer create(Context& context, const Arguments& arguments) {
   return answer_of(*operated);
 }
 
-Answer update(Context& context, const Arguments& arguments) {
-  const IdArgument id = id_argument(arguments);
-  if (id.wrong) return *id.wrong;
-  Values values(arguments);
-  CouponChange change;
-  change.name = values.name();
-  change.total = values.number("total", 1);
-  change.user_limit = values.number("user-limit", 1);
-  change.max_inflight = values.number("max-inflight", 1);
-  change.end_ms = values.end(now_ms());
-  const auto drain = values.number("drain", 0);
-  if (drain && *drain > kDrainMaxS) values.wrong("--drain is at most a day");
-  if (values.is_wrong()) return *values.is_wrong();
-  if (!change.name && !change.total && !change.user_limit && !change.max_inflight && !change.end_ms) {
-    return usage("nothing to change: give --total, --end, --user-limit, --max-inflight or --name");
-  }
-  if (context.dry_run()) return planned(row_of(context, id.id), "update");
-  const auto pg = context.pg();
-  if (!pg) return context.failed(pg.error());
-  const auto redis = context.redis();
-  if (!redis) return context.failed(redis.error());
-  const auto operated = update_coupon(**redis, **pg, id.id, change, std::chrono::seconds(drain.value_or(60)));
-  return operated ? answer_of(*operated) : context.failed(operated.error());
-}
-
 }  // namespace
 
 std::vector<Verb> coupon_verbs() {
@@ -230,7 +185,7 @@ std::vector<Verb> coupon_verbs() {
         name,
         total,
         limit,
-        {"begin", "TIME", "RFC 3339 or now (default)"},
+        {"begin", "TIME", "RFC 3339, now (default), or counted from now: +2m"},
         {"end", "TIME", "RFC 3339, or counted from the beginning: +90s, +30m, +1h, +7d"},
         inflight},
        create},
@@ -241,15 +196,16 @@ std::vector<Verb> coupon_verbs() {
       {"coupon",
        "update",
        "<id>",
-       "restock or cut the total, extend the end, raise the limit",
+       "restock or cut the total (a cut asks), extend the end, raise the limit, mend a draft",
        true,
-       {total,
+       {{"total", "N", "units to give out, or what is added to them: +500, -500"},
         limit,
+        {"begin", "TIME", "RFC 3339, now, or counted from now: +2m; once published only earlier"},
         {"end", "TIME", "RFC 3339, or counted from now: +1h"},
         inflight,
         name,
         {"drain", "SECONDS", "a cut waits this long for claims in flight (default 60)"}},
-       update},
+       update_coupon_verb},
       {"coupon", "show", "<id>", "one coupon in the database and in Redis, with its history", false, {}, show_coupon},
       {"coupon",
        "list",

@@ -146,7 +146,7 @@ void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
     missing += line.loaded || !line.trouble.empty() ? 0 : 1;
     failing += line.trouble.empty() ? 0 : 1;
   }
-  document.add("coupons", Cell::number(static_cast<std::int64_t>(lines.size())))
+  document.add("couponCount", Cell::number(static_cast<std::int64_t>(lines.size())))
       .add("settledClaims", Cell::number(settled))
       .add("inFlightClaims", Cell::number(in_flight))
       .add("deadEntries", Cell::number(dead))
@@ -170,7 +170,7 @@ void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
                           line.loaded ? Cell::number(difference) : Cell::none(), Cell::number(line.dead),
                           Cell::number(line.suspect)});
   }
-  document.add("liveliest", std::move(table));
+  document.add("coupons", std::move(table));
 }
 
 Answer status(Context& context, const Arguments& arguments) {

@@ -25,7 +25,7 @@ class ControlTold : public Control {
   }
   /// Returns when no refusal from before may be repeated any more.
   void restock(std::int64_t total) {
-    flashctl({"coupon", "update", std::to_string(coupon_), "--total=" + std::to_string(total)});
+    flashctl({"coupon", "update", std::to_string(coupon_), "--total=" + std::to_string(total), "--yes"});
     const auto forgotten = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
     EXPECT_TRUE(wait_until([&] { return std::chrono::steady_clock::now() > forgotten; }));
   }

@@ -21,7 +21,7 @@ class CrashAdmin : public CrashWorld {
   Words coupon_verb(const char* verb) const { return {"coupon", verb, std::to_string(coupon_)}; }
   Words new_total(std::int64_t change) {
     total_ += change;
-    return {"coupon", "update", std::to_string(coupon_), fmt::format("--total={}", total_)};
+    return {"coupon", "update", std::to_string(coupon_), fmt::format("--total={}", total_), "--yes"};
   }
   Words publish_new() {
     const auto id = std::to_string(1 + postgres::highest_coupon_id(pg()).value());
@@ -34,7 +34,7 @@ class CrashAdmin : public CrashWorld {
     const auto coupon = open_coupon(100, 5);
     redis_number({"DECRBY", redis::CouponKeys(coupon).stock, "80"});
     short_coupons_.push_back(coupon);
-    return {"coupon", "update", std::to_string(coupon), "--total=50"};
+    return {"coupon", "update", std::to_string(coupon), "--total=50", "--yes"};
   }
   /// An ended coupon with settled claims; nobody will ask for them again.
   Words purge_of_an_ended_one() {

@@ -138,14 +138,15 @@ void Operator::restock(std::int64_t id, std::int64_t by) {
   const std::int64_t total = sale_.highest_total(id) + by;
   if (total < 1) return;
   sale_.total_asked(id, total);
-  const std::vector<std::string> words = {"coupon",  "update", std::to_string(id), "--total", std::to_string(total),
-                                          "--drain", "20"};
+  const std::vector<std::string> words = {
+      "coupon", "update", std::to_string(id), "--total", std::to_string(total), "--drain", "20", "--yes"};
   if (insist(words) == kDone) sale_.total_set(id, total);
 }
 
 /// Whatever Redis and the database were left with, this becomes the total of both.
 void Operator::set_total(std::int64_t id, std::int64_t total) {
-  const std::vector<std::string> words = {"coupon", "update", std::to_string(id), "--total", std::to_string(total)};
+  const std::vector<std::string> words = {"coupon", "update", std::to_string(id), "--total", std::to_string(total),
+                                          "--yes"};
   if (insist(words) == kDone) sale_.total_set(id, total);
 }
 

@@ -46,7 +46,7 @@ TEST_F(FlashctlRepair, OneDamagedCouponDoesNotStopTheOthers) {
   expect_exit(0, {"status", "--output", "json"});
   EXPECT_EQ(json(last_.out, "failingCoupons"), "1");
   EXPECT_EQ(json(last_.out, "notInRedis"), "0");
-  EXPECT_EQ(json(last_.out, "liveliest,0,status").substr(0, 16), "FAILING: DAMAGED");
+  EXPECT_EQ(json(last_.out, "coupons,0,status").substr(0, 16), "FAILING: DAMAGED");
   expect_exit(0, {"rebuild", std::to_string(well), "--yes"});
   expect_exit(0, {"rebuild", "--queue-quiet", "0", "--yes"});
   EXPECT_EQ(stock(sick), 10);
