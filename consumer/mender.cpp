@@ -23,10 +23,11 @@
 namespace flashclaim::consumer {
 namespace {
 
-// Comparing costs a look at all that is in flight: a bounded number of coupons a round.
+// Comparing costs a walk over all that is in flight: a bounded number of coupons a round, and little of Redis.
 constexpr int kComparedPerRound = 10;
 // Two small reads a coupon: ten thousand coupons are looked at in less than a minute.
 constexpr int kPatrolledPerRound = 250;
+constexpr double kComparingShare = 0.03;
 // A restart of Redis makes every coupon suspect, in mid-sale too: the claims come first.
 constexpr double kRedisShare = 0.1;
 
@@ -67,10 +68,44 @@ Result<void> Mender::round() {
   forget_all_but(*coupons);
   auto suspected = suspects(*coupons);
   if (!suspected) return suspected.error();
+  numbers_mended_.clear();
+  for (const std::int64_t coupon_id : *suspected)
+    if (auto mended = mend_numbers(coupon_id); !mended) return mended;
+  looked_at_ = std::chrono::steady_clock::now();
+  coupons_ = std::move(*coupons);
   for (const std::int64_t coupon_id : *suspected)
     if (auto mended = mend(coupon_id); !mended) return mended;
   if (auto patrolled = patrol(*suspected); !patrolled) return patrolled;
-  return compare_in_turn(*coupons);
+  return compare_in_turn(coupons_);
+}
+
+// The users of one coupon may take minutes. Whoever becomes suspect meanwhile gets its numbers mended in between.
+void Mender::look_in_between() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_at_ < std::chrono::milliseconds(options_.mend_every_ms)) return;
+  looked_at_ = now;
+  const auto suspected = suspects(coupons_);
+  if (!suspected) return;  // the walk that goes on finds out as well
+  for (const std::int64_t coupon_id : *suspected) {
+    if (!numbers_mended_.contains(coupon_id) && !mend_numbers(coupon_id)) return;
+  }
+}
+
+// Stock and claims in flight of every suspect first: a phantom unit is given, refused and returned until it is gone.
+Result<void> Mender::mend_numbers(std::int64_t coupon_id) {
+  numbers_mended_.insert(coupon_id);
+  admin::ReconcileOptions wanted;
+  wanted.fix = true;
+  wanted.users = false;
+  wanted.keep_marks = true;
+  wanted.take_back_cuts = false;
+  wanted.redis_share = kRedisShare;
+  wanted.interrupted = [this] { return stop_.told(); };
+  const auto report = admin::reconcile(*redis_, *pg_, coupon_id, wanted);
+  if (!report) return pass_by(coupon_id, report.error());
+  if (report->outcome != admin::ReconcileOutcome::kFixed) return {};
+  const auto judged = judge(*report, true);
+  return judged ? Result<void>() : pass_by(coupon_id, judged.error());
 }
 
 Result<void> Mender::connect() {
@@ -171,6 +206,7 @@ Result<void> Mender::mend(std::int64_t coupon_id) {
   wanted.redis_share = kRedisShare;
   wanted.take_back_cuts = false;  // its role may not lower what the database allows: that is the operator's
   wanted.interrupted = [this] { return stop_.told(); };
+  wanted.between = [this] { look_in_between(); };
   auto report = admin::reconcile(*redis_, *pg_, coupon_id, wanted);
   if (!report) return pass_by(coupon_id, report.error());
   auto judged = judge(*report, true);
@@ -210,6 +246,9 @@ Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
   if (coupons.empty()) return {};
   admin::ReconcileOptions wanted;
   wanted.users = false;
+  wanted.redis_share = kComparingShare;
+  wanted.interrupted = [this] { return stop_.told(); };
+  wanted.between = [this] { look_in_between(); };
   auto next = std::upper_bound(coupons.begin(), coupons.end(), compared_);
   for (int n = 0; n < kComparedPerRound && n < static_cast<int>(coupons.size()) && !stop_.told(); ++n, ++next) {
     if (next == coupons.end()) next = coupons.begin();

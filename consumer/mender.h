@@ -1,6 +1,7 @@
 // The mender: watches Redis against the database, mends suspected coupons, freezes one whose Redis rolled back.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -45,7 +46,9 @@ class Mender {
   Error postgres_away(const Error& error);
   Result<std::vector<std::int64_t>> issuing();
   Result<std::vector<std::int64_t>> suspects(const std::vector<std::int64_t>& coupons);
+  Result<void> mend_numbers(std::int64_t coupon_id);
   Result<void> mend(std::int64_t coupon_id);
+  void look_in_between();
   /// What one coupon alone stands in the way of: named, counted and passed by. The error comes back when it is about a
   /// service, or the stop was told: then the round ends.
   Result<void> pass_by(std::int64_t coupon_id, const Error& error);
@@ -66,6 +69,9 @@ class Mender {
   std::int64_t compared_ = 0;                              ///< the coupon compared last: the turn goes on after it
   std::int64_t patrolled_ = 0;                             ///< where the patrol goes on
   std::set<std::int64_t> off_set_;                         ///< what the patrol found, until it finds it in order
+  std::vector<std::int64_t> coupons_;                      ///< of this round
+  std::set<std::int64_t> numbers_mended_;                  ///< in this round
+  std::chrono::steady_clock::time_point looked_at_;        ///< for suspects, the last time
   std::map<std::int64_t, admin::ReconcileOutcome> known_;  ///< logged already, by coupon
   std::map<std::int64_t, std::string> sick_;               ///< why it can not be looked at, by coupon; logged already
 };

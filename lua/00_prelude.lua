@@ -18,8 +18,14 @@ local TIME_MAX_MS = 1e14 -- above it in microseconds
 local RESULT_TTL_S = '3600'
 local IDEMPOTENCY_TTL_S = '86400'
 local SHUT_MS = 100 -- how old a refusal may be that a host repeats by itself (INV-5)
-local SCAN_COUNT = 1000 -- stream entries per XRANGE of a scan
-local SCAN_ENTRIES_MAX = 200000 -- entries in one scan: Redis serves nobody else for about a second
+-- What one call may look at, while Redis serves nobody else: a few milliseconds, also for entries of 256 claims.
+local SNAPSHOT_ENTRIES_MAX = 128
+local SNAPSHOT_BYTES_MAX = 262144 -- of users' ids: checksums cost by the byte
+local TAIL_ENTRIES_MAX = 64
+local TAIL_BYTES_MAX = 16384
+local KNOWN_ENTRIES_MAX = 500
+local RETURNS_KEPT = 4096 -- finishes with refusals that the log remembers
+local RETURNS_TTL_S = '3600'
 local MIRROR_GROUP = 'mirror'
 
 -- Refuse the call: nothing was changed. `code` is ARGUMENT (the caller is wrong) or DAMAGED (a key is); `what` names the

@@ -68,18 +68,24 @@ local function stream_length(key)
   return read('claims', 'XLEN', key)
 end
 
--- The highest id the stream ever gave out; '0-0' when it is missing.
+-- The highest id the stream ever gave out, and how many entries it ever got; '0-0' and 0 when it is missing.
 local function last_entry_id(key)
   if redis.call('EXISTS', key) == 0 then
-    return '0-0'
+    return '0-0', 0
   end
   local info = read('claims', 'XINFO', 'STREAM', key)
+  local last, added
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
-      return info[i + 1]
+      last = info[i + 1]
+    elseif info[i] == 'entries-added' then
+      added = info[i + 1]
     end
   end
-  return refuse('DAMAGED', 'claims')
+  if not last or not added then
+    refuse('DAMAGED', 'claims')
+  end
+  return last, added
 end
 
 local function checksum(epoch, users)
@@ -109,16 +115,26 @@ local function read_entry(key, entry_id)
   return found and found[2]
 end
 
--- Calls visit(entry id, users, epoch) for each entry of the stream, oldest first.
-local function each_entry(key, visit)
-  local from = '-'
-  repeat
-    local entries = read('claims', 'XRANGE', key, from, '+', 'COUNT', SCAN_COUNT)
-    for i = 1, #entries do
-      visit(entries[i][1], entry_users(entries[i][2]))
-    end
-    from = #entries == SCAN_COUNT and '(' .. entries[SCAN_COUNT][1] or nil
-  until not from
+-- Calls visit(entry id, users) for each entry of the stream above `from` (`-`, or `(` and an id), oldest first. False,
+-- after visiting none, when there are more than `most`, or their users more than `bytes` long.
+local function each_entry(key, from, most, bytes, visit)
+  local entries = read('claims', 'XRANGE', key, from, '+', 'COUNT', most + 1)
+  for i = 1, #entries do
+    bytes = bytes - #(entries[i][2][4] or '')
+  end
+  if #entries > most or bytes < 0 then
+    return false
+  end
+  for i = 1, #entries do
+    visit(entries[i][1], (entry_users(entries[i][2])))
+  end
+  return true
+end
+
+-- A list: `<entryId> <n>` of each finish that returned n units, the latest RETURNS_KEPT. The coupon's field `returns` counts
+-- them all.
+local function returns_key(tag)
+  return 'coupon:returned:' .. tag
 end
 
 -- The values of string keys; false where missing. MGET takes a key of another type for a missing one, so those are counted.

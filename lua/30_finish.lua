@@ -58,6 +58,16 @@ local function outcomes_of(users, refused)
   return outcomes, losers, times, count, suspicious
 end
 
+-- What a walk over the stream has to know of the entries that left it meanwhile (reconcile_counters). Below `-- writes`; a
+-- log that cannot be written is found too short by its reader.
+local function log_return(coupon_key, tag, entry_id, returned)
+  local log = returns_key(tag)
+  redis.pcall('RPUSH', log, entry_id .. ' ' .. decimal(returned))
+  redis.pcall('LTRIM', log, decimal(-RETURNS_KEPT), '-1')
+  redis.pcall('EXPIRE', log, RETURNS_TTL_S)
+  redis.pcall('HINCRBY', coupon_key, 'returns', '1')
+end
+
 -- finish
 -- KEYS  coupon, stock, claims, dead, result
 -- ARGV  epoch, entryId, n, fresh (1: a claim of it was decided by this delivery), then `<index>=<reason>`…, indices strictly
@@ -68,7 +78,7 @@ end
 --       MISMATCH  another epoch, number of claims or indices: nothing changed
 --       NO_COUPON no such coupon here: nothing changed
 -- ERROR ARGUMENT, DAMAGED
--- COST  8 commands, and 4 more when claims were refused; O(n)
+-- COST  8 commands, and 8 more when claims were refused; O(n)
 --
 -- Says `<entryId> <result>` on the shard channel coupon:finished:{id}: whoever waits for a claim learns its outcome without
 -- asking again (engine/claim). With nobody there it costs one look-up; that it may not be said changes nothing.
@@ -117,6 +127,7 @@ local function finish(keys, args)
       redis.call('INCRBY', keys[2], decimal(returned))
     end
     write_user_counts(user_keys, counts)
+    log_return(keys[1], tag, entry_id, returned)
   end
   if coupon.inflight then
     redis.call('HINCRBY', keys[1], 'inflight', decimal(-n))

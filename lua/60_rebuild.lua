@@ -39,6 +39,7 @@ local function rebuild_begin(keys, args)
   need_keys(keys, 4)
   need_args(args, 1, 1)
   local epoch = need_positive(args[1], 'epoch')
+  local tag = need_tag(keys[1])
   local coupon = read_coupon(keys[1])
   if coupon and coupon.status ~= 'loading' then
     return 'NOT_LOADING'
@@ -52,7 +53,7 @@ local function rebuild_begin(keys, args)
   local fix_seq = coupon and coupon.fix_seq or 0
   redis.call('HSET', keys[1], 'status', 'loading', 'epoch', decimal(epoch), 'inflight', '0', 'fixSeq', decimal(fix_seq + 1))
   redis.call('HDEL', keys[1], 'suspect')
-  redis.call('DEL', keys[2], keys[4])
+  redis.call('DEL', keys[2], keys[4], returns_key(tag))
   return 'BEGUN'
 end
 

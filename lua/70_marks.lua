@@ -111,6 +111,7 @@ local function purge_coupon(keys, args)
   need_keys(keys, 5)
   need_args(args, 1, 1)
   local id = need_id(args[1], 'coupon id')
+  local tag = need_tag(keys[1])
   local coupon = read_coupon(keys[1])
   if coupon and coupon.status ~= 'ended' and coupon.status ~= 'loading' then
     return 'NOT_ENDED'
@@ -120,6 +121,6 @@ local function purge_coupon(keys, args)
 
   -- writes (SREM may still refuse, before anything else was written)
   read('issuing', 'SREM', keys[5], id)
-  redis.call('DEL', keys[1], keys[2], keys[3], keys[4])
+  redis.call('DEL', keys[1], keys[2], keys[3], keys[4], returns_key(tag))
   return 'PURGED'
 end

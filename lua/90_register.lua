@@ -20,6 +20,7 @@ register('mark_suspect', { 'allow-oom' }, mark_suspect)
 register('retire_coupon', { 'allow-oom' }, retire_coupon)
 register('purge_coupon', { 'allow-oom' }, purge_coupon)
 
+register('reconcile_counters', { 'no-writes' }, reconcile_counters)
 register('reconcile_snapshot', { 'no-writes' }, reconcile_snapshot)
 register('user_counts', { 'no-writes' }, user_counts)
 register('claim_view', { 'no-writes' }, claim_view)

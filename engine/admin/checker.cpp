@@ -76,7 +76,7 @@ Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Con
   const auto reported = by_coupon(options, report);
   check_coverage(reported, coupon_ids, report);
   const std::int64_t only = coupon_ids.size() == 1 ? coupon_ids.front() : 0;
-  const auto counted = options.at_rest ? scan_user_keys(redis, only) : Result(UsersByCoupon());
+  const auto counted = options.at_rest ? scan_user_keys(redis, only, Pace(kScanShare)) : Result(UsersByCoupon());
   if (!counted) return counted.error();
   const Reported nothing;
   const std::vector<std::int64_t> nobody;

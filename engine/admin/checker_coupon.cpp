@@ -62,10 +62,10 @@ Result<void> CouponCheck::run() {
 }
 
 Result<void> CouponCheck::read_redis() {
-  auto snapshot = redis::reconcile_snapshot(redis_, id_);
+  auto snapshot = redis::reconcile_counters(redis_, id_);
   if (!snapshot) return snapshot.error();
   snapshot_ = std::move(*snapshot);
-  auto flying = users_in_flight(redis_, id_);
+  auto flying = users_in_flight(redis_, id_, Pace(kScanShare));
   if (!flying) return flying.error();
   flying_ = std::move(*flying);
   auto dead = dead_entries(redis_, id_);

@@ -57,7 +57,7 @@ class CouponCheck {
   const std::vector<std::int64_t>& counted_;
   CheckReport& report_;
 
-  std::optional<redis::Snapshot> snapshot_;
+  std::optional<redis::Counters> snapshot_;
   std::optional<redis::CouponView> view_;                ///< at rest, when Redis shows it
   bool has_hash_ = false;                                ///< at rest: Redis holds something of it
   std::map<EntryId, std::vector<std::int64_t>> flying_;  ///< users by entry in the stream

@@ -38,16 +38,16 @@ Result<void> add_redis(Document& document, redis::Client& redis, std::int64_t id
     document.add("redis", Cell::text(*seen == redis::ViewState::kNoCoupon ? "does not hold it" : "not ready: rebuild"));
     return {};
   }
-  const auto snapshot = redis::reconcile_snapshot(redis, id);
-  if (!snapshot) return snapshot.error();
-  const auto dead = dead_entries(redis, id);
+  const auto counters = redis::reconcile_counters(redis, id);
+  if (!counters) return counters.error();
+  const auto dead = dead_count(redis, id);
   if (!dead) return dead.error();
   document.add("redis", Cell::text(view.status)).add("left", Cell::number(view.left));
-  if (!snapshot->has_value()) return {};
-  document.add("inFlight", Cell::number((*snapshot)->inflight))
-      .add("deadEntries", Cell::number(static_cast<std::int64_t>(dead->size())))
-      .add("suspect", Cell::number((*snapshot)->suspect))
-      .add("redisVersion", Cell::number((*snapshot)->version));
+  if (!counters->has_value()) return {};
+  document.add("inFlight", Cell::number((*counters)->inflight))
+      .add("deadEntries", Cell::number(*dead))
+      .add("suspect", Cell::number((*counters)->suspect))
+      .add("redisVersion", Cell::number((*counters)->version));
   return {};
 }
 

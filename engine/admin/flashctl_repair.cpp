@@ -9,6 +9,7 @@
 #include "engine/admin/rebuild.h"
 #include "engine/admin/reconcile.h"
 #include "engine/admin/tell_redis.h"
+#include "engine/admin/user_keys.h"
 #include "engine/amqp/connection.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
@@ -140,7 +141,13 @@ Answer reconcile_verb(Context& context, const Arguments& arguments) {
   options.users = !arguments.has("stock-only");
   std::vector<ReconcileReport> reports;
   std::vector<Sick> sick;
+  UsersByCoupon counted;
+  if (arguments.has("strays")) {
+    const auto scanned = scan_user_keys_into(counted, **redis, one ? ids[0] : 0);
+    if (!scanned) return context.failed(scanned.error());
+  }
   for (const std::int64_t id : ids) {
+    options.strays = &counted[id];
     options.progress = Context::progress(fmt::format("coupon {}: users", id));
     const auto report = reconcile(**redis, **pg, id, options);
     if (!report) {
@@ -315,6 +322,10 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
   }
   std::vector<RebuildReport> reports;
   std::vector<Sick> sick;
+  UsersByCoupon counted;
+  const auto scanned = ids.empty() ? Result<void>() : scan_user_keys_into(counted, **redis, one ? id.id : 0);
+  if (!scanned) return context.failed(scanned.error());
+  options.counted = &counted;
   for (const std::int64_t coupon : ids) {
     options.progress = Context::progress(fmt::format("coupon {}: user counts loaded", coupon));
     const auto report = rebuild_coupon(**redis, **pg, coupon, options);
@@ -342,7 +353,10 @@ std::vector<Verb> repair_verbs() {
        "[id]",
        "the exact difference between Redis and the database, while the sale runs",
        true,
-       {{"fix", "", "mend it (asks)"}, {"stock-only", "", "not the counts of single users"}},
+       {{"fix", "", "mend it (asks)"},
+        {"stock-only", "", "not the counts of single users"},
+        {"strays", "",
+         "also counts of users whom neither stream nor database knows (scans every key of Redis, paced)"}},
        reconcile_verb},
       {"rebuild",
        "",

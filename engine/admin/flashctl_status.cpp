@@ -105,17 +105,17 @@ Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Ses
       if (state.publish_version == 0) continue;
       CouponLine line;
       line.state = state;
-      const auto snapshot = redis::reconcile_snapshot(redis, state.id);
-      if (!snapshot && !redis.connected()) return snapshot.error();
-      if (!snapshot) line.trouble = snapshot.error().message;
-      if (snapshot && snapshot->has_value()) {
+      const auto counters = redis::reconcile_counters(redis, state.id);
+      if (!counters && !redis.connected()) return counters.error();
+      if (!counters) line.trouble = counters.error().message;
+      if (counters && counters->has_value()) {
         line.loaded = true;
-        line.left = std::max<std::int64_t>(0, (*snapshot)->stock);
-        for (const auto& entry : (*snapshot)->entries) line.in_flight += entry.claims;
-        line.suspect = (*snapshot)->suspect;
-        const auto dead = dead_entries(redis, state.id);
+        line.left = std::max<std::int64_t>(0, (*counters)->stock);
+        line.in_flight = (*counters)->inflight;
+        line.suspect = (*counters)->suspect;
+        const auto dead = dead_count(redis, state.id);
         if (!dead) return dead.error();
-        line.dead = static_cast<std::int64_t>(dead->size());
+        line.dead = *dead;
       }
       lines.push_back(std::move(line));
     }

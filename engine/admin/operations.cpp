@@ -5,6 +5,7 @@
 #include <thread>
 #include <unordered_set>
 
+#include "engine/admin/flight.h"
 #include "engine/admin/overtaken.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
@@ -160,37 +161,24 @@ Result<Operated> operate(redis::Client& redis, postgres::Session& pg, std::int64
   }
 }
 
-/// Entries up to `last` that are in the stream and not dead.
-Result<std::int64_t> undecided(redis::Client& redis, std::int64_t id, EntryId last) {
-  const auto snapshot = redis::reconcile_snapshot(redis, id);
-  if (!snapshot) return snapshot.error();
-  const auto dead = dead_entries(redis, id);
-  if (!dead) return dead.error();
-  if (!snapshot->has_value()) return failure("Redis lost the coupon meanwhile: flashctl rebuild");
-  std::int64_t count = 0;
-  for (const redis::EntryInFlight& flight : (*snapshot)->entries) {
-    if (flight.entry <= last && !dead->contains(flight.entry)) ++count;
-  }
-  return count;
-}
-
 /// The second half of a cut: Redis gives out no more than the new total; once what it gave out before is decided, the
 /// database may lower its own limit.
 Result<Operated> finish_cut(redis::Client& redis, postgres::Session& pg, const CouponState& state,
                             std::chrono::milliseconds drain) {
-  const auto snapshot = redis::reconcile_snapshot(redis, state.id);
-  if (!snapshot) return snapshot.error();
-  if (!snapshot->has_value()) return failure("Redis lost the coupon meanwhile: flashctl rebuild");
+  const auto before = redis::reconcile_counters(redis, state.id);
+  if (!before) return before.error();
+  if (!before->has_value()) return failure("Redis lost the coupon meanwhile: flashctl rebuild");
   const auto deadline = steady_clock::now() + drain;
   for (;;) {
-    const auto waiting = undecided(redis, state.id, (*snapshot)->last);
+    const auto waiting = oldest_living(redis, state.id, (*before)->last);
     if (!waiting) return waiting.error();
-    if (*waiting == 0) break;
+    if (!waiting->has_value()) break;
     if (steady_clock::now() >= deadline) {
-      return Operated{Effect::kUnfinished,
-                      fmt::format("Redis gives out no more than {}, but {} entries are still in flight, so the "
-                                  "database keeps {} for now: repeat the command",
-                                  state.target_total, *waiting, state.total_num)};
+      return Operated{
+          Effect::kUnfinished,
+          fmt::format("Redis gives out no more than {}, but entries are still in flight, the oldest is {}, so "
+                      "the database keeps {} for now: repeat the command",
+                      state.target_total, (*waiting)->text(), state.total_num)};
     }
     std::this_thread::sleep_for(kDrainLook);
   }
@@ -230,13 +218,13 @@ Result<std::optional<Operated>> why_not_purge(redis::Client& redis, postgres::Se
     if (!outcome.ok() && holds_it && !purged) return std::optional(outcome);
     if (!told->overtaken) state = told->state;
   }
-  const auto snapshot = redis::reconcile_snapshot(redis, id);
-  if (!snapshot) return snapshot.error();
-  if (!snapshot->has_value() || (*snapshot)->entries.empty()) return std::optional<Operated>();
+  const auto counters = redis::reconcile_counters(redis, id);
+  if (!counters) return counters.error();
+  if (!counters->has_value() || (*counters)->length == 0) return std::optional<Operated>();
   return std::optional(
       Operated{Effect::kRefused, fmt::format("{} entries of coupon {} are in flight: let the consumer settle them "
                                              "(dead letters: flashctl dlq replay or reject)",
-                                             (*snapshot)->entries.size(), id)});
+                                             (*counters)->length, id)});
 }
 
 /// Whether what was asked for is what the database holds.
@@ -338,15 +326,16 @@ Result<Operated> purge_coupon(redis::Client& redis, postgres::Session& pg, std::
   const auto unfit = why_not_purge(redis, pg, now);
   if (!unfit) return unfit.error();
   if (unfit->has_value()) return **unfit;
-  // The database first: from its tombstone on, a message that still turns up is refused as unknown_coupon.
+  // The users' counts first, while the database knows whose they are: an ended coupon is never claimed again.
+  const auto keys = delete_user_keys(redis, pg, coupon_id);
+  if (!keys) return keys.error();
+  test_point("admin.purge.cleared");
+  // The database then: from its tombstone on, a message that still turns up is refused as unknown_coupon.
   const auto purged = from_sql(postgres::purge_coupon(pg, coupon_id, now.version));
   if (!purged) return purged.error();
   if (purged->verdict == Verdict::kMoved) return lost_to(pg, purged->state);
   if (!postgres::is_success(purged->verdict)) return refusal(*purged, "be purged", coupon_id);
   test_point("admin.purge.committed");
-  const auto keys = delete_user_keys(redis, coupon_id);
-  if (!keys) return keys.error();
-  test_point("admin.purge.cleared");
   const auto reply = redis::purge_coupon(redis, coupon_id);
   if (!reply) return reply.error();
   test_point("admin.purge.told");

@@ -3,8 +3,10 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 
+#include "engine/admin/flight.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/admin/user_keys.h"
 #include "engine/base/log.h"
@@ -20,6 +22,7 @@ constexpr auto kDrainLook = std::chrono::milliseconds(100);
 constexpr int kEpochTriesMax = 64;  ///< a database restored from an older backup is that many rebuilds behind at most
 constexpr int kCouponsPage = 500;
 constexpr int kTakeBackTries = 16;  ///< operations may come between
+constexpr EntryId kNoEnd{std::numeric_limits<std::int64_t>::max(), 0};
 
 /// One rebuild of one coupon. Every step returns false when the outcome is known and the rest must not run.
 class Rebuild {
@@ -43,7 +46,6 @@ class Rebuild {
 
   Result<void> take_back_what_does_not_fit();
   Result<void> forget_if_purged();
-  Result<std::int64_t> living_entries(std::int64_t entries);
   bool stop(RebuildOutcome outcome);
   bool must(bool accepted) { return accepted || stop(RebuildOutcome::kRaced); }
 
@@ -67,20 +69,6 @@ Result<bool> Rebuild::known() {
   return issued || stop(RebuildOutcome::kNeverIssued);
 }
 
-/// Of `entries` in the stream, those that are not dead. A mark without its entry does not count.
-Result<std::int64_t> Rebuild::living_entries(std::int64_t entries) {
-  const auto dead = dead_entries(redis_, report_.coupon_id);
-  if (!dead) return dead.error();
-  const redis::CouponKeys names(report_.coupon_id);
-  for (const EntryId& id : *dead) {
-    const std::string text = id.text();
-    const auto found = redis::ok(redis_.command({"XRANGE", names.claims, text, text}));
-    if (!found) return found.error();
-    entries -= static_cast<std::int64_t>(found->size());
-  }
-  return entries;
-}
-
 /// Freezes, which may be repeated, and waits until mirror and consumer have emptied the stream.
 Result<bool> Rebuild::drain() {
   const auto deadline = steady_clock::now() + options_.drain;
@@ -90,9 +78,14 @@ Result<bool> Rebuild::drain() {
     report_.entries_left = *entries;
     test_point("admin.rebuild.frozen");
     if (*entries == 0) return true;
-    const auto living = living_entries(*entries);
+    const auto living = oldest_living(redis_, report_.coupon_id, kNoEnd);
     if (!living) return living.error();
-    if (*living <= 0) return stop(RebuildOutcome::kDeadLetters);
+    if (!living->has_value()) {  // or none is left at all
+      const auto left = redis::rebuild_freeze(redis_, report_.coupon_id);
+      if (!left) return left.error();
+      report_.entries_left = *left;
+      return *left == 0 || stop(RebuildOutcome::kDeadLetters);
+    }
     if (steady_clock::now() >= deadline) return stop(RebuildOutcome::kNotDrained);
     std::this_thread::sleep_for(kDrainLook);
   }
@@ -122,9 +115,14 @@ Result<bool> Rebuild::begin() {
 }
 
 Result<bool> Rebuild::clear() {
-  auto scanned = scan_user_keys(redis_, report_.coupon_id);
-  if (!scanned) return scanned.error();
-  const std::vector<std::int64_t>& users = (*scanned)[report_.coupon_id];
+  UsersByCoupon scanned;
+  if (options_.counted == nullptr) {
+    const auto done = scan_user_keys_into(scanned, redis_, report_.coupon_id);
+    if (!done) return done.error();
+  }
+  const UsersByCoupon& counted = options_.counted != nullptr ? *options_.counted : scanned;
+  const auto found = counted.find(report_.coupon_id);
+  const std::vector<std::int64_t> users = found == counted.end() ? std::vector<std::int64_t>() : found->second;
   const redis::CouponKeys names(report_.coupon_id);
   for (std::size_t from = 0; from < users.size(); from += redis::kUserChunkMax) {
     std::vector<std::string> keys;
@@ -244,10 +242,10 @@ Result<bool> is_loaded(redis::Client& redis, postgres::Session& pg, const postgr
   const auto seen = redis::coupon_view(redis, state.id, 0, view);
   if (!seen) return seen.error();
   if (*seen != redis::ViewState::kFound) return false;
-  const auto snapshot = redis::reconcile_snapshot(redis, state.id);
-  if (!snapshot) return snapshot.error();
-  if (!snapshot->has_value() || (*snapshot)->epoch != state.epoch) return false;
-  return !highest->has_value() || **highest <= (*snapshot)->last;
+  const auto counters = redis::reconcile_counters(redis, state.id);
+  if (!counters) return counters.error();
+  if (!counters->has_value() || (*counters)->epoch != state.epoch) return false;
+  return !highest->has_value() || **highest <= (*counters)->last;
 }
 
 /// Published, and Redis does not hold it. One that cannot be looked at, while both services answer, has a key that is

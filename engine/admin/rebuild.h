@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/admin/reconcile.h"
+#include "engine/admin/user_keys.h"
 #include "engine/base/result.h"
 
 namespace flashclaim::admin {
@@ -14,7 +15,10 @@ namespace flashclaim::admin {
 struct RebuildOptions {
   std::chrono::milliseconds drain = std::chrono::seconds(60);  ///< how long to wait for an empty stream
   int user_chunk = 500;
-  Progress progress;  ///< user counts loaded; may be empty
+  const UsersByCoupon* counted = nullptr;  ///< whoever has a count key, of a scan that serves several rebuilds; without
+                                           ///< it each scans the keyspace itself. Claims since then do no harm: the
+                                           ///< drain ends them, and what they came to is loaded.
+  Progress progress;                       ///< user counts loaded; may be empty
 };
 
 enum class RebuildOutcome {

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
+#include "engine/admin/flight.h"
+#include "engine/admin/reconcile_users.h"
 #include "engine/admin/state_difference.h"
 #include "engine/admin/tell_redis.h"
-#include "engine/admin/user_keys.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
 #include "engine/postgres/ledger.h"
@@ -16,22 +18,8 @@ namespace flashclaim::admin {
 namespace {
 
 constexpr int kTriesMax = 5;  ///< another fixer may come between; it did the work then
-constexpr std::size_t kDriftsListed = 1000;
-/// Each chunk of users walks over everything in flight while Redis serves nobody: about 50 ms at this number.
-constexpr std::int64_t kInflightForUsers = 100'000;
-
-std::vector<EntryId> entries_of(const redis::Snapshot& snapshot) {
-  std::vector<EntryId> entries;
-  entries.reserve(snapshot.entries.size());
-  for (const redis::EntryInFlight& flight : snapshot.entries) entries.push_back(flight.entry);
-  return entries;
-}
-
-std::int64_t claims_in(const redis::Snapshot& snapshot) {
-  std::int64_t claims = 0;
-  for (const redis::EntryInFlight& flight : snapshot.entries) claims += flight.claims;
-  return claims;
-}
+/// Entries in flight of which the database is asked at once; those above its highest outcome need no asking.
+constexpr std::size_t kEntriesAsked = 20'000;
 
 /// One pass; holds what its steps share.
 class Pass {
@@ -48,10 +36,10 @@ class Pass {
   Result<bool> look();
   Result<void> stock();
   Result<bool> measure_stock();
+  Result<bool> see();
+  Result<bool> walk();
+  Result<std::optional<std::int64_t>> rows_beside();
   Result<void> users();
-  Result<std::vector<std::int64_t>> all_users();
-  Result<void> chunk(std::span<const std::int64_t> users);
-  Result<std::optional<std::vector<UserDrift>>> measure(std::span<const std::int64_t> users, std::int64_t& fix_seq);
   Result<void> state();
   Result<bool> tell();
 
@@ -64,7 +52,9 @@ class Pass {
   ReconcileReport report_;
   postgres::CouponState state_;
   redis::CouponView view_;
-  redis::Snapshot snapshot_;
+  redis::Counters seen_;          ///< of the last look
+  std::vector<EntryId> flying_;   ///< the entries in flight that it counted itself
+  std::int64_t claims_ = 0;       ///< theirs, and what was returned while they were walked over
   bool keeps_marks_ = false;      ///< a part of the pass failed: the suspicion stays
   std::int64_t fixes_known_ = 0;  ///< fixSeq as it is when nobody else has fixed since the first look
 };
@@ -72,9 +62,9 @@ class Pass {
 /// The graver outcome stays.
 void Pass::found(ReconcileOutcome outcome) { report_.outcome = std::max(report_.outcome, outcome); }
 
-/// In this order: the database's epoch and highest entry, then that Redis is open, then the snapshot. So the snapshot's
-/// epoch being the database's proves that no half-loaded coupon was seen (a rebuild freezes before it raises the
-/// database's epoch), and a database entry above the snapshot's last id proves that Redis rolled back.
+/// In this order: the database's epoch and highest entry, then that Redis is open, then the counters. So their epoch
+/// being the database's proves that no half-loaded coupon was seen (a rebuild freezes before it raises the database's
+/// epoch), and a database entry above their last id proves that Redis rolled back.
 Result<bool> Pass::look() {
   const std::int64_t id = report_.coupon_id;
   const auto state = from_sql(postgres::coupon_state(pg_, id));
@@ -88,46 +78,109 @@ Result<bool> Pass::look() {
   if (!highest) return highest.error();
   const auto open = redis::coupon_view(redis_, id, 0, view_);
   if (!open) return open.error();
-  const auto snapshot = redis::reconcile_snapshot(redis_, id);
-  if (!snapshot) return snapshot.error();
-  if (*open != redis::ViewState::kFound || !snapshot->has_value() || (*snapshot)->epoch != state_.epoch) {
+  const auto counters = redis::reconcile_counters(redis_, id);
+  if (!counters) return counters.error();
+  if (*open != redis::ViewState::kFound || !counters->has_value() || (*counters)->epoch != state_.epoch) {
     report_.outcome = ReconcileOutcome::kNotLoaded;
     return false;
   }
-  snapshot_ = **snapshot;
-  fixes_known_ = snapshot_.fix_seq;
-  report_.epoch = snapshot_.epoch;
-  report_.suspect = snapshot_.suspect;
-  if (highest->has_value() && **highest > snapshot_.last) {
+  seen_ = **counters;
+  fixes_known_ = seen_.fix_seq;
+  report_.epoch = seen_.epoch;
+  report_.suspect = seen_.suspect;
+  if (highest->has_value() && **highest > seen_.last) {
     report_.outcome = ReconcileOutcome::kRolledBack;
     return false;
   }
   return true;
 }
 
-/// drift = stock + claims(F) + rows(earlier epochs, or id <= L and not in F) - totalNum, all of Redis' from one
-/// snapshot. False: the coupon left Redis or its epoch meanwhile.
-Result<bool> Pass::measure_stock() {
-  const auto snapshot = redis::reconcile_snapshot(redis_, report_.coupon_id);
+/// Everything of one moment: in one call when few entries are in flight, else by a walk. False: the coupon left Redis.
+Result<bool> Pass::see() {
+  auto snapshot = redis::reconcile_snapshot(redis_, report_.coupon_id);
   if (!snapshot) return snapshot.error();
-  if (!snapshot->has_value() || (*snapshot)->epoch != report_.epoch) return false;
-  const std::int64_t suspect_seen = snapshot_.suspect;  // of the first look: what came later stays marked
-  snapshot_ = **snapshot;
-  const std::vector<EntryId> flying = entries_of(snapshot_);
-  const auto rows =
-      from_sql(postgres::reconcile_rows(pg_, report_.coupon_id, {snapshot_.epoch, snapshot_.last, flying}));
+  if (!snapshot->has_value()) return false;
+  if ((*snapshot)->too_many) return walk();
+  seen_ = **snapshot;
+  flying_.clear();
+  claims_ = 0;
+  for (const redis::EntryInFlight& flight : (*snapshot)->entries) {
+    flying_.push_back(flight.entry);
+    claims_ += flight.claims;
+  }
+  report_.inflight_known = true;
+  return true;
+}
+
+/// The counters and the last id L of one moment, then the entries up to L, page by page. What was in flight at that
+/// moment and is not met has been finished since: settled, then the database counts its rows like those of any other
+/// finished entry; or returned, then the log says so, and it is counted here. What was met is counted here, whatever
+/// became of it.
+Result<bool> Pass::walk() {
+  for (int attempt = 0; attempt < kTriesMax; ++attempt) {
+    const auto begin = redis::reconcile_counters(redis_, report_.coupon_id);
+    if (!begin) return begin.error();
+    if (!begin->has_value()) return false;
+    seen_ = **begin;
+    Flight flight(redis_, report_.coupon_id, pace_, false);
+    for (bool more = true; more;) {
+      const auto page = flight.read_page(seen_.last);
+      if (!page) return page.error();
+      more = *page;
+      if (options_.between) options_.between();
+    }
+    const auto end = redis::reconcile_counters_since(redis_, report_.coupon_id, seen_.returns);
+    if (!end) return end.error();
+    if (!end->has_value()) return false;
+    if ((*end)->forgotten || (*end)->now.epoch != seen_.epoch) continue;
+    claims_ = flight.claims();
+    for (const redis::EntryInFlight& returned : (*end)->returned) {
+      if (returned.entry <= seen_.last && !flight.met(returned.entry)) claims_ += returned.claims;
+    }
+    const auto& now = (*end)->now;
+    report_.inflight_known = now.added - now.length == seen_.added - seen_.length;
+    flying_ = flight.entries();
+    return true;
+  }
+  return failure("more was returned than Redis remembers: run it again");
+}
+
+/// Rows of earlier epochs, and of entries up to L that were not counted in flight. Nullopt: no such coupon. Above its
+/// highest outcome the database has no rows, so it is asked of the entries up to there only, with some to spare.
+Result<std::optional<std::int64_t>> Pass::rows_beside() {
+  std::size_t asked = std::min(flying_.size(), kEntriesAsked);
+  for (;;) {
+    const std::span<const EntryId> first(flying_.data(), asked);
+    const auto rows = from_sql(postgres::reconcile_rows(pg_, report_.coupon_id, {seen_.epoch, seen_.last, first}));
+    if (!rows) return rows.error();
+    if (!rows->has_value()) return std::optional<std::int64_t>();
+    const std::optional<EntryId> highest = (*rows)->highest;
+    if (asked == flying_.size() || !highest || *highest < flying_[asked]) return std::optional((*rows)->rows);
+    const auto above = std::upper_bound(flying_.begin(), flying_.end(), *highest) - flying_.begin();
+    asked = std::min(flying_.size(), static_cast<std::size_t>(above) + kEntriesAsked);
+  }
+}
+
+/// drift = stock + claims in flight + rows beside them - totalNum, all of Redis' of one moment. False: the coupon left
+/// Redis or its epoch meanwhile.
+Result<bool> Pass::measure_stock() {
+  const std::int64_t suspect_seen = report_.suspect;  // of the first look: what came later stays marked
+  const auto seen = see();
+  if (!seen) return seen.error();
+  if (!*seen || seen_.epoch != report_.epoch) return false;
+  const auto rows = rows_beside();
   if (!rows) return rows.error();
   if (!rows->has_value()) return false;
-  report_.total = snapshot_.total;
-  report_.stock = snapshot_.stock;
-  report_.in_flight = claims_in(snapshot_);
-  report_.settled = (*rows)->rows;
+  report_.total = seen_.total;
+  report_.stock = seen_.stock;
+  report_.in_flight = claims_;
+  report_.settled = **rows;
   report_.stock_drift = report_.stock + report_.in_flight + report_.settled - report_.total;
-  report_.inflight_drift = snapshot_.inflight - report_.in_flight;
+  report_.inflight_drift = report_.inflight_known ? seen_.inflight - report_.in_flight : 0;
   // 0 clears nothing. While the users wait, the suspicion stays; and another fixer may have cleared what was seen, so
   // that the same number is a new suspicion now.
-  const bool same_marks = snapshot_.fix_seq == fixes_known_;
-  snapshot_.suspect = report_.users_deferred || keeps_marks_ || !same_marks ? 0 : suspect_seen;
+  const bool same_marks = seen_.fix_seq == fixes_known_;
+  seen_.suspect = report_.users_deferred || keeps_marks_ || !same_marks ? 0 : suspect_seen;
   return true;
 }
 
@@ -144,10 +197,10 @@ Result<void> Pass::stock() {
       if (drifting) found(ReconcileOutcome::kDrift);
       return {};
     }
-    if (!drifting && snapshot_.suspect == 0) return {};
+    if (!drifting && seen_.suspect == 0) return {};
     test_point("reconcile.stock.fixing");
     const auto reply =
-        redis::reconcile_fix(redis_, report_.coupon_id, snapshot_, -report_.stock_drift, -report_.inflight_drift);
+        redis::reconcile_fix(redis_, report_.coupon_id, seen_, -report_.stock_drift, -report_.inflight_drift);
     if (!reply) return reply.error();
     test_point("reconcile.stock.fixed");
     if (*reply == redis::FixReply::kFixed) {
@@ -159,107 +212,18 @@ Result<void> Pass::stock() {
   return {};
 }
 
-/// Whoever may have a count at either side, or a claim in flight.
-Result<std::vector<std::int64_t>> Pass::all_users() {
-  const std::int64_t id = report_.coupon_id;
-  auto scanned = scan_user_keys(redis_, id, pace_);
-  if (!scanned) return scanned.error();
-  std::vector<std::int64_t> users = std::move((*scanned)[id]);
-  const auto flying = users_in_flight(redis_, id);
-  if (!flying) return flying.error();
-  for (const auto& [entry, in_entry] : *flying) users.insert(users.end(), in_entry.begin(), in_entry.end());
-  for (std::int64_t after = 0;;) {
-    const auto page = from_sql(postgres::user_counts(pg_, id, after, 5000));
-    if (!page) return page.error();
-    if (page->empty()) break;
-    for (const postgres::UserCount& count : *page) users.push_back(count.user_id);
-    after = page->back().user_id;
-  }
-  std::sort(users.begin(), users.end());
-  users.erase(std::unique(users.begin(), users.end()), users.end());
-  return users;
-}
-
-/// The same formula per user. Nullopt: the coupon left Redis or its epoch meanwhile.
-Result<std::optional<std::vector<UserDrift>>> Pass::measure(std::span<const std::int64_t> users,
-                                                            std::int64_t& fix_seq) {
-  const auto counts = pace_([&] { return redis::user_counts(redis_, report_.coupon_id, users); });
-  if (!counts) return counts.error();
-  if (!counts->has_value() || (*counts)->epoch != report_.epoch) return std::optional<std::vector<UserDrift>>();
-  fix_seq = (*counts)->fix_seq;
-  std::vector<EntryId> flying;
-  std::map<std::int64_t, std::int64_t> flying_claims;
-  for (const redis::UserInFlight& flight : (*counts)->in_flight) {
-    flying.push_back(flight.entry);
-    ++flying_claims[flight.user_id];
-  }
-  std::sort(flying.begin(), flying.end());
-  flying.erase(std::unique(flying.begin(), flying.end()), flying.end());
-  const auto rows =
-      from_sql(postgres::reconcile_user_rows(pg_, report_.coupon_id, {report_.epoch, (*counts)->last, flying}, users));
-  if (!rows) return rows.error();
-  std::vector<UserDrift> drifts;
-  for (std::size_t i = 0; i < users.size(); ++i) {
-    const auto flight = flying_claims.find(users[i]);
-    const std::int64_t expected = (*rows)[i] + (flight == flying_claims.end() ? 0 : flight->second);
-    if ((*counts)->counts[i] != expected) drifts.push_back({users[i], (*counts)->counts[i], expected});
-  }
-  return std::optional(std::move(drifts));
-}
-
-Result<void> Pass::chunk(std::span<const std::int64_t> users) {
-  for (int attempt = 0; attempt < kTriesMax; ++attempt) {
-    std::int64_t fix_seq = 0;
-    const auto measured = measure(users, fix_seq);
-    if (!measured) return measured.error();
-    if (!measured->has_value()) {
-      found(ReconcileOutcome::kNotLoaded);
-      return {};
-    }
-    const std::vector<UserDrift>& drifts = **measured;
-    if (drifts.empty()) return {};
-    if (options_.fix) {
-      std::vector<redis::UserDelta> deltas;
-      for (const UserDrift& drift : drifts) deltas.push_back({drift.user_id, drift.expected - drift.counted});
-      test_point("reconcile.users.fixing");
-      const auto reply = redis::user_counts_fix(redis_, report_.coupon_id, report_.epoch, fix_seq, deltas);
-      if (!reply) return reply.error();
-      test_point("reconcile.users.fixed");
-      if (*reply == redis::FixReply::kMoved) continue;
-      ++fixes_known_;
-    }
-    found(options_.fix ? ReconcileOutcome::kFixed : ReconcileOutcome::kDrift);
-    report_.users_drifting += static_cast<std::int64_t>(drifts.size());
-    const std::size_t room = kDriftsListed - report_.user_drifts.size();
-    report_.user_drifts.insert(report_.user_drifts.end(), drifts.begin(),
-                               drifts.begin() + static_cast<std::ptrdiff_t>(std::min(room, drifts.size())));
-    return {};
-  }
-  found(ReconcileOutcome::kMoved);
-  return {};
-}
-
 Result<void> Pass::users() {
-  const auto users = all_users();
-  if (!users) return users.error();
-  const auto size = static_cast<std::size_t>(
-      std::clamp<std::int64_t>(options_.user_chunk, 1, static_cast<std::int64_t>(redis::kUserChunkMax)));
-  const std::span<const std::int64_t> all = *users;
-  for (std::size_t from = 0; from < all.size(); from += size) {
-    const auto part = all.subspan(from, std::min(size, all.size() - from));
-    const auto looked = chunk(part);
-    if (!looked) return looked.error();
-    report_.users_checked += static_cast<std::int64_t>(part.size());
-    if (options_.progress) options_.progress(report_.users_checked, static_cast<std::int64_t>(all.size()));
-  }
-  return {};
+  UsersPass pass(redis_, pg_, options_, pace_, report_);
+  auto done = pass.run();
+  fixes_known_ += pass.fixes();
+  return done;
 }
 
 /// An operation that died between the database and Redis: the fix completes it, as its repetition would. No drift: the
 /// totals differ, but each side agrees with itself. Is Redis' version the same and the coupon another all the same (a
 /// clock that was ahead has ended it), then that is one.
 Result<void> Pass::state() {
-  report_.state_behind = state_.version > snapshot_.version;
+  report_.state_behind = state_.version > seen_.version;
   const bool heard = view_.version == state_.version;
   if (heard) report_.state_difference = state_difference(state_, view_);
   const bool differs = !report_.state_difference.empty();
@@ -289,9 +253,8 @@ Result<ReconcileReport> Pass::run() {
   if (!looked) return looked.error();
   if (!*looked) return report_;
   const auto told = state();  // where Redis refuses that, its numbers can be mended all the same
-  keeps_marks_ = !told;
-  report_.users_deferred = options_.users && claims_in(snapshot_) > kInflightForUsers;
-  if (options_.users && !report_.users_deferred) {
+  keeps_marks_ = !told || options_.keep_marks;
+  if (options_.users) {
     const auto counted = users();
     if (!counted) return counted.error();
   }

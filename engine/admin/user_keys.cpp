@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "engine/admin/tell_redis.h"
+#include "engine/postgres/ledger.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::admin {
@@ -10,9 +12,10 @@ namespace {
 
 constexpr std::string_view kPrefix = "prs:coupon:{";
 constexpr std::string_view kMiddle = "}:prs:usr:coupon:";
-constexpr std::string_view kScanCount = "500";  // below a millisecond, in which Redis serves nobody else
+constexpr std::string_view kScanCount = "500";  // a millisecond or two, in which Redis serves nobody else
 constexpr std::string_view kEntriesPage = "500";
 constexpr std::size_t kUnlinkChunk = 500;
+constexpr int kUsersPage = 5000;
 
 }  // namespace
 
@@ -50,12 +53,22 @@ Result<UsersByCoupon> scan_user_keys(redis::Client& redis, std::int64_t coupon_i
   return users;
 }
 
-Result<std::map<EntryId, std::vector<std::int64_t>>> users_in_flight(redis::Client& redis, std::int64_t coupon_id) {
+Result<void> scan_user_keys_into(UsersByCoupon& users, redis::Client& redis, std::int64_t coupon_id) {
+  auto scanned = scan_user_keys(redis, coupon_id, Pace(kScanShare));
+  if (!scanned) return scanned.error();
+  users = std::move(scanned).value();
+  return {};
+}
+
+Result<std::map<EntryId, std::vector<std::int64_t>>> users_in_flight(redis::Client& redis, std::int64_t coupon_id,
+                                                                     const Pace& pace) {
   const redis::CouponKeys keys(coupon_id);
   std::map<EntryId, std::vector<std::int64_t>> flying;
   std::string from = "-";
   for (;;) {
-    const auto page = redis::ok(redis.command({"XRANGE", keys.claims, from, "+", "COUNT", kEntriesPage}));
+    const auto page = pace([&] {
+      return redis::ok(redis.command({"XRANGE", keys.claims, from, "+", "COUNT", kEntriesPage}));
+    });
     if (!page) return page.error();
     if (page->size() == 0) return flying;
     for (std::size_t i = 0; i < page->size(); ++i) {
@@ -82,31 +95,68 @@ Result<std::map<EntryId, std::vector<std::int64_t>>> users_in_flight(redis::Clie
 
 Result<std::set<EntryId>> dead_entries(redis::Client& redis, std::int64_t coupon_id) {
   const redis::CouponKeys keys(coupon_id);
-  const auto members = redis::ok(redis.command({"SMEMBERS", keys.dead}));
-  if (!members) return members.error();
   std::set<EntryId> dead;
-  for (std::size_t i = 0; i < members->size(); ++i) {
-    const auto id = parse_entry_id((*members)[i].text());
-    if (!id) return failure(keys.dead + " holds what is no entry id");
-    dead.insert(*id);
-  }
+  std::string cursor = "0";
+  do {
+    const auto page = redis::ok(redis.command({"SSCAN", keys.dead, cursor, "COUNT", kEntriesPage}));
+    if (!page) return page.error();
+    cursor = (*page)[0].text();
+    const redis::ReplyView members = (*page)[1];
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const auto id = parse_entry_id(members[i].text());
+      if (!id) return failure(keys.dead + " holds what is no entry id");
+      dead.insert(*id);
+    }
+  } while (cursor != "0");
   return dead;
 }
 
-Result<std::int64_t> delete_user_keys(redis::Client& redis, std::int64_t coupon_id) {
-  const redis::CouponKeys names(coupon_id);
-  auto scanned = scan_user_keys(redis, coupon_id);
-  if (!scanned) return scanned.error();
-  const std::vector<std::int64_t>& users = (*scanned)[coupon_id];
-  for (std::size_t from = 0; from < users.size(); from += kUnlinkChunk) {
-    std::vector<std::string> command = {"UNLINK"};
-    for (std::size_t i = from; i < std::min(users.size(), from + kUnlinkChunk); ++i) {
-      command.push_back(names.user(users[i]));
-    }
-    const auto reply = redis::ok(redis.command(command));
-    if (!reply) return reply.error();
+Result<std::int64_t> dead_count(redis::Client& redis, std::int64_t coupon_id) {
+  const auto count = redis::ok(redis.command({"SCARD", redis::CouponKeys(coupon_id).dead}));
+  if (!count) return count.error();
+  return count->integer();
+}
+
+Result<void> each_database_user(postgres::Session& pg, std::int64_t coupon_id, const VisitUsers& visit) {
+  std::vector<std::int64_t> users;
+  for (std::int64_t after = 0;;) {
+    const auto page = from_sql(postgres::user_counts(pg, coupon_id, after, kUsersPage));
+    if (!page) return page.error();
+    if (page->empty()) break;
+    users.clear();
+    for (const postgres::UserCount& count : *page) users.push_back(count.user_id);
+    auto visited = visit(users);
+    if (!visited) return visited;
+    after = page->back().user_id;
   }
-  return static_cast<std::int64_t>(users.size());
+  for (ClaimId after{coupon_id, 0, {0, 0}, 0};;) {
+    const auto page = from_sql(postgres::refused_claims(pg, after, kUsersPage));
+    if (!page) return page.error();
+    if (page->empty()) return {};
+    users.clear();
+    for (const postgres::RefusedClaim& claim : *page) users.push_back(claim.user_id);
+    auto visited = visit(users);
+    if (!visited) return visited;
+    after = page->back().id;
+  }
+}
+
+Result<std::int64_t> delete_user_keys(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id) {
+  const redis::CouponKeys names(coupon_id);
+  std::int64_t deleted = 0;
+  const auto walked = each_database_user(pg, coupon_id, [&](std::span<const std::int64_t> users) -> Result<void> {
+    for (std::size_t from = 0; from < users.size(); from += kUnlinkChunk) {
+      std::vector<std::string> command = {"UNLINK"};
+      for (const std::int64_t user : users.subspan(from, std::min(kUnlinkChunk, users.size() - from)))
+        command.push_back(names.user(user));
+      const auto reply = redis::ok(redis.command(command));
+      if (!reply) return reply.error();
+      deleted += reply->integer();
+    }
+    return {};
+  });
+  if (!walked) return walked.error();
+  return deleted;
 }
 
 }  // namespace flashclaim::admin

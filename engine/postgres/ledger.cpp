@@ -19,6 +19,11 @@ constexpr Statement kMender{"become_mender", "SELECT pg_try_advisory_lock(737869
 constexpr Statement kUserCounts{"user_counts",
                                 "SELECT user_id, count(*) FROM user_coupon WHERE coupon_id = $1::bigint AND "
                                 "user_id > $2::bigint GROUP BY user_id ORDER BY user_id LIMIT $3::int"};
+constexpr Statement kRefusedClaims{
+    "refused_claims",
+    "SELECT epoch, entry_ms, entry_seq, entry_index, user_id FROM claim_rejection WHERE coupon_id = $1::bigint AND "
+    "(epoch, entry_ms, entry_seq, entry_index) > ($2::int, $3::bigint, $4::bigint, $5::int) ORDER BY epoch, entry_ms, "
+    "entry_seq, entry_index LIMIT $6::int"};
 constexpr Statement kCouponCounts{
     "coupon_counts",
     "SELECT rows, issue_num, total_num, users, max_per_user, over_limit_users, rejections, doubled "
@@ -106,6 +111,20 @@ SqlResult<std::vector<UserCount>> user_counts(Session& session, std::int64_t cou
     for (const auto& row : rows) counts.push_back({row[0].as<std::int64_t>(), row[1].as<std::int64_t>()});
     return counts;
   });
+}
+
+SqlResult<std::vector<RefusedClaim>> refused_claims(Session& session, const ClaimId& after, int limit) {
+  return run(session, kRefusedClaims,
+             {param(after.coupon_id), param(after.epoch), param(after.entry.ms), param(after.entry.seq),
+              param(after.index), param(limit)},
+             [&](const pqxx::result& rows) {
+               std::vector<RefusedClaim> claims;
+               for (const auto& row : rows) {
+                 const ClaimId id{after.coupon_id, row[0].as<std::int64_t>(), read_entry(row, 1), row[3].as<int>()};
+                 claims.push_back({id, row[4].as<std::int64_t>()});
+               }
+               return claims;
+             });
 }
 
 SqlResult<std::optional<CouponCounts>> coupon_counts(Session& session, std::int64_t coupon_id) {

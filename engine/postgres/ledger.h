@@ -50,6 +50,13 @@ struct UserCount {
 SqlResult<std::vector<UserCount>> user_counts(Session& session, std::int64_t coupon_id, std::int64_t after_user,
                                               int limit);
 
+struct RefusedClaim {
+  ClaimId id;
+  std::int64_t user_id = 0;
+};
+/// The recorded refusals of a coupon in claim id order, above `after`, at most `limit`.
+SqlResult<std::vector<RefusedClaim>> refused_claims(Session& session, const ClaimId& after, int limit);
+
 /// Counted row by row (not from issue_num), for the invariant checker.
 struct CouponCounts {
   std::int64_t rows = 0;

@@ -153,7 +153,8 @@ struct ClaimView {
   std::int64_t user_id = 0;  ///< of kPending, kSettled, kRefused
   std::string reason;        ///< of kRefused
 };
-/// The FCALL_RO of claim_view, for the async connection. kNone: neither in flight nor finished lately: ask the database.
+/// The FCALL_RO of claim_view, for the async connection. kNone: neither in flight nor finished lately: ask the
+/// database.
 std::vector<std::string> claim_view_command(const ClaimId& claim);
 Result<ClaimView> parse_claim_view(ReplyView reply);
 Result<ClaimView> claim_view(Client& client, const ClaimId& claim);
@@ -164,28 +165,49 @@ struct EntryInFlight {
   EntryId entry;
   std::int64_t claims = 0;
 };
-/// One atomic look at a coupon.
-struct Snapshot {
+/// The numbers of a coupon at one moment; never more than O(1) of Redis' time.
+struct Counters {
   std::int64_t epoch = 0;
   std::int64_t version = 0;
   std::int64_t fix_seq = 0;
   std::int64_t suspect = 0;  ///< number of marks since the last fix; 0 = none
   std::int64_t stock = 0;    ///< may be negative after a fix
   std::int64_t total = 0;
-  std::int64_t inflight = 0;  ///< what the hash counts; the truth is the sum over `entries`
+  std::int64_t inflight = 0;  ///< claims in flight, as the hash counts them; the truth is the sum over the stream
   EntryId last;               ///< the highest id that the stream ever gave out
+  std::int64_t length = 0;    ///< entries in flight
+  std::int64_t added = 0;     ///< entries that the stream ever got: `added - length` have left it
+  std::int64_t returns = 0;   ///< finishes that returned units
+  std::string status;         ///< issuing, paused, ended
+};
+/// nullopt, here and below: Redis does not know the coupon, or has not its numbers (loading, no stock): a rebuild is
+/// due or under way.
+Result<std::optional<Counters>> reconcile_counters(Client& client, std::int64_t coupon_id);
+
+/// The counters after a walk over the stream, and what finishes returned to the stock since `returns` of the first
+/// look.
+struct CountersSince {
+  Counters now;
+  bool forgotten = false;               ///< more than the log holds: walk again; nothing else is set
+  std::vector<EntryInFlight> returned;  ///< the units that came back from each
+};
+Result<std::optional<CountersSince>> reconcile_counters_since(Client& client, std::int64_t coupon_id,
+                                                              std::int64_t returns);
+
+/// One atomic look at a coupon with few entries in flight.
+struct Snapshot : Counters {
+  bool too_many = false;  ///< more than one call looks at (128 entries): nothing else is set
   std::vector<EntryInFlight> entries;
 };
-/// nullopt: Redis does not know the coupon, or has not its numbers (loading, no stock): a rebuild is due or under way.
 Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id);
 /// Of a reply that is no error.
 Result<std::optional<Snapshot>> parse_snapshot(ReplyView reply);
 
 enum class FixReply { kFixed, kMoved };
 std::string_view word(FixReply reply);
-/// Adds the deltas if epoch and fix_seq are still those of the snapshot, else kMoved and nothing changed. After
-/// kUnknown take a new snapshot: fix_seq tells whether it was carried out.
-Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Snapshot& seen, std::int64_t stock_delta,
+/// Adds the deltas if epoch and fix_seq are still those of the look, else kMoved and nothing changed. After kUnknown
+/// look again: fix_seq tells whether it was carried out.
+Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Counters& seen, std::int64_t stock_delta,
                                std::int64_t inflight_delta);
 
 struct UserInFlight {
@@ -193,18 +215,22 @@ struct UserInFlight {
   std::int64_t user_id = 0;
 };
 struct UserCounts {
+  bool behind = false;  ///< more than 64 entries above `known`: walk over them first; nothing else is set
   std::int64_t epoch = 0;
   std::int64_t fix_seq = 0;
   EntryId last;
   std::vector<std::int64_t> counts;     ///< in the order of the users asked; 0 when missing
-  std::vector<UserInFlight> in_flight;  ///< one for each claim in flight of these users
+  std::vector<bool> present;            ///< in the order of the entries asked: still in flight
+  std::vector<UserInFlight> in_flight;  ///< one for each claim of these users in flight above `known`
 };
 inline constexpr std::size_t kUserChunkMax = 1000;
-/// At most kUserChunkMax users a call, each once. nullopt as above.
-Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id,
-                                              std::span<const std::int64_t> users);
-/// Of a reply that is no error, for that many users.
-Result<std::optional<UserCounts>> parse_user_counts(ReplyView reply, std::size_t asked);
+inline constexpr std::size_t kKnownEntriesMax = 500;
+/// At most kUserChunkMax users, each once; `known`: the caller has walked over the entries up to it, and `entries` (at
+/// most kKnownEntriesMax) are those in which these users have claims.
+Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id, EntryId known,
+                                              std::span<const std::int64_t> users, std::span<const EntryId> entries);
+/// Of a reply that is no error, for that many users and entries.
+Result<std::optional<UserCounts>> parse_user_counts(ReplyView reply, std::size_t users, std::size_t entries);
 struct UserDelta {
   std::int64_t user_id = 0;
   std::int64_t delta = 0;

@@ -25,32 +25,8 @@ constexpr Words<bool, 2> kLoadedWords{{{true, "LOADED"}, {false, "REFUSED"}}};
 /// NO_COUPON and NOT_READY: Redis does not hold the coupon's numbers.
 bool holds_nothing(ReplyView reply) { return reply.text() == "NO_COUPON" || reply.text() == "NOT_READY"; }
 
-/// A reply that carries numbers: not an error, and not TOO_MANY, which is a failure that passes.
-Result<Reply> scanned(Result<Reply> reply) {
-  reply = ok(std::move(reply));
-  if (reply && reply->text() == "TOO_MANY") {
-    return failure("too many entries in flight to look at them all at once: ask again when they have drained");
-  }
-  return reply;
-}
-
-}  // namespace
-
-std::string_view word(FixReply reply) { return word_of(reply, kFixReplies); }
-std::string_view word(BeginReply reply) { return word_of(reply, kBeginReplies); }
-std::string_view word(OpenReply reply) { return word_of(reply, kOpenReplies); }
-
-Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id) {
-  const CouponKeys keys(coupon_id);
-  auto reply = scanned(client.command(fcall_ro("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
-  if (!reply) return reply.error();
-  return parse_snapshot(reply->view());
-}
-
-Result<std::optional<Snapshot>> parse_snapshot(ReplyView reply) {
-  if (holds_nothing(reply)) return std::optional<Snapshot>();
-  Snapshot seen;
-  WordReader head{reply[0].text()};
+Counters read_counters(WordReader& head) {
+  Counters seen;
   seen.epoch = head.number();
   seen.version = head.number();
   seen.fix_seq = head.number();
@@ -59,16 +35,78 @@ Result<std::optional<Snapshot>> parse_snapshot(ReplyView reply) {
   seen.total = head.number();
   seen.inflight = head.number();
   seen.last = head.entry();
-  WordReader list{reply[1].text()};
+  seen.length = head.number();
+  seen.added = head.number();
+  seen.returns = head.number();
+  seen.status = std::string(next_word(head.text));
+  return seen;
+}
+
+std::vector<EntryInFlight> read_entries(WordReader& list) {
+  std::vector<EntryInFlight> entries;
   while (list.good && !list.text.empty()) {
     const EntryId entry = list.entry();
-    seen.entries.push_back({entry, list.number()});
+    entries.push_back({entry, list.number()});
   }
+  return entries;
+}
+
+}  // namespace
+
+std::string_view word(FixReply reply) { return word_of(reply, kFixReplies); }
+std::string_view word(BeginReply reply) { return word_of(reply, kBeginReplies); }
+std::string_view word(OpenReply reply) { return word_of(reply, kOpenReplies); }
+
+Result<std::optional<Counters>> reconcile_counters(Client& client, std::int64_t coupon_id) {
+  const CouponKeys keys(coupon_id);
+  const auto reply = ok(client.command(fcall_ro("reconcile_counters", {keys.coupon, keys.stock, keys.claims})));
+  if (!reply) return reply.error();
+  if (holds_nothing(reply->view())) return std::optional<Counters>();
+  WordReader head{(*reply)[0].text()};
+  Counters seen = read_counters(head);
+  if (!head.good) return failure("reconcile_counters: unexpected reply");
+  return std::optional(std::move(seen));
+}
+
+Result<std::optional<CountersSince>> reconcile_counters_since(Client& client, std::int64_t coupon_id,
+                                                              std::int64_t returns) {
+  const CouponKeys keys(coupon_id);
+  const auto reply = ok(client.command(
+      fcall_ro("reconcile_counters", {keys.coupon, keys.stock, keys.claims}, {std::to_string(returns)})));
+  if (!reply) return reply.error();
+  if (holds_nothing(reply->view())) return std::optional<CountersSince>();
+  CountersSince since;
+  since.forgotten = reply->text() == "FORGOTTEN";
+  if (since.forgotten) return std::optional(std::move(since));
+  WordReader head{(*reply)[0].text()};
+  WordReader list{(*reply)[1].text()};
+  since.now = read_counters(head);
+  since.returned = read_entries(list);
+  if (!head.good || !list.good) return failure("reconcile_counters: unexpected reply");
+  return std::optional(std::move(since));
+}
+
+Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id) {
+  const CouponKeys keys(coupon_id);
+  const auto reply = ok(client.command(fcall_ro("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
+  if (!reply) return reply.error();
+  return parse_snapshot(reply->view());
+}
+
+Result<std::optional<Snapshot>> parse_snapshot(ReplyView reply) {
+  if (holds_nothing(reply)) return std::optional<Snapshot>();
+  Snapshot seen;
+  seen.too_many = reply.text() == "TOO_MANY";
+  if (seen.too_many) return std::optional(std::move(seen));
+  WordReader head{reply[0].text()};
+  WordReader list{reply[1].text()};
+  static_cast<Counters&>(seen) = read_counters(head);
+  seen.entries = read_entries(list);
   if (!head.good || !list.good) return failure("reconcile_snapshot: unexpected reply");
   return std::optional<Snapshot>(std::move(seen));
 }
 
-Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Snapshot& seen, std::int64_t stock_delta,
+Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Counters& seen, std::int64_t stock_delta,
                                std::int64_t inflight_delta) {
   const CouponKeys keys(coupon_id);
   return word_reply(
@@ -78,31 +116,37 @@ Result<FixReply> reconcile_fix(Client& client, std::int64_t coupon_id, const Sna
       "reconcile_fix", kFixReplies);
 }
 
-Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id,
-                                              std::span<const std::int64_t> users) {
+Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupon_id, EntryId known,
+                                              std::span<const std::int64_t> users, std::span<const EntryId> entries) {
   const CouponKeys keys(coupon_id);
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments = {known.text(), std::to_string(users.size())};
   for (const auto user : users) arguments.push_back(std::to_string(user));
-  auto reply = scanned(client.command(fcall_ro("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
+  for (const auto& entry : entries) arguments.push_back(entry.text());
+  const auto reply = ok(client.command(fcall_ro("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
   if (!reply) return reply.error();
-  return parse_user_counts(reply->view(), users.size());
+  return parse_user_counts(reply->view(), users.size(), entries.size());
 }
 
-Result<std::optional<UserCounts>> parse_user_counts(ReplyView reply, std::size_t asked) {
+Result<std::optional<UserCounts>> parse_user_counts(ReplyView reply, std::size_t users, std::size_t entries) {
   if (holds_nothing(reply)) return std::optional<UserCounts>();
   UserCounts found;
+  found.behind = reply.text() == "BEHIND";
+  if (found.behind) return std::optional(std::move(found));
   WordReader head{reply[0].text()};
   found.epoch = head.number();
   found.fix_seq = head.number();
   found.last = head.entry();
   WordReader counts{reply[1].text()};
   while (counts.good && !counts.text.empty()) found.counts.push_back(counts.number());
-  WordReader list{reply[2].text()};
+  WordReader present{reply[2].text()};
+  while (present.good && !present.text.empty()) found.present.push_back(present.number() == 1);
+  WordReader list{reply[3].text()};
   while (list.good && !list.text.empty()) {
     const EntryId entry = list.entry();
     found.in_flight.push_back({entry, list.number()});
   }
-  if (!head.good || !counts.good || !list.good || found.counts.size() != asked) {
+  if (!head.good || !counts.good || !present.good || !list.good || found.counts.size() != users ||
+      found.present.size() != entries) {
     return failure("user_counts: unexpected reply");
   }
   return std::optional<UserCounts>(std::move(found));

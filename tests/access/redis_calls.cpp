@@ -112,7 +112,8 @@ std::string view_of_coupon(Client& client, Coupon& coupon) {
 }
 std::string user_counts_of(Client& client, Coupon& coupon) {
   const std::int64_t users[] = {7, 9};
-  const auto counts = redis::user_counts(client, coupon.id, users);
+  const EntryId in_flight[] = {coupon.claim.entry};
+  const auto counts = redis::user_counts(client, coupon.id, coupon.claim.entry, users, in_flight);
   if (!counts) return counts.error().message;
   return counts->has_value() ? std::to_string((*counts)->counts[0]) : "none";
 }
@@ -154,6 +155,14 @@ const std::vector<Call>& calls() {
        [](Client& as, Coupon& coupon) { return said(redis::apply_state(as, coupon.settings(1), true)); },
        "APPLIED"},
       {"apply_state", {"consumer", "admin"}, claimed, raised, "APPLIED"},
+      {"reconcile_counters",
+       {"consumer", "admin"},
+       settled,
+       [](Client& as, Coupon& coupon) {
+         const auto seen = redis::reconcile_counters_since(as, coupon.id, 0);
+         return seen ? std::to_string((*seen)->returned.size()) : seen.error().message;
+       },
+       "1"},
       {"reconcile_snapshot",
        {"consumer", "admin"},
        claimed,

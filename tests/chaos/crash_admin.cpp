@@ -2,6 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/admin/reconcile.h"
+#include "engine/postgres/ledger.h"
 #include "tests/chaos/crash_points.h"
 #include "tests/chaos/crash_world.h"
 
@@ -44,10 +45,15 @@ class CrashAdmin : public CrashWorld {
     EXPECT_TRUE(wait_until([&] { return redis_number({"XLEN", redis::CouponKeys(coupon).claims}) == 0; }));
     return {"coupon", "purge", std::to_string(coupon), "--yes"};
   }
-  /// Counts of users who never came, and units that nobody has: a drift that refuses nobody.
+  /// A count that is too high and far from the limit, and units that nobody has: a drift that refuses nobody.
   void drift() {
     const redis::CouponKeys keys(coupon_);
-    redis_text({"SET", keys.user(7'000'000 + static_cast<std::int64_t>(random_() % 1000)), "3"});
+    std::vector<postgres::UserCount> users;
+    ASSERT_TRUE(wait_until([&] {
+      users = postgres::user_counts(pg(), coupon_, 0, 100).value();
+      return !users.empty();
+    }));
+    redis_number({"INCRBY", keys.user(users[random_() % users.size()].user_id), "3"});
     redis_number({"INCRBY", keys.stock, "7"});
   }
   /// An operation that reached the database only.

@@ -72,8 +72,8 @@ inline constexpr std::array<std::string_view, 12> kOperationPoints = {
     "admin.cut.told",           //
     "admin.cut.refused",        // Redis has fewer left, the database still wants the cut
     "admin.cut.taken_back",     //
-    "admin.purge.committed",    // the tombstone stands, Redis has everything
-    "admin.purge.cleared",      // the user counts are gone
+    "admin.purge.cleared",      // the user counts are gone, all else is there
+    "admin.purge.committed",    // the tombstone stands, Redis has the coupon
     "admin.purge.told",         //
 };
 

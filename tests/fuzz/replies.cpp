@@ -70,7 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       claim && (claim->state == redis::ClaimState::kPending || claim->state == redis::ClaimState::kSettled))
     require(claim->user_id > 0);
   (void)redis::parse_snapshot(view);
-  if (const auto counts = redis::parse_user_counts(view, 1 + data[0] % 8); counts && counts->has_value())
+  if (const auto counts = redis::parse_user_counts(view, 1 + data[0] % 8, 0);
+      counts && counts->has_value() && !(*counts)->behind)
     require((*counts)->counts.size() == 1U + data[0] % 8);
   std::vector<mirror::Seen> seen;
   mirror::append_entries(view, 42, seen);

@@ -1,5 +1,6 @@
 // Reconcile: finds an injected difference to the unit, while claims run, and mends it once.
 #include "engine/admin/tell_redis.h"
+#include "engine/admin/user_keys.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_stores.h"
 
@@ -12,6 +13,10 @@ class Reconcile : public Stores {
     ReconcileOptions options;
     options.fix = fix;
     options.user_chunk = 50;
+    const auto counted = scan_user_keys(redis(), coupon_id);
+    EXPECT_TRUE(counted);
+    const auto strays = counted->find(coupon_id);
+    if (strays != counted->end()) options.strays = &strays->second;
     const auto report = reconcile(redis(), pg(), coupon_id, options);
     EXPECT_TRUE(report) << (report ? "" : report.error().message);
     return report ? *report : ReconcileReport{};

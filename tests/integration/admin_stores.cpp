@@ -1,6 +1,7 @@
 #include "tests/integration/admin_stores.h"
 
 #include <random>
+#include <set>
 #include <stdexcept>
 
 #include "engine/admin/times.h"
@@ -96,16 +97,18 @@ namespace {
 /// The oldest entries that are not dead, as messages.
 std::vector<mirror::EntryMessage> oldest(redis::Client& redis, std::int64_t coupon_id) {
   const redis::CouponKeys keys(coupon_id);
-  const auto dead = dead_entries(redis, coupon_id);
+  const auto members = redis::ok(redis.command({"SMEMBERS", keys.dead}));  // as a consumer may ask
+  std::set<std::string> dead;
+  for (std::size_t i = 0; members && i < members->size(); ++i) dead.emplace((*members)[i].text());
   const auto page = redis::ok(redis.command({"XRANGE", keys.claims, "-", "+", "COUNT", "200"}));
-  if (!dead || !page) throw std::runtime_error("Redis does not answer");
+  if (!members || !page) throw std::runtime_error("Redis does not answer");
   std::vector<mirror::EntryMessage> messages;
   for (std::size_t i = 0; i < page->size(); ++i) {
     const redis::ReplyView fields = (*page)[i][1];
     const auto message = mirror::parse_entry(coupon_id, *parse_entry_id((*page)[i][0].text()), fields[1].text(),
                                              fields[3].text(), fields[5].text());
     if (!message) throw std::runtime_error(message.error().message);
-    if (!dead->contains(message->entry)) messages.push_back(*message);
+    if (!dead.contains(message->entry.text())) messages.push_back(*message);
   }
   return messages;
 }
@@ -171,9 +174,9 @@ void Stores::expect_sound(std::int64_t coupon_id) {
 }
 
 std::int64_t Stores::stock(std::int64_t coupon_id) {
-  const auto snapshot = redis::reconcile_snapshot(redis(), coupon_id);
-  EXPECT_TRUE(snapshot && snapshot->has_value());
-  return snapshot && snapshot->has_value() ? (*snapshot)->stock : -1;
+  const auto counters = redis::reconcile_counters(redis(), coupon_id);
+  EXPECT_TRUE(counters && counters->has_value());
+  return counters && counters->has_value() ? (*counters)->stock : -1;
 }
 
 Sale::Sale(std::string redis_url, std::string pg_url, std::int64_t coupon_id, std::int64_t users)

@@ -1,5 +1,6 @@
 // The mender beside what it cannot mend: one coupon never holds up the others, and one mender works at a time.
 #include "engine/postgres/coupons.h"
+#include "tests/harness/logins.h"
 #include "tests/integration/consumer_world.h"
 
 namespace flashclaim::consumer {
@@ -18,7 +19,8 @@ class ConsumerMends : public ConsumerTest {
     command({"ACL", "SETUSER", "half", "on", ">pw", "&*", "+@all", "~coupon:issuing", "~coupon:ready",
              "%R~prs:coupon:{" + std::to_string(forbidden) + "}", "~*{" + std::to_string(allowed) + "}*"});
     Options wanted = options();
-    wanted.redis_url.insert(wanted.redis_url.find("//") + 2, "half:pw@");
+    const auto login = wanted.redis_url.find("//") + 2;
+    wanted.redis_url.replace(login, wanted.redis_url.find('@') - login, "half:pw");
     return wanted;
   }
   void suspect(std::int64_t id) { ASSERT_TRUE(redis::mark_suspect(redis(), id)); }
@@ -112,7 +114,11 @@ TEST_F(ConsumerMends, InOneProcessAtATime) {
   const auto id = coupon(10);
   start();
   ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_mender") == 1; }));
-  auto second = Service::start(options(), {"127.0.0.1", 0});
+  Options own = options();
+  own.redis_url = harness::as("consumer", own.redis_url);
+  own.amqp_url = harness::as("consumer", own.amqp_url);
+  own.pg_url = harness::as("consumer", own.pg_url);
+  auto second = Service::start(own, {"127.0.0.1", 0});
   ASSERT_TRUE(second);
   const auto chosen = [&] {
     return ("\n" + (*second)->metrics().text()).find("\nflashclaim_consumer_mender 1") != std::string::npos;

@@ -129,7 +129,7 @@ TEST_F(MalformedCall, GarbageInEveryPlaceIsRefusedAndChangesNothing) {
 TEST_F(MalformedCall, MoreThanAFunctionTakesIsRefused) {
   build(World::kOpen);
   const auto before = picture();
-  Words users;
+  Words users{"0-0", "1001"};
   Words pairs{"1", "0"};
   for (int i = 1; i <= 1001; ++i) {
     users.push_back(std::to_string(i));
@@ -138,10 +138,12 @@ TEST_F(MalformedCall, MoreThanAFunctionTakesIsRefused) {
   }
   EXPECT_EQ(error_code(call("user_counts", {keys.coupon, keys.claims}, users)), "ARGUMENT");
   EXPECT_EQ(error_code(call("user_counts_fix", {keys.coupon}, pairs)), "ARGUMENT");
-  EXPECT_EQ(error_code(call("user_counts", {keys.coupon, keys.claims}, {"7", "8", "7"})), "ARGUMENT") << "a user twice";
+  EXPECT_EQ(error_code(call("user_counts", {keys.coupon, keys.claims}, {"0-0", "3", "7", "8", "7"})), "ARGUMENT")
+      << "a user twice";
   EXPECT_EQ(error_code(call("claim", {keys.stock, keys.stock, keys.claims, ready}, {"7"})), "ARGUMENT");
   EXPECT_EQ(picture(), before);
   users.pop_back();
+  users[1] = "1000";
   pairs.resize(pairs.size() - 2);
   EXPECT_EQ(error_code(call("user_counts", {keys.coupon, keys.claims}, users)), "");
   EXPECT_EQ(call("user_counts_fix", {keys.coupon}, pairs), "FIXED");

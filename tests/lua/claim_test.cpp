@@ -241,7 +241,7 @@ TEST_F(ClaimFunction, KeepsEveryDigitOfTheLargestIds) {
   EXPECT_EQ(command({"GET", large.user(INT64_MAX)}), "2");
   EXPECT_EQ(command({"GET", large.user(INT64_MAX - 1)}), "1");
   const std::int64_t users[] = {INT64_MAX, INT64_MAX - 1, INT64_MAX - 2};
-  const auto counts = redis::user_counts(client(), INT64_MAX, users);
+  const auto counts = redis::user_counts(client(), INT64_MAX, {}, users, {});
   ASSERT_TRUE(counts && counts->has_value());
   EXPECT_EQ((*counts)->counts, (std::vector<std::int64_t>{2, 1, 0}));
   ASSERT_EQ((*counts)->in_flight.size(), 3U);

@@ -80,8 +80,9 @@ TEST_F(DamagedKey, WithAGarbageNumberIsRefusedAndChangesNothing) {
 }
 
 TEST_F(DamagedKey, WithAGarbageFieldIsRefusedAndChangesNothing) {
-  const std::vector<std::string> all{"status",   "epoch",          "version",      "inflight",  "suspect",    "fixSeq",
-                                     "totalNum", "issueBeginTime", "issueEndTime", "userLimit", "maxInflight"};
+  const std::vector<std::string> all{"status",       "epoch",     "version",     "inflight",
+                                     "suspect",      "fixSeq",    "totalNum",    "issueBeginTime",
+                                     "issueEndTime", "userLimit", "maxInflight", "returns"};
   for (const auto& call : all_calls()) {
     build(call.world);
     remember();
@@ -92,7 +93,7 @@ TEST_F(DamagedKey, WithAGarbageFieldIsRefusedAndChangesNothing) {
         expect_coded(call, name + " is \"" + garbage + "\"", contains(read, name));
       }
       command({"HDEL", keys.coupon, name});
-      const bool optional = name == "suspect" || name == "fixSeq" || call.world == World::kLoading;
+      const bool optional = name == "suspect" || name == "fixSeq" || name == "returns" || call.world == World::kLoading;
       expect_coded(call, "no " + name, contains(read, name) && (name == "status" || !optional));
     }
   }

@@ -92,6 +92,7 @@ std::vector<std::string> CouponModel::claim(const std::vector<std::int64_t>& use
   }
   *inflight += std::ssize(winners.users);
   entries[entry] = winners;
+  added += 1;
   last = entry;
   return words;
 }
@@ -125,6 +126,10 @@ std::string CouponModel::finish(std::int64_t of_epoch, EntryId entry, std::size_
     }
     suspicious = suspicious || kSuspicious.contains(refusal->second);
     give_back(users[i]);
+  }
+  if (!refused.empty()) {
+    returns = returns.value_or(0) + 1;
+    returned.emplace_back(entry, std::ssize(refused));
   }
   for (auto held = counts.begin(); held != counts.end();) {
     held = held->second <= 0 ? counts.erase(held) : std::next(held);
@@ -242,10 +247,12 @@ std::string CouponModel::purge() {
     return "NOT_EMPTY";
   }
   status.clear();
-  epoch = version = inflight = fix_seq = suspect = std::nullopt;
+  epoch = version = inflight = fix_seq = suspect = returns = std::nullopt;
   stock.reset();
   dead.clear();
   last = {};
+  added = 0;
+  returned.clear();
   issuing = stream = false;
   return "PURGED";
 }

@@ -57,9 +57,18 @@ class CouponModel {
   [[nodiscard]] std::string claim_view(std::int64_t of_epoch, EntryId entry, std::size_t index) const;
   /// Without the fields that the test knows better: `status total left limit mine version`.
   [[nodiscard]] std::string coupon_view(std::int64_t user) const;
-  /// As the library answers reconcile_snapshot and user_counts; the parts joined by `|`.
+  /// As the library answers reconcile_counters, reconcile_snapshot and user_counts; the parts joined by `|`. `known`:
+  /// all entries up to it were met; those of the users are asked about.
+  [[nodiscard]] std::string counters(std::optional<std::int64_t> since) const;
   [[nodiscard]] std::string snapshot() const;
-  [[nodiscard]] std::string user_counts(const std::vector<std::int64_t>& users) const;
+  [[nodiscard]] std::string user_counts(const std::vector<std::int64_t>& users, EntryId known,
+                                        const std::vector<EntryId>& asked) const;
+  [[nodiscard]] std::string head() const;
+
+  /// The last of the log, and what the database would hold.
+  [[nodiscard]] std::vector<std::pair<EntryId, std::int64_t>> returned_since(std::int64_t since) const;
+  [[nodiscard]] std::int64_t rows() const;
+  static std::int64_t settled_in(const std::string& result);
 
   /// INV-4 at every step: stock, claims in flight and claims settled make up the total but for the drift that was
   /// injected, and so do the users' counts. Empty when it holds, else what does not.
@@ -74,7 +83,9 @@ class CouponModel {
   bool ready = false, issuing = false, stream = false;
   std::string status;                                    ///< empty: no hash
   std::optional<std::int64_t> epoch, version, inflight;  ///< absent in a hash that a rebuild made anew
-  std::optional<std::int64_t> fix_seq, suspect;
+  std::optional<std::int64_t> fix_seq, suspect, returns;
+  std::int64_t added = 0;                                  ///< entries that the stream ever got
+  std::vector<std::pair<EntryId, std::int64_t>> returned;  ///< the log of what finishes returned
   std::int64_t total = 0, limit = 1, max_inflight = 1;
   Window window = Window::kOpen;
   std::optional<std::int64_t> stock;

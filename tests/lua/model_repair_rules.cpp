@@ -77,6 +77,7 @@ std::string CouponModel::begin(std::int64_t to_epoch) {
   suspect.reset();
   stock.reset();
   dead.clear();
+  returned.clear();
   return "BEGUN";
 }
 

@@ -53,14 +53,17 @@ void RandomCoupon::pick_step(const std::vector<Choice>& choices, harness::Dice& 
 
 void RandomCoupon::step(harness::Dice& dice) {
   using R = RandomCoupon;
-  static const std::vector<Choice> kSelling{
-      {36, &R::claim},         {16, &R::finish},       {3, &R::finish_again},
-      {6, &R::finish_wrongly}, {9, &R::apply},         {3, &R::inject_drift},
-      {4, &R::mend},           {3, &R::mend_users},    {2, &R::fix_late},
-      {5, &R::mark},           {3, &R::purge},         {4, &R::retire},
-      {4, &R::look},           {3, &R::look_at_claim}, {1, &R::freeze},
-      {1, &R::lose_something}, {1, &R::load_stock},    {1, &R::open},
-      {2, &R::rebuild},        {1, &R::clear_users},   {2, &R::fix_users_wrongly}};
+  static const std::vector<Choice> kSelling{{36, &R::claim},         {16, &R::finish},
+                                            {3, &R::finish_again},   {6, &R::finish_wrongly},
+                                            {9, &R::apply},          {3, &R::inject_drift},
+                                            {4, &R::mend},           {3, &R::measure_by_walk},
+                                            {3, &R::mend_users},     {2, &R::fix_late},
+                                            {5, &R::mark},           {3, &R::purge},
+                                            {4, &R::retire},         {4, &R::look},
+                                            {3, &R::look_at_claim},  {1, &R::freeze},
+                                            {1, &R::lose_something}, {1, &R::load_stock},
+                                            {1, &R::open},           {2, &R::rebuild},
+                                            {1, &R::clear_users},    {2, &R::fix_users_wrongly}};
   static const std::vector<Choice> kLoading{
       {6, &R::claim},      {12, &R::finish},    {3, &R::finish_wrongly}, {4, &R::apply},   {2, &R::mark},
       {2, &R::look},       {2, &R::fix_late},   {2, &R::freeze},         {12, &R::begin},  {6, &R::clear_users},

@@ -51,6 +51,29 @@ std::string CouponModel::coupon_view(std::int64_t user) const {
          number(held == counts.end() ? 0 : held->second) + " " + number(*version);
 }
 
+std::string CouponModel::head() const {
+  return number(*epoch) + " " + number(*version) + " " + number(fix_seq.value_or(0)) + " " +
+         number(suspect.value_or(0)) + " " + number(*stock) + " " + number(total) + " " + number(*inflight) + " " +
+         last.text() + " " + number(std::ssize(entries)) + " " + number(added) + " " + number(returns.value_or(0)) +
+         " " + status;
+}
+
+std::string CouponModel::counters(std::optional<std::int64_t> since) const {
+  if (!counts_make_sense()) {
+    return status.empty() ? "NO_COUPON" : "NOT_READY";
+  }
+  const auto count = returns.value_or(0);
+  const auto new_ones = since ? count - *since : 0;
+  if (new_ones < 0 || new_ones > std::ssize(returned)) {
+    return "FORGOTTEN";
+  }
+  std::string list;
+  for (auto one = returned.end() - new_ones; one != returned.end(); ++one) {
+    list += (list.empty() ? "" : " ") + one->first.text() + " " + number(one->second);
+  }
+  return head() + "|" + list;
+}
+
 std::string CouponModel::snapshot() const {
   if (!counts_make_sense()) {
     return status.empty() ? "NO_COUPON" : "NOT_READY";
@@ -59,28 +82,48 @@ std::string CouponModel::snapshot() const {
   for (const auto& [entry, content] : entries) {
     list += (list.empty() ? "" : " ") + entry.text() + " " + number(std::ssize(content.users));
   }
-  return number(*epoch) + " " + number(*version) + " " + number(fix_seq.value_or(0)) + " " +
-         number(suspect.value_or(0)) + " " + number(*stock) + " " + number(total) + " " + number(*inflight) + " " +
-         last.text() + "|" + list;
+  return head() + "|" + list;
 }
 
-std::string CouponModel::user_counts(const std::vector<std::int64_t>& users) const {
+std::string CouponModel::user_counts(const std::vector<std::int64_t>& users, EntryId known,
+                                     const std::vector<EntryId>& asked) const {
   if (status.empty() || status == "loading") {
     return status.empty() ? "NO_COUPON" : "NOT_READY";
   }
-  std::string held, list;
+  std::string held, present, list;
   for (const auto user : users) {
     held += (held.empty() ? "" : " ") + number(counts.contains(user) ? counts.at(user) : 0);
+  }
+  for (const auto entry : asked) {
+    present += (present.empty() ? "" : " ") + number(entries.contains(entry) ? 1 : 0);
   }
   const std::set<std::int64_t> wanted(users.begin(), users.end());
   for (const auto& [entry, content] : entries) {
     for (const auto user : content.users) {
-      if (wanted.contains(user)) {
+      if (wanted.contains(user) && entry > known) {
         list += (list.empty() ? "" : " ") + entry.text() + " " + number(user);
       }
     }
   }
-  return number(*epoch) + " " + number(fix_seq.value_or(0)) + " " + last.text() + "|" + held + "|" + list;
+  return number(*epoch) + " " + number(fix_seq.value_or(0)) + " " + last.text() + "|" + held + "|" + present + "|" +
+         list;
+}
+
+std::vector<std::pair<EntryId, std::int64_t>> CouponModel::returned_since(std::int64_t since) const {
+  return {returned.end() - (returns.value_or(0) - since), returned.end()};
+}
+
+std::int64_t CouponModel::rows() const {
+  std::int64_t sold = 0;
+  for (const auto& [user, count] : settled) {
+    sold += count;
+  }
+  return sold;
+}
+
+std::int64_t CouponModel::settled_in(const std::string& result) {
+  const auto outcomes = split(split(result, ' ')[2], ',');
+  return std::count(outcomes.begin(), outcomes.end(), "settled");
 }
 
 // ---- what is off

@@ -92,15 +92,16 @@ std::vector<std::vector<std::string>> RandomCoupon::state_commands() {
   for (const auto entry : results_read_) {
     results.push_back(keys_.result(entry));
   }
-  std::vector<Words> commands{{"HMGET", keys_.coupon, "status", "epoch", "version", "inflight", "fixSeq", "suspect"},
-                              {"HMGET", keys_.coupon, "totalNum", "userLimit", "maxInflight", "name"},
-                              {"MGET", keys_.stock, ready_},
-                              {"XRANGE", keys_.claims, "-", "+"},
-                              {"SMEMBERS", issuing_},
-                              {"SORT", keys_.dead, "ALPHA"},
-                              {"DBSIZE"},
-                              counts,
-                              replays};
+  std::vector<Words> commands{
+      {"HMGET", keys_.coupon, "status", "epoch", "version", "inflight", "fixSeq", "suspect", "returns"},
+      {"HMGET", keys_.coupon, "totalNum", "userLimit", "maxInflight", "name"},
+      {"MGET", keys_.stock, ready_},
+      {"XRANGE", keys_.claims, "-", "+"},
+      {"SMEMBERS", issuing_},
+      {"SORT", keys_.dead, "ALPHA"},
+      {"DBSIZE"},
+      counts,
+      replays};
   if (!results_read_.empty()) {
     commands.push_back(results);
   }
@@ -110,7 +111,8 @@ std::vector<std::vector<std::string>> RandomCoupon::state_commands() {
 std::string RandomCoupon::model_state() const {
   const auto& m = model_;
   std::string text = (m.status.empty() ? "(nil)" : m.status) + "|" + text_of(m.epoch) + "|" + text_of(m.version) + "|" +
-                     text_of(m.inflight) + "|" + text_of(m.fix_seq) + "|" + text_of(m.suspect) + "; ";
+                     text_of(m.inflight) + "|" + text_of(m.fix_seq) + "|" + text_of(m.suspect) + "|" +
+                     text_of(m.returns) + "; ";
   text += m.version
               ? std::to_string(m.total) + "|" + std::to_string(m.limit) + "|" + std::to_string(m.max_inflight) + "|n; "
               : "(nil)|(nil)|(nil)|(nil); ";
@@ -134,7 +136,7 @@ std::string RandomCoupon::model_state() const {
   }
   const auto keys = m.counts.size() + m.replays.size() + m.results.size() + (m.dead.empty() ? 0 : 1) +
                     (m.status.empty() ? 0 : 1) + (m.stock ? 1 : 0) + (m.ready ? 1 : 0) + (m.stream ? 1 : 0) +
-                    (m.issuing ? 1 : 0);
+                    (m.issuing ? 1 : 0) + (m.returned.empty() ? 0 : 1);
   text += list + "; " + std::to_string(keys) + "; ";
   std::string replays;
   list.clear();

@@ -50,6 +50,7 @@ class RandomCoupon {
   // Repairs.
   void inject_drift(harness::Dice& dice);
   void mend(harness::Dice& dice);
+  void measure_by_walk(harness::Dice& dice);
   void mend_users(harness::Dice& dice);
   void fix_late(harness::Dice& dice);
   void fix_users_wrongly(harness::Dice& dice);

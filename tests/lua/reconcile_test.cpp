@@ -44,40 +44,71 @@ TEST_F(Reconcile, SeesEverythingAtOnce) {
   EXPECT_EQ(seen.entries[1].claims, 1);
 }
 
-TEST_F(Reconcile, SeesMoreEntriesThanOneRangeHolds) {
+// More than a call may look at in one moment is counted, walked over by the caller, and counted again.
+TEST_F(Reconcile, DoesNotStopRedisForALongStream) {
   publish(100'000, 100'000);
-  for (int i = 0; i < 2001; ++i) {
-    client().append({"FCALL", "claim", "4", keys.coupon, keys.stock, keys.claims, ready, "7", "8"});
-  }
-  for (int i = 0; i < 2001; ++i) {
-    ASSERT_TRUE(client().read());
-  }
-  const auto seen = look();
-  ASSERT_EQ(seen.entries.size(), 2001U);
-  EXPECT_TRUE(std::is_sorted(seen.entries.begin(), seen.entries.end(),
-                             [](const auto& a, const auto& b) { return a.entry < b.entry; }));
-  EXPECT_EQ(seen.inflight, 4002);
+  const auto claim_times = [&](int times) {
+    for (int i = 0; i < times; ++i)
+      client().append({"FCALL", "claim", "4", keys.coupon, keys.stock, keys.claims, ready, "7", "8"});
+    for (int i = 0; i < times; ++i) ASSERT_TRUE(client().read());
+  };
+  claim_times(128);
+  const auto all = look().entries;
+  ASSERT_EQ(all.size(), 128U);
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.entry < b.entry; }));
+  claim_times(1);
+  EXPECT_TRUE(look().too_many);
+  const auto counters = redis::reconcile_counters(client(), kCoupon);
+  ASSERT_TRUE(counters && counters->has_value());
+  EXPECT_EQ((*counters)->inflight, 258);
+  EXPECT_EQ((*counters)->length, 129);
+  EXPECT_EQ((*counters)->added, 129);
+  EXPECT_EQ((*counters)->status, "issuing");
   const std::int64_t users[] = {8};
-  const auto counts = redis::user_counts(client(), kCoupon, users);
+  auto counts = redis::user_counts(client(), kCoupon, {}, users, {});
   ASSERT_TRUE(counts && counts->has_value());
-  EXPECT_EQ((*counts)->counts[0], 2001);
-  EXPECT_EQ((*counts)->in_flight.size(), 2001U);
+  EXPECT_TRUE((*counts)->behind);
+  counts = redis::user_counts(client(), kCoupon, (*counters)->last, users, {});
+  ASSERT_TRUE(counts && counts->has_value());
+  EXPECT_EQ((*counts)->counts[0], 129);
+  claim_times(64);
+  counts = redis::user_counts(client(), kCoupon, (*counters)->last, users, {});
+  ASSERT_TRUE(counts && counts->has_value());
+  EXPECT_EQ((*counts)->in_flight.size(), 64U);
 }
 
-TEST_F(Reconcile, DoesNotStopRedisForAHugeBacklog) {
+TEST_F(Reconcile, RemembersWhatWasReturnedSinceALook) {
   publish(10, 9);
-  ASSERT_EQ(
-      command({"EVAL", "for i = 1, 200000 do redis.call('XADD', KEYS[1], '*', 'e', '1', 'u', '7', 'h', ARGV[1]) end",
-               "1", keys.claims, checksum("1 7")}),
-      "(nil)");
-  const std::int64_t users[] = {7};
-  ASSERT_TRUE(redis::reconcile_snapshot(client(), kCoupon));
-  ASSERT_TRUE(redis::user_counts(client(), kCoupon, users));
-  command({"XADD", keys.claims, "*", "e", "1", "u", "7", "h", checksum("1 7")});
-  EXPECT_EQ(call("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims}, {}), "TOO_MANY");
-  EXPECT_EQ(call("user_counts", {keys.coupon, keys.claims}, {"7"}), "TOO_MANY");
-  EXPECT_FALSE(redis::reconcile_snapshot(client(), kCoupon));
-  EXPECT_FALSE(redis::user_counts(client(), kCoupon, users));
+  const auto first = accept({"7", "8"});
+  const auto second = accept({"7"});
+  const auto third = accept({"9", "9"});
+  const auto before = redis::reconcile_counters(client(), kCoupon);
+  ASSERT_TRUE(before && before->has_value());
+  EXPECT_EQ((*before)->returns, 0);
+  ASSERT_EQ(finish(second, 1), "FINISHED");
+  ASSERT_EQ(finish(third, 2, {"0=over_limit", "1=over_limit"}), "FINISHED");
+  ASSERT_EQ(finish(first, 2, {"1=rejected"}), "FINISHED");
+  const auto since = redis::reconcile_counters_since(client(), kCoupon, 0);
+  ASSERT_TRUE(since && since->has_value());
+  ASSERT_EQ((*since)->returned.size(), 2U);
+  EXPECT_EQ((*since)->returned[0].entry, third);
+  EXPECT_EQ((*since)->returned[0].claims, 2);
+  EXPECT_EQ((*since)->returned[1].entry, first);
+  EXPECT_EQ((*since)->returned[1].claims, 1);
+  EXPECT_EQ((*since)->now.returns, 2);
+  EXPECT_EQ((*since)->now.added - (*since)->now.length, 3);
+  const auto one = redis::reconcile_counters_since(client(), kCoupon, 1);
+  ASSERT_TRUE(one && one->has_value());
+  ASSERT_EQ((*one)->returned.size(), 1U);
+  EXPECT_EQ((*one)->returned[0].entry, first);
+  EXPECT_EQ(call("reconcile_counters", {keys.coupon, keys.stock, keys.claims}, {"3"}), "FORGOTTEN") << "of the future";
+  command({"LTRIM", "coupon:returned:{42}", "1", "-1"});
+  EXPECT_EQ(call("reconcile_counters", {keys.coupon, keys.stock, keys.claims}, {"0"}), "FORGOTTEN");
+  EXPECT_EQ(call("reconcile_counters", {keys.coupon, keys.stock, keys.claims}, {"1"}).find("FORGOTTEN"),
+            std::string::npos);
+  command({"DEL", "coupon:returned:{42}"});  // it has expired
+  EXPECT_TRUE((*redis::reconcile_counters_since(client(), kCoupon, 1))->forgotten);
+  EXPECT_FALSE((*redis::reconcile_counters_since(client(), kCoupon, 2))->forgotten) << "nothing since";
 }
 
 TEST_F(Reconcile, HasNothingToShowOfAnUnknownOrLoadingCoupon) {
@@ -88,7 +119,8 @@ TEST_F(Reconcile, HasNothingToShowOfAnUnknownOrLoadingCoupon) {
   publish(10, 1);
   ASSERT_EQ(call("rebuild_freeze", {keys.coupon, keys.claims}, {}), "FROZEN 0");
   EXPECT_EQ(call("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims}, {}), "NOT_READY");
-  EXPECT_EQ(call("user_counts", {keys.coupon, keys.claims}, {"7"}), "NOT_READY");
+  EXPECT_EQ(call("reconcile_counters", {keys.coupon, keys.stock, keys.claims}, {}), "NOT_READY");
+  EXPECT_EQ(call("user_counts", {keys.coupon, keys.claims}, {"0-0", "1", "7"}), "NOT_READY");
 }
 
 TEST_F(Reconcile, CorrectsOnceAndClearsTheMark) {
@@ -167,7 +199,7 @@ TEST_F(Reconcile, ListsTheClaimsInFlightOfTheAskedUsersOnly) {
   const auto first = accept({"7", "8", "7"});
   const auto second = accept({"77", "9"});
   const std::int64_t users[] = {9, 7, 1};
-  const auto counts = redis::user_counts(client(), kCoupon, users);
+  auto counts = redis::user_counts(client(), kCoupon, {}, users, {});
   ASSERT_TRUE(counts && counts->has_value());
   EXPECT_EQ((*counts)->counts, (std::vector<std::int64_t>{1, 2, 0}));
   EXPECT_EQ((*counts)->last, second);
@@ -176,6 +208,16 @@ TEST_F(Reconcile, ListsTheClaimsInFlightOfTheAskedUsersOnly) {
   EXPECT_EQ((*counts)->in_flight[0].user_id, 7);
   EXPECT_EQ((*counts)->in_flight[2].entry, second);
   EXPECT_EQ((*counts)->in_flight[2].user_id, 9);
+  // Of those that the caller knows, it says which are still there; the rest it lists.
+  const EntryId known[] = {first, second};
+  ASSERT_EQ(finish(first, 3), "FINISHED");
+  const auto third = accept({"9"});
+  counts = redis::user_counts(client(), kCoupon, second, users, known);
+  ASSERT_TRUE(counts && counts->has_value());
+  EXPECT_EQ((*counts)->counts, (std::vector<std::int64_t>{2, 2, 0}));
+  EXPECT_EQ((*counts)->present, (std::vector<bool>{false, true}));
+  ASSERT_EQ((*counts)->in_flight.size(), 1U);
+  EXPECT_EQ((*counts)->in_flight[0].entry, third);
 }
 
 }  // namespace flashclaim

@@ -54,6 +54,15 @@ std::vector<Call> path_calls() {
 
 std::vector<Call> repair_calls() {
   return {
+      {"reconcile_counters",
+       World::kOpen,
+       {"coupon", "stock", "claims"},
+       {"0"},
+       "z",
+       "",
+       {"coupon", "stock", "claims"},
+       0,
+       [](std::size_t n) { return n <= 1; }},
       {"reconcile_snapshot", World::kOpen, {"coupon", "stock", "claims"}, {}, "", "", {"coupon", "stock", "claims"}},
       {"reconcile_fix",
        World::kOpen,
@@ -65,12 +74,12 @@ std::vector<Call> repair_calls() {
       {"user_counts",
        World::kOpen,
        {"coupon", "claims"},
-       {"7", "8"},
-       "ii",
+       {"@done", "2", "7", "8", "@done"},
+       "eniie",
        "",
        {"coupon", "claims", "user", "other"},
        0,
-       from_1},
+       [](std::size_t n) { return n == 4 || n == 5; }},
       {"user_counts_fix",
        World::kOpen,
        {"coupon"},
@@ -173,6 +182,8 @@ std::vector<std::string> fields_read(const Call& call) {
   std::vector<std::string> fields{"status", "epoch", "version", "inflight", "suspect", "fixSeq", "totalNum"};
   if (call.function == "coupon_view") {
     fields.insert(fields.end(), {"issueBeginTime", "issueEndTime", "userLimit"});
+  } else if (call.function == "reconcile_counters" || call.function == "reconcile_snapshot") {
+    fields.emplace_back("returns");
   } else if (call.function == "retire_coupon") {
     fields.emplace_back("issueEndTime");
   }

@@ -62,6 +62,11 @@ explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DREPAIR_DEATHS=1 -DRAISE
 explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DRECONCILE=2 -DDRIFT=1 -DHEALS -DREPAIR_DEATHS=2
 explore holds flashclaim -DACK_BEFORE_SETTLE -DCRASHES=2 -DCLAIMS=3 -DTOTAL=3
 explore holds settle
+explore holds walk -DENTRIES=4
+explore holds walk -DENTRIES=3 -DFIXERS=2
+explore holds walk -DENTRIES=3 -DDRIFT=0
+explore holds walk -DENTRIES=4 -DLOG_MAX=1
+explore holds walk -DCOUNTS -DENTRIES=4
 
 # One guard taken out: the violation must be found.
 explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DNO_EPOCH -DDUPS=1
@@ -79,6 +84,16 @@ explore broken flashclaim -DCRASHES=1 -DACK_BEFORE_SETTLE -DNO_REPLAY
 explore broken flashclaim -DBROKERLOSS -DNO_REPLAY
 explore broken flashclaim -DDRIFT=1 -DHEALS
 explore broken settle -DONE_STATEMENT
+explore broken walk -DNO_LOG
+explore broken walk -DLOG_MET
+explore broken walk -DLOG_ABOVE
+explore broken walk -DENTRIES=4 -DLOG_MAX=1 -DLOG_SHORT
+explore broken walk -DLATE_STOCK
+explore broken walk -DOVERLAP
+explore broken walk -DFIXERS=2 -DNO_CAS
+explore broken walk -DALWAYS_KNOWN
+explore broken walk -DCOUNTS -DNO_PRESENCE
+explore broken walk -DCOUNTS -DNO_TAIL
 
 echo "model: $held configurations hold INV-1 to INV-4, $found violations found again with a guard taken out, $failed not as expected"
 echo "       $all_states states explored in $SECONDS s"

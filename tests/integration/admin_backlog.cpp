@@ -1,0 +1,179 @@
+// A long backlog in Redis: nothing of ours holds Redis for 10 ms, nor grows with it, and another coupon's claims go on.
+//
+// FLASHCLAIM_BACKLOG=2000000 makes it that many entries of one claim (200,000 without it), in two and a half times as
+// many keys.
+#include <spdlog/fmt/fmt.h>
+
+#include <cstdlib>
+#include <functional>
+
+#include "consumer/mender.h"
+#include "engine/admin/user_keys.h"
+#include "tests/harness/logins.h"
+#include "tests/integration/admin_flashctl.h"
+
+namespace flashclaim::admin {
+namespace {
+
+constexpr std::int64_t kChunk = 10'000;
+constexpr int kAttempts = 4;  // a call that is slow by itself is slow every time; one that lost its core is not
+
+/// One chunk: entries of one claim each, as `claim` writes them.
+constexpr const char* kEntries =
+    "for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do local u = string.format('%.0f', i) "
+    "redis.call('XADD', KEYS[1], '*', 'e', '1', 'u', u, 'h', string.sub(redis.sha1hex('1 ' .. u), 1, 16)) "
+    "redis.call('SET', KEYS[2] .. u, '1') end "
+    "local n = ARGV[2] - ARGV[1] + 1 redis.call('DECRBY', KEYS[3], n) redis.call('HINCRBY', KEYS[4], 'inflight', n)";
+constexpr const char* kKeys =
+    "for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do redis.call('SET', KEYS[1] .. string.format('%.0f', i), '1') end";
+
+class Backlog : public Flashctl {
+ protected:
+  void SetUp() override {
+    Flashctl::SetUp();
+    if (const char* asked = std::getenv("FLASHCLAIM_BACKLOG")) entries_ = std::atoll(asked);
+    long_ = issue(10 * entries_);
+    other_ = issue(1'000'000, 1'000'000);
+    const redis::CouponKeys keys(long_);
+    for (std::int64_t from = 1; from <= entries_; from += kChunk)
+      fill({"EVAL", kEntries, "4", keys.claims, keys.user_prefix(), keys.stock, keys.coupon}, from);
+    const redis::CouponKeys foreign(long_ + 1000);
+    for (std::int64_t from = 1; from <= entries_ * 3 / 2; from += kChunk)
+      fill({"EVAL", kKeys, "1", foreign.user_prefix()}, from);
+    claim(other_, {1, 2, 3});
+    settle(other_);
+    redis_raw({"CONFIG", "SET", "slowlog-max-len", "1000"});
+    redis_raw({"CONFIG", "SET", "slowlog-log-slower-than", "10000"});
+  }
+  void TearDown() override { redis_raw({"FLUSHALL", "ASYNC"}); }
+
+  void fill(std::vector<std::string> command, std::int64_t from) {
+    command.push_back(std::to_string(from));
+    command.push_back(std::to_string(from + kChunk - 1));
+    ASSERT_TRUE(redis::ok(tester().command(command)));
+  }
+  /// What held Redis for 10 ms since the last SLOWLOG RESET.
+  std::string slow() {
+    const auto log = redis::ok(tester().command({"SLOWLOG", "GET", "20"}));
+    if (!log) return log.error().message;
+    std::string text;
+    for (std::size_t i = 0; i < log->size(); ++i) {
+      const auto words = (*log)[i][3];
+      if (words[1].text() == "claim") continue;  // one claim costs the same always: its core was taken from it
+      text += fmt::format("{} us:", (*log)[i][2].integer());
+      for (std::size_t k = 0; k < std::min<std::size_t>(words.size(), 6); ++k)
+        text += fmt::format(" {}", words[k].text().substr(0, 40));
+      text += "\n";
+    }
+    return text;
+  }
+  /// `work` is done with claims of the other coupon beside it, until it was done once without holding Redis.
+  void unharmed(const char* what, const std::function<void()>& work) {
+    std::string seen;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      redis_raw({"SLOWLOG", "RESET"});
+      std::atomic<bool> done{false};
+      std::int64_t accepted = 0;
+      std::string wrong;
+      std::int64_t worst_us = 0;
+      std::thread claimer([&] {
+        auto client = redis::Client::connect(harness::as("engine", redis_url()), std::chrono::seconds(60));
+        const redis::ClaimRequest one[] = {{7'000'000, ""}};
+        while (!done) {
+          const auto begin = std::chrono::steady_clock::now();
+          const auto verdicts = redis::claim(*client, other_, one);
+          const auto took = std::chrono::steady_clock::now() - begin;
+          worst_us = std::max(worst_us, std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+          if (!verdicts) wrong = verdicts.error().message;
+          if (verdicts && (*verdicts)[0].verdict != redis::Verdict::kAccepted)
+            wrong = redis::word((*verdicts)[0].verdict);
+          accepted += wrong.empty() ? 1 : 0;
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+      });
+      const auto begin = std::chrono::steady_clock::now();
+      work();
+      const auto took = std::chrono::steady_clock::now() - begin;
+      done = true;
+      claimer.join();
+      EXPECT_EQ(wrong, "") << what;
+      seen = slow();
+      fmt::print("{:28} {:8.2f} s, {:6} claims beside it, the slowest {:6.1f} ms{}\n", what,
+                 std::chrono::duration<double>(took).count(), accepted, static_cast<double>(worst_us) / 1000,
+                 seen.empty() ? "" : ", held: " + seen);
+      if (seen.empty() || HasFailure()) return;
+    }
+    ADD_FAILURE() << what << " held Redis:\n" << seen;
+  }
+
+  std::int64_t entries_ = 200'000;
+  std::int64_t long_ = 0;
+  std::int64_t other_ = 0;
+};
+
+TEST_F(Backlog, HoldsUpNothingThatMendsOrLooks) {
+  consumer::Options options;
+  options.redis_url = harness::as("consumer", redis_url());
+  options.pg_url = harness::as("consumer", pg_url());
+  consumer::Metrics metrics;
+  consumer::Health health;
+  consumer::Stop stop;
+  consumer::Mender mender(options, metrics, health, stop);
+  unharmed("a round of the mender", [&] {
+    redis_raw({"INCRBY", redis::CouponKeys(long_).stock, "5"});
+    redis_raw({"INCRBY", redis::CouponKeys(long_).user(77), "2"});
+    ASSERT_TRUE(redis::mark_suspect(redis(), long_));
+    ASSERT_TRUE(redis::mark_suspect(redis(), other_));
+    const auto done = mender.round();
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(stock(long_), 9 * entries_) << "mended to the unit";
+    EXPECT_EQ(redis::ok(redis().command({"GET", redis::CouponKeys(long_).user(77)}))->text(), "1");
+    EXPECT_EQ((*redis::reconcile_counters(redis(), long_))->suspect, 0);
+  });
+  const std::string coupon = std::to_string(long_);
+  const std::string other = std::to_string(other_);
+  unharmed("reconcile", [&] {
+    expect_exit(0, {"reconcile", coupon, "--output", "json"});
+    EXPECT_EQ(json(last_.out, "coupons,0,usersChecked"), std::to_string(entries_));
+  });
+  unharmed("reconcile of all, the stock", [&] { expect_exit(0, {"reconcile", "--stock-only"}); });
+  unharmed("reconcile --strays", [&] { expect_exit(0, {"reconcile", other, "--strays"}); });
+  unharmed("status", [&] {
+    declare();
+    expect_exit(0, {"status", "--output", "json"});
+    EXPECT_EQ(json(last_.out, "liveliest,0,inFlight"), std::to_string(entries_));
+  });
+  unharmed("coupon show", [&] { expect_exit(0, {"coupon", "show", coupon}); });
+  unharmed("check", [&] { expect_exit(6, {"check", coupon}); });  // what is in flight is not at rest
+}
+
+TEST_F(Backlog, HoldsUpNoOperation) {
+  declare();
+  unharmed("a cut", [&] {
+    CouponChange cut;
+    cut.total = 9 * entries_;
+    const auto begun = update_coupon(redis(), pg(), long_, cut, std::chrono::seconds(2));
+    ASSERT_TRUE(begun);
+    EXPECT_EQ(begun->effect, Effect::kUnfinished) << begun->message;
+    cut.total = 10 * entries_;
+    ASSERT_TRUE(update_coupon(redis(), pg(), long_, cut));
+  });
+  unharmed("create, end, purge", [&] {
+    const auto id = issue(10);
+    claim(id, {1, 2});
+    settle(id);
+    expect_exit(0, {"coupon", "end", std::to_string(id), "--yes"});
+    expect_exit(0, {"coupon", "purge", std::to_string(id), "--yes"});
+    EXPECT_EQ(redis::ok(redis().command({"EXISTS", redis::CouponKeys(id).user(1)}))->integer(), 0);
+  });
+  unharmed("rebuild of another coupon", [&] {
+    const auto id = issue(10);
+    claim(id, {1, 2});
+    settle(id);
+    expect_exit(0, {"rebuild", std::to_string(id), "--yes"});
+    EXPECT_EQ(stock(id), 8);
+  });
+}
+
+}  // namespace
+}  // namespace flashclaim::admin
