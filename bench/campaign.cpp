@@ -32,6 +32,7 @@ class CampaignRun {
     if (!opened) return opened.error();
     claim(*engine);
     settle_and_check();
+    if (const std::string complaint = report_.claims.tally.complaint(); !complaint.empty()) note(complaint);
     if (!options_.keep_open) end();
     return std::move(report_);
   }

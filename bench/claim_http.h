@@ -53,6 +53,9 @@ struct Tally {
   void merge(const Tally& other);
   [[nodiscard]] std::int64_t refused_total() const;
   [[nodiscard]] std::int64_t attempts() const;
+  /// Why these answers say nothing of a sale: claims that were refused as requests (COUPON_NOT_FOUND, UNAUTHENTICATED
+  /// ...), or none that was accepted or refused by the coupon's own rules. Empty: they do.
+  [[nodiscard]] std::string complaint() const;
   [[nodiscard]] std::int64_t of(http::Problem problem) const { return refused[static_cast<std::size_t>(problem)]; }
 };
 

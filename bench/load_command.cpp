@@ -116,6 +116,7 @@ class LoadCommandRun {
     if (!load) return load.error();
     report_.load = std::move(*load);
     if (report_.load.problem == "interrupted") note("interrupted");
+    if (const std::string complaint = report_.load.all.complaint(); !complaint.empty()) note(complaint);
     if (own_coupons && command_.settle) settle_and_check();
     return {};
   }

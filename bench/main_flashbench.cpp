@@ -15,6 +15,7 @@
 #include "bench/receipts.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
+#include "engine/base/print.h"
 
 namespace {
 
@@ -80,11 +81,11 @@ Progress::Style progress_style(const cxxopts::ParseResult& parsed) {
   return parsed.count("quiet") ? Progress::Style::kQuiet : Progress::style_of_stderr();
 }
 
-void print(const admin::Document& document, bool json) {
+bool print(const admin::Document& document, bool json) {
   const char* no_color = std::getenv("NO_COLOR");
   bool colour = isatty(STDOUT_FILENO) && (no_color == nullptr || *no_color == '\0');
   std::string text = json ? "{" + document.json_members() + "}\n" : document.plain(colour);
-  std::fputs(text.c_str(), stdout);
+  return flashclaim::print(text);
 }
 
 int failed(const std::string& message) {
@@ -110,18 +111,18 @@ int run_and_print(const Campaign& campaign, const cxxopts::ParseResult& parsed) 
   options.interrupted = &interrupted;
   auto report = run_campaign(campaign, options);
   if (!report) return failed(report.error().message);
-  print(campaign_document(campaign, *report), json);
+  const bool written = print(campaign_document(campaign, *report), json);
   if (!report->problem.empty()) return failed(report->problem);
-  return report->passed() ? kOk : failed("not everything held (see above)");
+  if (!report->passed()) return failed("not everything held (see above)");
+  return written ? kOk : kFailure;
 }
 
-/// Parses; prints the help and returns nullopt when it is asked for.
-std::optional<cxxopts::ParseResult> parse(cxxopts::Options& options, int argc, const char* const* argv) {
+/// Parses; prints the help and ends the program when it is asked for.
+cxxopts::ParseResult parse(cxxopts::Options& options, int argc, const char* const* argv) {
   auto parsed = options.parse(argc, argv);
   if (!parsed.unmatched().empty()) throw Usage{"unexpected: " + parsed.unmatched().front()};
   if (parsed.count("help") == 0) return parsed;
-  std::fputs(options.help().c_str(), stdout);
-  return std::nullopt;
+  std::exit(flashclaim::print(options.help()) ? kOk : kFailure);
 }
 
 int replay(int argc, const char* const* argv) {
@@ -133,13 +134,12 @@ int replay(int argc, const char* const* argv) {
   options.parse_positional({"file"});
   options.positional_help("FILE.csv");
   auto parsed = parse(options, argc, argv);
-  if (!parsed) return kOk;
-  if (parsed->count("file") != 1) throw Usage{"replay takes one FILE.csv"};
-  double ratio = decimal(*parsed, "stock-ratio", 1e-6, 1e6);
-  std::int64_t limit = integer(*parsed, "user-limit", 1, 1'000'000);
-  auto receipts = read_receipts((*parsed)["file"].as<std::string>());
+  if (parsed.count("file") != 1) throw Usage{"replay takes one FILE.csv"};
+  double ratio = decimal(parsed, "stock-ratio", 1e-6, 1e6);
+  std::int64_t limit = integer(parsed, "user-limit", 1, 1'000'000);
+  auto receipts = read_receipts(parsed["file"].as<std::string>());
   if (!receipts) return failed(receipts.error().message);
-  return run_and_print(replay_campaign(*receipts, ratio, limit), *parsed);
+  return run_and_print(replay_campaign(*receipts, ratio, limit), parsed);
 }
 
 int storm(int argc, const char* const* argv) {
@@ -151,14 +151,13 @@ int storm(int argc, const char* const* argv) {
   add("total", "units of the coupon", text_option("100"), "N");
   add("seed", "of the order", text_option("1"), "N");
   auto parsed = parse(options, argc, argv);
-  if (!parsed) return kOk;
   Storm plan;
-  plan.users = integer(*parsed, "users", 1, 100'000'000);
-  plan.requests = integer(*parsed, "requests", 1, 100'000'000);
-  plan.total = integer(*parsed, "total", 1, 1'000'000'000'000);
-  plan.user_limit = integer(*parsed, "user-limit", 1, 1'000'000);
-  plan.seed = static_cast<std::uint32_t>(integer(*parsed, "seed", 0, UINT32_MAX));
-  return run_and_print(storm_campaign(plan), *parsed);
+  plan.users = integer(parsed, "users", 1, 100'000'000);
+  plan.requests = integer(parsed, "requests", 1, 100'000'000);
+  plan.total = integer(parsed, "total", 1, 1'000'000'000'000);
+  plan.user_limit = integer(parsed, "user-limit", 1, 1'000'000);
+  plan.seed = static_cast<std::uint32_t>(integer(parsed, "seed", 0, UINT32_MAX));
+  return run_and_print(storm_campaign(plan), parsed);
 }
 
 cxxopts::Options load_options() {
@@ -219,14 +218,14 @@ LoadCommand load_command(const cxxopts::ParseResult& parsed) {
 int load(int argc, const char* const* argv) {
   auto options = load_options();
   auto parsed = parse(options, argc, argv);
-  if (!parsed) return kOk;
-  bool json = as_json(*parsed);
-  LoadCommand command = load_command(*parsed);
+  bool json = as_json(parsed);
+  LoadCommand command = load_command(parsed);
   auto report = run_load_command(command);
   if (!report) return failed(report.error().message);
-  print(load_document(command, *report), json);
+  const bool written = print(load_document(command, *report), json);
   if (!report->problem.empty()) return failed(report->problem);
-  return report->passed() ? kOk : failed("not everything held (see above)");
+  if (!report->passed()) return failed("not everything held (see above)");
+  return written ? kOk : kFailure;
 }
 
 int run(int argc, const char* const* argv) {
@@ -235,8 +234,9 @@ int run(int argc, const char* const* argv) {
   if (command == "storm") return storm(argc - 1, argv + 1);
   if (command == "load") return load(argc - 1, argv + 1);
   bool asked = command == "help" || command == "--help" || command == "-h";
-  std::fputs(kHelp, asked ? stdout : stderr);
-  return asked ? kOk : kUsage;
+  if (asked) return flashclaim::print(kHelp) ? kOk : kFailure;
+  std::fputs(kHelp, stderr);
+  return kUsage;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "engine/base/ids.h"
+#include "engine/base/text.h"
 
 namespace flashclaim::bench {
 namespace {
@@ -19,11 +20,9 @@ namespace {
 constexpr std::string_view kHeader = "user_id,coupon_id,date_received";
 constexpr std::size_t kQuotedMax = 60;
 
-/// The text as an error may show it: bounded, and no control characters.
-std::string shown(std::string_view text) {
-  std::string out = "'";
-  for (char c : text.substr(0, kQuotedMax)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return out + (text.size() > kQuotedMax ? "…'" : "'");
+/// The text as an error may show it, bounded.
+std::string quoted(std::string_view text) {
+  return "'" + shown(text.substr(0, kQuotedMax)) + (text.size() > kQuotedMax ? "…'" : "'");
 }
 
 Error at_line(std::size_t line, std::string_view what) { return failure(fmt::format("line {}: {}", line, what)); }
@@ -49,19 +48,20 @@ Result<Receipt> parse_line(std::string_view line, std::size_t number) {
     if (count < fields.size()) fields[count] = line.substr(begin, end - begin);
     begin = end + 1;
   }
-  if (count != fields.size()) return at_line(number, fmt::format("{} fields instead of 3 in {}", count, shown(line)));
+  if (count != fields.size()) return at_line(number, fmt::format("{} fields instead of 3 in {}", count, quoted(line)));
   auto user = parse_id(fields[0]);
-  if (!user) return at_line(number, fmt::format("user_id {} is not an id (1 to 2^63-1)", shown(fields[0])));
+  if (!user) return at_line(number, fmt::format("user_id {} is not an id (1 to 2^63-1)", quoted(fields[0])));
   auto coupon = parse_id(fields[1]);
-  if (!coupon) return at_line(number, fmt::format("coupon_id {} is not an id (1 to 2^63-1)", shown(fields[1])));
+  if (!coupon) return at_line(number, fmt::format("coupon_id {} is not an id (1 to 2^63-1)", quoted(fields[1])));
   auto date = parse_date(fields[2]);
-  if (!date) return at_line(number, fmt::format("date_received {} is not a day as YYYYMMDD", shown(fields[2])));
+  if (!date) return at_line(number, fmt::format("date_received {} is not a day as YYYYMMDD", quoted(fields[2])));
   return Receipt{*user, *coupon, *date};
 }
 
 }  // namespace
 
 Result<std::vector<Receipt>> parse_receipts(std::string_view text) {
+  if (auto fine = refuse_byte_order_mark(text); !fine) return fine.error();
   std::vector<Receipt> receipts;
   std::size_t number = 0;
   while (!text.empty()) {
@@ -69,7 +69,7 @@ Result<std::vector<Receipt>> parse_receipts(std::string_view text) {
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (++number == 1) {
-      if (line != kHeader) return at_line(1, fmt::format("{} instead of the header '{}'", shown(line), kHeader));
+      if (line != kHeader) return at_line(1, fmt::format("{} instead of the header '{}'", quoted(line), kHeader));
       continue;
     }
     auto receipt = parse_line(line, number);

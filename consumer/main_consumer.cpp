@@ -10,7 +10,9 @@
 #include "consumer/service.h"
 #include "engine/base/log.h"
 #include "engine/base/log_repeated.h"
+#include "engine/base/print.h"
 #include "engine/base/url.h"
+#include "engine/postgres/session.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -100,8 +102,7 @@ int main_with_flags(int argc, char** argv) {
   auto flags = make_flags();
   auto given = flags.parse(argc, argv);
   if (given.count("help")) {
-    std::printf("%s\n", flags.help().c_str());
-    return 0;
+    return print(flags.help() + "\n") ? 0 : kExitFailure;
   }
   if (!given.unmatched().empty()) return fail("what is '" + given.unmatched().front() + "'? See --help.", kExitUsage);
   auto options = options_from(given);
@@ -116,6 +117,7 @@ int main_with_flags(int argc, char** argv) {
     if (!value) return fail(value.error().message, kExitFailure);
     *url = std::move(value).value();
   }
+  if (auto own = postgres::refuse_pooler(options->pg_url); !own) return fail(own.error().message, kExitFailure);
   return run(std::move(options).value(), *admin);
 }
 

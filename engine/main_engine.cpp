@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "engine/base/log.h"
+#include "engine/base/print.h"
 #include "engine/base/url.h"
 #include "engine/door_flags.h"
+#include "engine/postgres/session.h"
 #include "engine/service.h"
 
 namespace flashclaim {
@@ -119,8 +121,7 @@ int main_with_flags(int argc, char** argv) {
   auto flags = make_flags();
   auto given = flags.parse(argc, argv);
   if (given.count("help")) {
-    std::printf("%s\n", flags.help().c_str());
-    return 0;
+    return print(flags.help() + "\n") ? 0 : kExitFailure;
   }
   if (!given.unmatched().empty()) {
     std::fprintf(stderr, "flashclaim-engine: what is '%s'? See --help.\n", given.unmatched().front().c_str());
@@ -133,6 +134,9 @@ int main_with_flags(int argc, char** argv) {
   }
   start_logging("flashclaim-engine", given.count("log-json") > 0);
   if (auto complete = read_urls(*options); !complete) return fail(complete.error().message);
+  if (!options->pg_url.empty()) {
+    if (auto own = postgres::refuse_pooler(options->pg_url); !own) return fail(own.error().message);
+  }
   return run(*options);
 }
 

@@ -31,7 +31,13 @@ Check library_check(const ReplyView& reply, const LuaLibrary& library) {
   std::string_view hash = reply[1].text();
   check.detail = fmt::format("version {} hash {}", *version, hash);
   check.ok = *version > library.version || (*version == library.version && hash == library.hash);
-  if (!check.ok) check.detail += ", wanted " + wanted;
+  if (check.ok) return check;
+  check.detail += ", wanted " + wanted;
+  check.detail +=
+      *version == library.version
+          ? ": another text of the same version. If the library was changed, raise lua/VERSION, build, and run "
+            "`flashctl lua load`; else start the engine of the build that loaded it"
+          : ": older than this engine: run `flashctl lua load`";
   return check;
 }
 

@@ -9,6 +9,8 @@
 #include "engine/admin/command.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
+#include "engine/base/print.h"
+#include "engine/base/text.h"
 
 namespace flashclaim::admin {
 namespace {
@@ -115,27 +117,26 @@ void say(std::FILE* stream, const std::string& text) { std::fwrite(text.data(), 
 /// stdout holds the result and nothing else; what went wrong is told on stderr in both formats.
 int print(const Answer& answer, bool json) {
   const bool ok = answer.exit == Exit::kOk;
+  std::string text;
   if (json) {
     const std::string members = answer.document.json_members();
-    say(stdout,
-        fmt::format("{{\"schema\":{},\"ok\":{},\"exit\":{},\"message\":{}{}{}}}\n", kJsonSchema, ok,
-                    static_cast<int>(answer.exit), json_string(answer.message), members.empty() ? "" : ",", members));
+    text = fmt::format("{{\"schema\":{},\"ok\":{},\"exit\":{},\"message\":{}{}{}}}\n", kJsonSchema, ok,
+                       static_cast<int>(answer.exit), json_string(answer.message), members.empty() ? "" : ",", members);
   } else {
-    say(stdout, answer.document.plain(colours(stdout)));
-    if (ok && !answer.message.empty()) say(stdout, answer.message + "\n");
+    text = answer.document.plain(colours(stdout));
+    if (ok && !answer.message.empty()) text += shown(answer.message, '\n') + "\n";
   }
-  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  const bool written = flashclaim::print(text);
   if (!ok) {
     const bool red = colours(stderr);
-    say(stderr, fmt::format("{}flashctl:{} {}\n", red ? "\033[31m" : "", red ? "\033[0m" : "", answer.message));
+    say(stderr,
+        fmt::format("{}flashctl:{} {}\n", red ? "\033[31m" : "", red ? "\033[0m" : "", shown(answer.message, '\n')));
   }
-  if (!written) say(stderr, "flashctl: the answer could not be written to stdout\n");
   return written || !ok ? static_cast<int>(answer.exit) : static_cast<int>(Exit::kFailure);
 }
 
 int show_help(const std::string& text) {
-  say(stdout, text);
-  return 0;
+  return static_cast<int>(flashclaim::print(text) ? Exit::kOk : Exit::kFailure);
 }
 
 int run_verb(const Verb& verb, const std::vector<std::string>& words) {
@@ -164,7 +165,9 @@ int run_flashctl(int argc, const char* const* argv) {
     return static_cast<int>(Exit::kUsage);
   }
   if (words[0] == "--help" || words[0] == "help") {
-    return words.size() > 1 && is_noun(words[1]) ? show_help(help(words[1])) : show_help(help());
+    if (words.size() == 1) return show_help(help());
+    if (is_noun(words[1])) return show_help(help(words[1]));
+    return print(usage("there is no '" + words[1] + "'; flashctl help lists what there is"), false);
   }
   const std::string noun = words[0];
   const bool json = std::find(words.begin(), words.end(), "json") != words.end();

@@ -11,6 +11,7 @@
 #include "engine/admin/command.h"
 #include "engine/admin/tell_redis.h"
 #include "engine/amqp/connection.h"
+#include "engine/base/text.h"
 #include "engine/base/url.h"
 #include "engine/postgres/coupons.h"
 #include "engine/postgres/session.h"
@@ -44,8 +45,11 @@ Result<postgres::Session*> Context::pg() {
   unreachable_ = true;
   const auto url = require_env("PG_URL");
   if (!url) return url.error();
-  auto session = from_sql(postgres::Session::connect(*url, "flashctl"));
-  if (!session) return session.error();
+  auto session = postgres::Session::connect(*url, "flashctl");
+  if (!session) {
+    unreachable_ = session.error().fault != postgres::SqlFault::kBug;  // another URL helps, no other moment
+    return session.error().as_error();
+  }
   unreachable_ = false;
   pg_ = std::move(session).value();
   if (!by_.empty()) {
@@ -84,7 +88,7 @@ std::optional<Answer> Context::confirm(const std::string& question) const {
   if (isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) {
     return usage("this asks before it acts and there is no terminal to ask on: give --yes (or --dry-run)");
   }
-  std::fprintf(stderr, "%s [y/N] ", question.c_str());
+  std::fprintf(stderr, "%s [y/N] ", shown(question).c_str());
   std::string line;
   std::getline(std::cin, line);
   if (line == "y" || line == "Y" || line == "yes") return std::nullopt;

@@ -45,8 +45,12 @@ struct DlqReport {
   std::int64_t returned = 0;  ///< reject: claims that the database refused, whose units went back
   std::int64_t kept = 0;      ///< reject: claims that were settled before: they stay settled
   std::int64_t dropped = 0;   ///< letters thrown away: their entry is finished or of an older epoch, or unknown
+  std::int64_t cleared = 0;   ///< marks taken off whose entry is gone
   std::int64_t left = 0;      ///< letters that were left where they are
   std::string why_left;       ///< of the first of them
+
+  /// Whether the filter meant anything at all.
+  [[nodiscard]] bool matched() const { return handled + dropped + cleared + left > 0; }
 };
 
 /// The mark is taken off, the entry published to the exchange with a clean count of attempts and confirmed, then its

@@ -154,6 +154,7 @@ Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Conne
       work.cases.push_back({**in_stream, std::nullopt});
     } else {
       work.stale_marks.emplace_back(coupon, entry);
+      ++report.cleared;
     }
   }
   return work;

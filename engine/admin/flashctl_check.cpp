@@ -8,6 +8,7 @@
 #include "engine/admin/tell_redis.h"
 #include "engine/amqp/connection.h"
 #include "engine/base/ids.h"
+#include "engine/base/text.h"
 
 namespace flashclaim::admin {
 namespace {
@@ -19,6 +20,7 @@ std::string read_acknowledged(const std::string& file, std::vector<Acknowledged>
   std::ifstream in(file);
   if (!in) return "cannot read " + file;
   std::string line;
+  if (auto fine = refuse_byte_order_mark_of(file); !fine) return fine.error().message;
   for (std::int64_t number = 1; std::getline(in, line); ++number) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty() || line == "claim_id,user_id") continue;

@@ -3,8 +3,10 @@
 
 #include "engine/admin/command.h"
 #include "engine/admin/dlq.h"
+#include "engine/admin/tell_redis.h"
 #include "engine/amqp/connection.h"
 #include "engine/base/ids.h"
+#include "engine/postgres/coupons.h"
 
 namespace flashclaim::admin {
 namespace {
@@ -46,6 +48,22 @@ Services services_of(Context& context) {
   return {*redis, *pg, *amqp, std::nullopt};
 }
 
+/// The answer where the filter meant nothing. Nothing to do is a success; an entry or a coupon that there is not is a
+/// mistyped one.
+Answer nothing_meant(Context& context, postgres::Session& pg, const DlqFilter& filter) {
+  const std::string of_coupon = filter.coupon_id ? fmt::format(" of coupon {}", *filter.coupon_id) : "";
+  if (filter.entry) {
+    return not_found(fmt::format("no dead letter and no mark is of entry {}{}: flashctl dlq list shows what there is",
+                                 filter.entry->text(), of_coupon));
+  }
+  if (filter.coupon_id) {
+    const auto known = from_sql(postgres::coupon_state(pg, *filter.coupon_id));
+    if (!known) return context.failed(known.error());
+    if (!known->has_value()) return not_found(fmt::format("there is no coupon {}", *filter.coupon_id));
+  }
+  return done(fmt::format("there are no dead letters{}: nothing to do", of_coupon));
+}
+
 Table dead_table(const std::vector<DeadLetter>& list) {
   Table table{{"couponId", "epoch", "entryId", "claims", "letter", "marked", "inStream", "attempts", "problem"}, {}};
   for (const DeadLetter& dead : list) {
@@ -67,7 +85,11 @@ Answer list(Context& context, const Arguments& arguments) {
   const auto dead = list_dead(*services.redis, *services.pg, *services.amqp, filter.filter);
   if (!dead) return context.failed(dead.error());
   Document document;
-  return done("", document.add("deadLetters", dead_table(*dead)));
+  document.add("deadLetters", dead_table(*dead));
+  if (!dead->empty()) return done("", document);
+  Answer answer = nothing_meant(context, *services.pg, filter.filter);
+  if (answer.exit != Exit::kOk) return answer;
+  return done("", document);  // the table says `none`
 }
 
 Answer answer_of(const DlqReport& report, std::string message) {
@@ -77,6 +99,7 @@ Answer answer_of(const DlqReport& report, std::string message) {
       .add("returned", Cell::number(report.returned))
       .add("kept", Cell::number(report.kept))
       .add("dropped", Cell::number(report.dropped))
+      .add("cleared", Cell::number(report.cleared))
       .add("left", Cell::number(report.left));
   if (report.left == 0) return done(std::move(message), document);
   return refused(fmt::format("{} letters were left: {}", report.left, report.why_left), document);
@@ -102,6 +125,7 @@ Answer act(Context& context, const Arguments& arguments, bool reject) {
   const auto report =
       (reject ? reject_dead : replay_dead)(*services.redis, *services.pg, *services.amqp, filter.filter);
   if (!report) return context.failed(report.error());
+  if (!report->matched()) return nothing_meant(context, *services.pg, filter.filter);
   const std::string message =
       reject ? fmt::format("rejected {} entries: {} units went back, {} claims had been settled and stay",
                            report->handled, report->returned, report->kept)

@@ -36,6 +36,15 @@ Result<void> keep_loaded(redis::Client& redis) {
   return {};
 }
 
+/// Engines cannot tell which of two texts of one version is the right one; whoever changed the library can.
+std::string other_text(const redis::LoadedLibrary& loaded) {
+  return fmt::format(
+      "{} is loaded, and this build has another text of the same version ({}). If the library was changed: write a "
+      "higher number into lua/VERSION and build again. To put this build's text in its place all the same: lua load "
+      "--downgrade (flashctl lua diff shows what differs)",
+      named(loaded), kLuaLibrary.hash.substr(0, 12));
+}
+
 Answer load(Context& context, const Arguments& arguments) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
@@ -47,7 +56,10 @@ Answer load(Context& context, const Arguments& arguments) {
   document.add_json("version", Cell::number(kLuaLibrary.version)).add_json("hash", Cell::text(kLuaLibrary.hash));
   if (*same) return done(named(ours()) + " is loaded already", document.add_json("changed", Cell::flag(false)));
   const bool newer = loaded->has_value() && (*loaded)->version > kLuaLibrary.version;
+  const bool other =
+      loaded->has_value() && (*loaded)->version == kLuaLibrary.version && (*loaded)->hash != kLuaLibrary.hash;
   const bool downgrade = arguments.has("downgrade");
+  if (other && !downgrade) return refused(other_text(**loaded));
   if (newer && !downgrade) {
     return refused(
         fmt::format("{} is loaded, which is newer than {} of this build: use the newer build, or lua load "
@@ -58,8 +70,9 @@ Answer load(Context& context, const Arguments& arguments) {
     return done(fmt::format("would load {} in place of {} (nothing was changed)", named(ours()),
                             loaded->has_value() ? named(**loaded) : "nothing"));
   }
-  if (newer) {
-    if (auto stop = context.confirm(fmt::format("Replace {} by the older {}?", named(**loaded), named(ours()))))
+  if (newer || other) {
+    const char* what = newer ? "the older" : "another text of the same version,";
+    if (auto stop = context.confirm(fmt::format("Replace {} by {} {}?", named(**loaded), what, named(ours()))))
       return *stop;
   }
   const auto kept = keep_loaded(**redis);
@@ -67,6 +80,7 @@ Answer load(Context& context, const Arguments& arguments) {
   const auto outcome = redis::load_library(**redis, kLuaLibrary, downgrade);
   if (!outcome) return context.failed(outcome.error());
   if (*outcome == redis::LoadOutcome::kNewer) return refused("a newer version was loaded by somebody else meanwhile");
+  if (*outcome == redis::LoadOutcome::kOtherText) return refused("another build was loaded by somebody else meanwhile");
   return done("loaded " + named(ours()), document.add_json("changed", Cell::flag(true)));
 }
 
@@ -158,9 +172,9 @@ std::vector<Verb> lua_verbs() {
       {"lua",
        "load",
        "",
-       "load the library of this build; never replaces a newer one by itself",
+       "load the library of this build; never replaces a newer one, or another of the same version, by itself",
        true,
-       {{"downgrade", "", "also where a newer one is loaded (asks)"}},
+       {{"downgrade", "", "also where a newer one, or another of the same version, is loaded (asks)"}},
        load},
       {"lua", "list", "", "what is loaded, what this build has, what is kept for a rollback", false, {}, list},
       {"lua", "diff", "", "line by line, what is loaded against this build", false, {}, diff},

@@ -32,6 +32,12 @@ Answer replay(Context& context, const Arguments& arguments) {
   }
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
+  if (!ids.empty()) {
+    const redis::CouponKeys names(ids[0]);
+    const auto there = redis::ok((*redis)->command({"EXISTS", names.coupon, names.claims}));
+    if (!there) return context.failed(there.error());
+    if (there->integer() == 0) return not_found(fmt::format("there is no coupon {} in Redis", ids[0]));
+  }
   if (ids.empty()) {
     auto all = issuing(**redis);
     if (!all) return context.failed(all.error());

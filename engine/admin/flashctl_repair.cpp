@@ -169,7 +169,7 @@ Result<void> ensure_library(redis::Client& redis) {
   if (loaded->has_value()) return {};
   const auto outcome = redis::load_library(redis, kLuaLibrary);
   if (!outcome) return outcome.error();
-  return {};
+  return {};  // another's load came between: that one serves
 }
 
 std::string way_out(const RebuildReport& report) {

@@ -92,8 +92,34 @@ struct CouponLine {
   std::int64_t dead = 0;
   std::int64_t suspect = 0;
   bool loaded = false;
-  std::string trouble;  ///< why Redis could not say: a damaged key, a right that is missing
+  std::string trouble;            ///< why Redis could not say: a damaged key, a right that is missing
+  std::int64_t issued_after = 0;  ///< state.issue_num, asked again after Redis
+  std::int64_t stock = 0;         ///< may be below 0 after a fix
+  std::int64_t total = 0;         ///< what Redis was told, or should have been
 };
+
+/// How many units there are too many (or, below 0, too few), as far as that can be told from stores that are read one
+/// after the other. A claim in flight may have its row already, and between the two looks at the database rows came:
+/// the truth is between two numbers. Their difference from 0 counts only when both are on the same side of it. Nullopt:
+/// claims move, and the counts may well agree (reconcile is exact).
+std::optional<std::int64_t> sure_difference(const CouponLine& line) {
+  const std::int64_t least = line.stock + line.state.issue_num - line.total;
+  const std::int64_t most = line.stock + line.in_flight + line.issued_after - line.total;
+  if (least > 0) return least;
+  if (most < 0) return most;
+  if (least == most) return 0;
+  return std::nullopt;
+}
+
+/// Both are in id order; a coupon that is not in `again` was purged meanwhile.
+void note_again(std::vector<CouponLine>& lines, const std::vector<postgres::CouponState>& again) {
+  for (CouponLine& line : lines) {
+    const auto found =
+        std::lower_bound(again.begin(), again.end(), line.state.id,
+                         [](const postgres::CouponState& state, std::int64_t id) { return state.id < id; });
+    if (found != again.end() && found->id == line.state.id) line.issued_after = found->issue_num;
+  }
+}
 
 Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Session& pg) {
   std::vector<CouponLine> lines;
@@ -105,12 +131,15 @@ Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Ses
       if (state.publish_version == 0) continue;
       CouponLine line;
       line.state = state;
+      line.issued_after = state.issue_num;
       const auto counters = redis::reconcile_counters(redis, state.id);
       if (!counters && !redis.connected()) return counters.error();
       if (!counters) line.trouble = counters.error().message;
       if (counters && counters->has_value()) {
         line.loaded = true;
         line.left = std::max<std::int64_t>(0, (*counters)->stock);
+        line.stock = (*counters)->stock;
+        line.total = (*counters)->version > state.version ? (*counters)->total : state.target_total;
         line.in_flight = (*counters)->inflight;
         line.suspect = (*counters)->suspect;
         const auto dead = dead_count(redis, state.id);
@@ -119,6 +148,9 @@ Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Ses
       }
       lines.push_back(std::move(line));
     }
+    const auto again = from_sql(postgres::list_coupons(pg, after, kListPage));
+    if (!again) return again.error();
+    note_again(lines, *again);
     after = page->back().id;
   }
   return lines;
@@ -129,8 +161,7 @@ std::string seen_status(const CouponLine& line) {
   return std::string(line.loaded ? postgres::word(line.state.status) : "NOT LOADED");
 }
 
-/// Totals over all, and the liveliest coupons one by one. `difference` is read store by store, so while claims are made
-/// it is a hint; reconcile is exact.
+/// Totals over all, and the liveliest coupons one by one.
 void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
   std::int64_t settled = 0;
   std::int64_t in_flight = 0;
@@ -164,10 +195,10 @@ void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
   Table table{{"couponId", "status", "total", "settled", "left", "inFlight", "difference", "deadEntries", "suspect"},
               {}};
   for (const CouponLine& line : lines) {
-    const std::int64_t difference = line.left + line.in_flight + line.state.issue_num - line.state.target_total;
+    const auto difference = line.loaded ? sure_difference(line) : std::nullopt;
     table.rows.push_back({Cell::id(line.state.id), Cell::text(seen_status(line)), Cell::number(line.state.target_total),
                           Cell::number(line.state.issue_num), Cell::number(line.left), Cell::number(line.in_flight),
-                          line.loaded ? Cell::number(difference) : Cell::none(), Cell::number(line.dead),
+                          difference ? Cell::number(*difference) : Cell::none(), Cell::number(line.dead),
                           Cell::number(line.suspect)});
   }
   document.add("coupons", std::move(table));

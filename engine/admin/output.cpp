@@ -6,25 +6,10 @@
 #include <cctype>
 #include <ctime>
 
+#include "engine/base/text.h"
+
 namespace flashclaim::admin {
 namespace {
-
-/// The length of the valid UTF-8 sequence at `at`, 0 when there is none.
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(at);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xF5 ? 0 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-  }
-  const unsigned char second = byte(at + 1);
-  const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-  const bool surrogate = lead == 0xED && second >= 0xA0;
-  const bool beyond = lead == 0xF4 && second >= 0x90;
-  return overlong || surrogate || beyond ? 0 : length;
-}
 
 /// Columns on a terminal, near enough: characters, those of East Asian scripts twice.
 std::size_t width(std::string_view text) {
@@ -98,19 +83,7 @@ Cell Cell::decimal(double value, int places) { return {Kind::kBare, fmt::format(
 
 std::string Cell::plain() const {
   if (kind_ == Kind::kNone) return "-";
-  std::string text;
-  for (std::size_t i = 0; i < value_.size();) {
-    const std::size_t length = utf8_length(value_, i);
-    const auto lead = static_cast<unsigned char>(value_[i]);
-    const bool c1_control = length == 2 && lead == 0xC2 && static_cast<unsigned char>(value_[i + 1]) < 0xA0;
-    if (length == 0 || lead < 0x20 || lead == 0x7F || c1_control) {
-      text += '?';
-    } else {
-      text += value_.substr(i, length);
-    }
-    i += std::max<std::size_t>(1, length);
-  }
-  return text;
+  return shown(value_);
 }
 
 std::string Cell::json() const {
@@ -186,8 +159,8 @@ std::string json_string(std::string_view text) {
     } else if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else if (commands_terminal(text, i, length)) {
+      out += json_escape(text, i, length);
     } else {
       out += text.substr(i, length);
     }

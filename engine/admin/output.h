@@ -21,7 +21,7 @@ class Cell {
   static Cell none() { return {Kind::kNone, ""}; }
 
   [[nodiscard]] bool right_aligned() const { return kind_ == Kind::kBare; }
-  [[nodiscard]] std::string plain() const;  ///< control characters replaced, "-" when absent
+  [[nodiscard]] std::string plain() const;  ///< as text.h shows it, "-" when absent
   [[nodiscard]] std::string json() const;
 
  private:

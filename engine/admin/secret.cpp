@@ -16,6 +16,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/base/text.h"
+
 namespace flashclaim::admin {
 namespace {
 
@@ -119,6 +121,7 @@ Result<std::string> read_password(const std::string& path) {
   if (password.empty())
     return failure(
         path + " is empty (a power cut?): remove it, and it is made anew; then its service is told, as make up does");
+  if (auto fine = refuse_byte_order_mark(password); !fine) return failure(path + " " + fine.error().message);
   if (!fits(password)) return failure(path + ": a password has 32 to 256 of A-Z a-z 0-9 _ -");
   return password;
 }

@@ -14,6 +14,8 @@
 #include <climits>
 #include <cstring>
 
+#include "engine/base/text.h"
+
 namespace flashclaim::amqp {
 
 /// What the BIO works on, and what became of it.
@@ -105,6 +107,7 @@ Result<void> trust(SSL_CTX* context, const std::string& file) {
     if (SSL_CTX_set_default_verify_paths(context) == 1) return {};
     return failure("the system's certificate authorities cannot be read: " + openssl_reason());
   }
+  if (auto fine = refuse_byte_order_mark_of(file); !fine) return failure("cacertfile " + fine.error().message);
   if (SSL_CTX_load_verify_locations(context, file.c_str(), nullptr) == 1) return {};
   return failure("cacertfile " + file + " holds no certificates in PEM: " + openssl_reason());
 }
@@ -115,6 +118,9 @@ Result<void> identify(SSL_CTX* context, const TlsFiles& files) {
   if (stat(files.key.c_str(), &about) != 0) return failure("keyfile " + files.key + ": " + std::strerror(errno));
   if ((about.st_mode & (S_IROTH | S_IWOTH)) != 0)
     return failure("keyfile " + files.key + " can be read by everybody: chmod 600 " + files.key);
+  if (auto fine = refuse_byte_order_mark_of(files.certificate); !fine)
+    return failure("certfile " + fine.error().message);
+  if (auto fine = refuse_byte_order_mark_of(files.key); !fine) return failure("keyfile " + fine.error().message);
   if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1)
     return failure("certfile " + files.certificate + " is no certificate chain in PEM: " + openssl_reason());
   if (SSL_CTX_use_PrivateKey_file(context, files.key.c_str(), SSL_FILETYPE_PEM) != 1)

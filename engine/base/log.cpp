@@ -4,10 +4,12 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 
 #include "engine/base/log_repeated.h"
+#include "engine/base/text.h"
 
 namespace flashclaim {
 namespace {
@@ -23,16 +25,19 @@ Style& style() {
 
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(text, i);
+    if (length == 0) {
+      out += "\\ufffd";
+    } else if (text[i] == '"' || text[i] == '\\') {
       out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\u{:04x}", byte);
+      out += text[i];
+    } else if (commands_terminal(text, i, length)) {
+      out += json_escape(text, i, length);
     } else {
-      out += c;
+      out += text.substr(i, length);
     }
+    i += std::max<std::size_t>(1, length);
   }
   out += '"';
 }

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "engine/base/ids.h"
+#include "engine/base/text.h"
 
 namespace flashclaim {
 namespace {
@@ -95,13 +96,18 @@ Result<Url> parse_url(std::string_view text) {
 bool has_env(const std::string& name) { return !env(name).empty() || !env(name + "_FILE").empty(); }
 
 Result<std::string> require_env(const std::string& name) {
-  if (std::string value = env(name); !value.empty()) return value;
+  if (std::string value = env(name); !value.empty()) {
+    if (auto fine = refuse_byte_order_mark(value); !fine) return failure(name + " " + fine.error().message);
+    return value;
+  }
   const std::string path = env(name + "_FILE");
   if (path.empty()) return failure(name + " is not set: run `make up`, then `source .run/env`");
   std::ifstream file(path);
   std::string value;
   if (!std::getline(file, value) || value.empty())
     return failure(name + "_FILE: " + path + " cannot be read, or is empty");
+  if (auto fine = refuse_byte_order_mark(value); !fine)
+    return failure(name + "_FILE: " + path + " " + fine.error().message);
   return value;
 }
 

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/base/text.h"
+
 namespace flashclaim::door {
 namespace {
 
@@ -41,6 +43,8 @@ Result<std::string> read_file(const std::string& path, Secrecy secrecy) {
   }
   auto text = read_all(fd, path);
   close(fd);
+  if (!text) return text;
+  if (auto fine = refuse_byte_order_mark(*text); !fine) return failure(path + " " + fine.error().message);
   return text;
 }
 

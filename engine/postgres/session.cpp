@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 
 #include "engine/postgres/deadline.h"
+#include "engine/postgres/pooler.h"
 #include "engine/postgres/query.h"
 
 namespace flashclaim::postgres {
@@ -164,7 +165,9 @@ Session::~Session() = default;
 SqlResult<std::unique_ptr<Session>> Session::connect(const std::string& pg_url, std::string_view name,
                                                      std::chrono::milliseconds patience) {
   try {
-    auto impl = std::make_unique<Impl>(conninfo(pg_url, name), patience);
+    const std::string whole = conninfo(pg_url, name);
+    auto impl = std::make_unique<Impl>(whole, patience);
+    if (auto shared = refuse_shared_session(impl->connection, whole)) return *shared;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     impl->connection.inhibit_reactivation(true);  // a silent reconnect would lose what the session knows, and locks
@@ -172,6 +175,12 @@ SqlResult<std::unique_ptr<Session>> Session::connect(const std::string& pg_url, 
     return std::unique_ptr<Session>(new Session(std::move(impl)));
   } catch (...) {
     SqlError error = classify_current_exception(false);
+    if (error.message.find("unsupported startup parameter") != std::string::npos) {
+      return SqlError{SqlFault::kBug, "",
+                      "PG_URL leads to a connection pooler that does not take a session's own settings (" +
+                          error.message +
+                          "): point it at PostgreSQL itself, or at a pooler in session mode that lets `options` pass"};
+    }
     if (error.fault != SqlFault::kBug) error.fault = SqlFault::kConnection;
     return error;
   }
@@ -183,6 +192,13 @@ SqlError give_up_if_about_the_session(Session& session) {
   SqlError error = classify_current_exception(true);
   if (is_about_the_session(error)) session.close();
   return error;
+}
+
+Result<void> refuse_pooler(const std::string& pg_url) {
+  const char* link = pg_url.find("://") == std::string::npos ? " " : pg_url.find('?') == std::string::npos ? "?" : "&";
+  const auto session = Session::connect(pg_url + link + "connect_timeout=2", "flashclaim-start");
+  if (!session && session.error().fault == SqlFault::kBug) return session.error().as_error();
+  return {};
 }
 
 bool Session::open() const { return impl_->connection.is_open(); }

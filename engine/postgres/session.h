@@ -37,6 +37,11 @@ using SqlResult = Result<T, SqlError>;
 /// Why `pg_url` cannot be the URL of a database, if it cannot. Connects to nothing.
 Result<void> check_url(const std::string& pg_url);
 
+/// When a program starts: fails when `pg_url` leads to a pooler whose sessions are not ours alone (pooler.h). A
+/// database that is not there (yet) is no failure: every connection is looked at again when it is made. Blocks for 2 s
+/// at most where nobody answers.
+Result<void> refuse_pooler(const std::string& pg_url);
+
 /// Owned and used by one thread. Never reconnects by itself: a session whose connection is lost stays closed (open() is
 /// false, every statement ends in kConnection) and its owner makes a new one. So does one that answered with an error
 /// about itself and not about the statement (read-only, shutting down, its prepared statements are gone): each next

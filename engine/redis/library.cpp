@@ -46,6 +46,8 @@ std::string_view word(LoadOutcome outcome) {
       return "unchanged";
     case LoadOutcome::kNewer:
       return "newer";
+    case LoadOutcome::kOtherText:
+      return "other_text";
   }
   return {};
 }
@@ -73,6 +75,7 @@ Result<LoadOutcome> load_library(Client& client, const LuaLibrary& library, bool
       if (*same) return LoadOutcome::kUnchanged;
     }
     if (there.version > library.version && !downgrade) return LoadOutcome::kNewer;
+    if (there.version == library.version && there.hash != library.hash && !downgrade) return LoadOutcome::kOtherText;
     if (there.version == library.version) outcome = LoadOutcome::kReplaced;
   }
   auto reply = ok(client.command({"FUNCTION", "LOAD", "REPLACE", library.code}));

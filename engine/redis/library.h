@@ -21,14 +21,15 @@ Result<std::optional<LoadedLibrary>> loaded_library(Client& client);
 
 enum class LoadOutcome {
   kLoaded,     ///< there was none, or an older one
-  kReplaced,   ///< the same version with another text (a developer's build)
+  kReplaced,   ///< the same version and hash with another text: it was tampered with
   kUnchanged,  ///< exactly this one was there
   kNewer,      ///< a newer one is there: nothing done
+  kOtherText,  ///< the same version with another hash, of a build whose VERSION was not raised: nothing done
 };
 std::string_view word(LoadOutcome outcome);
 
 /// FUNCTION LOAD REPLACE: atomic on the server, a text that does not load leaves the old one. Repeatable. Never
-/// replaces a newer version unless `downgrade` (flashctl lua rollback).
+/// replaces a newer version, or another text of the same, unless `downgrade` (flashctl lua rollback).
 Result<LoadOutcome> load_library(Client& client, const LuaLibrary& library, bool downgrade = false);
 
 /// The text of the loaded library as the server has it; nullopt when it has none.

@@ -52,6 +52,7 @@ TEST_F(Flashctl, BadInputIsUsageAndChangesNothing) {
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {},
            {"nonsense"},
+           {"help", "nonsense"},
            {"coupon"},
            {"coupon", "nonsense"},
            {"coupon", "publish"},

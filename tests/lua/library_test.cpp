@@ -47,13 +47,15 @@ TEST_F(Library, LoadsOnceAndIsWhatWasAssembled) {
   EXPECT_EQ(stamp->hash, kLuaLibrary.hash);
 }
 
-TEST_F(Library, ReplacesAnOlderOneAndNeverSilentlyANewerOne) {
+TEST_F(Library, ReplacesAnOlderOneAndNeverSilentlyANewerOneOrAnotherText) {
   const auto newer = text(kLuaLibrary.version + 1, "aaaa");
   const auto same = text(kLuaLibrary.version, "bbbb");
   const auto older = text(0, "cccc");
   EXPECT_EQ(load({0, "cccc", older}), redis::LoadOutcome::kLoaded);
   EXPECT_EQ(load({kLuaLibrary.version, "bbbb", same}), redis::LoadOutcome::kLoaded);
-  EXPECT_EQ(load(kLuaLibrary), redis::LoadOutcome::kReplaced);
+  EXPECT_EQ(load(kLuaLibrary), redis::LoadOutcome::kOtherText) << "two builds with one version: which is right?";
+  EXPECT_EQ(*redis::loaded_code(client()), same);
+  EXPECT_EQ(load(kLuaLibrary, true), redis::LoadOutcome::kReplaced);
   EXPECT_EQ(load({kLuaLibrary.version + 1, "aaaa", newer}), redis::LoadOutcome::kLoaded);
   EXPECT_EQ(load(kLuaLibrary), redis::LoadOutcome::kNewer);
   EXPECT_EQ(*redis::loaded_code(client()), newer);

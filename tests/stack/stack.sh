@@ -303,7 +303,7 @@ start_program() { # name port program argument...
     program_pid "$name" >/dev/null || break
   done
   { tail -n 5 "$run/log/$name.log"; curl -s --max-time 5 "http://127.0.0.1:$port/readyz"; } >&2 || true
-  fail "flashclaim-$name is not ready (see above, and .run/log/$name.log). A Redis that lost its data: flashctl rebuild"
+  fail "flashclaim-$name is not ready: the checks above that are not ok say what to do (its log: .run/log/$name.log)"
 }
 up() {
   prepare

@@ -188,5 +188,29 @@ TEST_F(JudgedRun, LeavesRoomOnlyForWhatWasNeverLearntOfThatCoupon) {
   EXPECT_TRUE(judge().empty());
 }
 
+TEST(Tally, ComplainsOfAnswersThatSayNothingOfASale) {
+  const auto of = [](http::Problem problem) {
+    Tally tally;
+    tally.refused[static_cast<std::size_t>(problem)] = 5;
+    return tally;
+  };
+  EXPECT_NE(Tally{}.complaint(), "") << "nothing was answered";
+  for (const auto problem : {http::Problem::kSoldOut, http::Problem::kLimitReached, http::Problem::kEnded,
+                             http::Problem::kPaused, http::Problem::kNotStarted})
+    EXPECT_EQ(of(problem).complaint(), "") << http::problem_code(problem);
+  for (const auto problem : {http::Problem::kBusy, http::Problem::kNotReady, http::Problem::kRateLimited}) {
+    Tally tally = of(problem);
+    EXPECT_NE(tally.complaint(), "") << http::problem_code(problem);
+    tally.accepted = 1;
+    EXPECT_EQ(tally.complaint(), "") << http::problem_code(problem);
+  }
+  for (const auto problem : {http::Problem::kCouponNotFound, http::Problem::kUnauthenticated, http::Problem::kInternal,
+                             http::Problem::kInvalidRequest}) {
+    Tally tally = of(problem);
+    tally.accepted = 1;
+    EXPECT_NE(tally.complaint().find(http::problem_code(problem)), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace flashclaim::bench

@@ -57,7 +57,8 @@ TEST(Receipts, RefusesAFileWithoutTheHeaderOrWithoutReceipts) {
   EXPECT_EQ(error_of(kHead), "no receipt below the header");
   EXPECT_EQ(error_of("1,2,20160701\n"),
             "line 1: '1,2,20160701' instead of the header 'user_id,coupon_id,date_received'");
-  EXPECT_EQ(error_of("\xEF\xBB\xBFuser_id,coupon_id,date_received\n1,2,20160701\n").substr(0, 8), "line 1: ");
+  EXPECT_EQ(error_of("\xEF\xBB\xBFuser_id,coupon_id,date_received\n1,2,20160701\n"),
+            "begins with a byte order mark (EF BB BF): save it as UTF-8 without one");
 }
 
 TEST(Receipts, ErrorsOfAFileBeginWithItsPath) {

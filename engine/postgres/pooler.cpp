@@ -1,0 +1,42 @@
+// See pooler.h.
+#include "engine/postgres/pooler.h"
+
+#include "engine/postgres/deadline.h"
+
+namespace flashclaim::postgres {
+namespace {
+
+constexpr int kLooks = 3;
+constexpr auto kPatience = std::chrono::seconds(5);
+constexpr const char* kShared =
+    "PG_URL leads to a connection pooler in transaction (or statement) mode: its sessions are not ours alone, and "
+    "prepared "
+    "statements, locks and timeouts get lost. Point PG_URL at PostgreSQL itself, or at a pooler in session mode";
+
+/// The server's process that answers now.
+int serving(pqxx::connection& connection) {
+  const DeadlineWatch watch(connection.sock(), kPatience);
+  pqxx::nontransaction autocommit(connection);
+  return autocommit.exec("SELECT pg_backend_pid()")[0][0].as<int>();
+}
+
+}  // namespace
+
+/// A server names its own process at the start of a session; a pooler cannot. A session of our own serves nobody else:
+/// another connection that is answered by the same process proves that it is shared. Poolers hand out the session that
+/// came back last, so the second look is enough when nobody else is there.
+std::optional<SqlError> refuse_shared_session(pqxx::connection& connection, const std::string& conninfo) {
+  if (serving(connection) == connection.backendpid()) return std::nullopt;
+  for (int look = 0; look < kLooks; ++look) {
+    const int ours = serving(connection);
+    try {
+      pqxx::connection other(conninfo);
+      if (serving(other) == ours) return SqlError{SqlFault::kBug, "", kShared};
+    } catch (const pqxx::broken_connection&) {
+      break;  // a pool that has no session left waits: each client has one of its own
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace flashclaim::postgres
