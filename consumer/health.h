@@ -18,6 +18,8 @@ struct Health {
   std::atomic<bool> schema{false};
   Reason redis_why;  ///< of the last look that found it away
   Reason postgres_why;
+  std::atomic<bool> rights{false};         ///< its logins may do its work
+  std::atomic<bool> rights_denied{false};  ///< one may not; else it is not known yet, or no more
 };
 
 }  // namespace flashclaim::consumer

@@ -23,10 +23,11 @@ constexpr int kPrefetchMax = 2000;   // of a quorum queue
 constexpr int kClaimsMaxMax = 9000;  // settle_claims takes 10,000, and one message may stand above this
 
 cxxopts::Options make_flags() {
-  cxxopts::Options flags("flashclaim-consumer",
-                         "Settles the claims that the mirror carried to RabbitMQ.\nReads REDIS_URL, AMQP_URL and "
-                         "PG_URL from the environment (`source .run/env`), or from the files that REDIS_URL_FILE and "
-                         "so on name.");
+  cxxopts::Options flags(
+      "flashclaim-consumer",
+      "Settles the claims that the mirror carried to RabbitMQ.\nReads REDIS_URL, AMQP_URL and "
+      "PG_URL from the environment (`. .run/env.consumer`), or from the files that REDIS_URL_FILE and "
+      "so on name.");
   const Options defaults;
   auto add = flags.add_options();
   auto number = [](int value) { return cxxopts::value<int>()->default_value(std::to_string(value)); };

@@ -8,16 +8,19 @@
 #include <random>
 
 #include "engine/admin/patrol.h"
+#include "engine/admin/tell_redis.h"
 #include "engine/base/assets.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
 #include "engine/postgres/ledger.h"
 #include "engine/postgres/migrate.h"
+#include "engine/postgres/rights.h"
 #include "engine/postgres/writes.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"
+#include "engine/redis/rights.h"
 #include "engine/redis/role.h"
 
 namespace flashclaim::consumer {
@@ -158,7 +161,8 @@ Result<void> Mender::look_at_services() {
   if (!postgres_writes) (void)postgres_away(postgres_writes.error().as_error());
   if (!redis_writes || !library) return redis_away(redis_writes ? library.error() : redis_writes.error());
   if (!postgres_writes) return postgres_writes.error().as_error();
-  return current ? Result<void>() : postgres_away(current.error().as_error());
+  if (!current) return postgres_away(current.error().as_error());
+  return look_at_rights();
 }
 
 Error Mender::redis_away(const Error& error) {
@@ -171,6 +175,18 @@ Error Mender::postgres_away(const Error& error) {
   health_.postgres_why.set(error.message);
   health_.postgres = false;
   return error;
+}
+
+Result<void> Mender::look_at_rights() {
+  const auto at_redis = redis::missing_right(*redis_, redis::User::kConsumer);
+  const auto at_postgres = admin::from_sql(postgres::missing_right(*pg_));
+  const bool known = at_redis && at_postgres;
+  health_.rights = known && at_redis->empty() && at_postgres->empty();
+  health_.rights_denied = known && !health_.rights;
+  if (!at_redis) return redis_away(at_redis.error());
+  if (!at_postgres) return postgres_away(at_postgres.error());
+  if (health_.rights) return {};
+  return failure(redis::rights_text(redis::User::kConsumer, at_redis->empty() ? *at_postgres : *at_redis));
 }
 
 Result<std::vector<std::int64_t>> Mender::issuing() {

@@ -40,6 +40,7 @@ class Mender {
  private:
   Result<void> connect();
   Result<void> look_at_services();
+  Result<void> look_at_rights();
   Result<bool> is_chosen();
   void resign();
   Error redis_away(const Error& error);

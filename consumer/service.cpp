@@ -58,6 +58,10 @@ std::vector<http::Check> Service::checks() const {
       {"lua", health_.library, true, state(health_.library, "not loaded, or older than this build's")},
       {"postgres", health_.postgres, true, health_.postgres ? "ok" : health_.postgres_why.get()},
       {"schema", health_.schema, true, state(health_.schema, "other migrations than this build's")},
+      {"rights", health_.rights, true,
+       state(health_.rights, health_.rights_denied
+                                 ? "this login may not do the consumer's work (see the log): `flashctl access users`"
+                                 : "not known yet")},
       {"batches", held == 0, false, fmt::format("{} held", held)},
       {"running", !stop_.told(), true, stop_.told() ? "stopping" : "running"},
   };

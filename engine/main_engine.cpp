@@ -23,8 +23,9 @@ cxxopts::Options make_flags() {
   int default_threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
   cxxopts::Options flags("flashclaim-engine",
                          "The HTTP front of Flashclaim and its mirror.\nReads REDIS_URL and, for a role with the "
-                         "mirror, AMQP_URL and MIRROR_REDIS_URL (default: REDIS_URL) from the environment (`source "
-                         ".run/env`), or from the files that REDIS_URL_FILE and so on name. With PG_URL it also "
+                         "mirror, AMQP_URL and MIRROR_REDIS_URL (default: REDIS_URL) from the environment (`. "
+                         ".run/env.engine`: its own users, not the admin's of .run/env), or from the files that "
+                         "REDIS_URL_FILE and so on name. With PG_URL it also "
                          "answers for claims that Redis has forgotten, and for what a user holds.");
   auto add = flags.add_options();
   add("listen", "address of the public API, or unix:/path",

@@ -21,6 +21,7 @@
 #include "engine/metrics.h"
 #include "engine/mirror/mirror.h"
 #include "engine/probe.h"
+#include "engine/rights_probe.h"
 #include "engine/worker.h"
 
 namespace flashclaim {
@@ -80,6 +81,7 @@ struct Service::State {
         repeated(loop, [] { flush_repeated(); }) {}
 
   Result<void> start(const ServiceOptions& options);
+  Result<void> ask_for_rights(const ServiceOptions& options);
   Result<void> start_workers(const ServiceOptions& options);
   Result<door::Setup> make_door();
   Result<std::shared_ptr<const http::TlsContext>> load_tls() const;
@@ -107,6 +109,7 @@ struct Service::State {
   DoorOptions door;
   std::string unix_path;  ///< of the public listener, if it is one
   std::unique_ptr<RedisProbe> probe;
+  std::vector<std::unique_ptr<RightsProbe>> rights;
   std::unique_ptr<archive::Pool> archive;  ///< before the workers, who ask it
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<mirror::Mirror> mirror;
@@ -120,6 +123,7 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   auto made = RedisProbe::create(loop, options.redis_url, kLuaLibrary);
   if (!made) return made.error();
   probe = std::move(*made);
+  if (auto asked = ask_for_rights(options); !asked) return asked;
   door = options.door;
   if (serves(options.role)) {
     if (auto started = start_archive(options); !started) return started.error();
@@ -132,6 +136,19 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   admin = std::move(*listening);
   if (mirror) mirror_thread = std::thread([this] { mirror->run(); });
   return {};
+}
+
+Result<void> Service::State::ask_for_rights(const ServiceOptions& options) {
+  const auto add = [this](const std::string& url, redis::User user, const char* name) -> Result<void> {
+    auto made = RightsProbe::create(loop, url, user, name);
+    if (!made) return made.error();
+    rights.push_back(std::move(*made));
+    return {};
+  };
+  if (serves(options.role))
+    if (auto added = add(options.redis_url, redis::User::kEngine, "rights"); !added) return added;
+  if (!mirrors(options.role)) return {};
+  return add(options.mirror_redis_url, redis::User::kMirror, "mirror_rights");
 }
 
 /// What the doors of all threads go by; says loudly when it is nothing.
@@ -277,6 +294,7 @@ void Service::State::on_drain_poll() {
 
 std::vector<http::Check> Service::State::checks() const {
   std::vector<http::Check> all = probe->checks();
+  for (const auto& login : rights) all.push_back(login->check());
   bool accepting = phase == Phase::kAccepting;
   all.push_back({"engine", accepting, true, std::string(phase_name(phase))});
   if (!workers.empty()) all.push_back(workers_check());

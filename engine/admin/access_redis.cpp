@@ -53,7 +53,7 @@ const std::vector<Rules>& redis_rules() {
        {"~prs:coupon:*", "~coupon:*", "&coupon:finished:*", "+spublish", "+ping", "+role", "+select", "+time", "+info",
         "+config|get", "+dbsize", "+scan", "+exists", "+type", "+ttl", "+get", "+mget", "+hget", "+hmget", "+hgetall",
         "+smembers", "+sscan", "+sismember", "+smismember", "+scard", "+lrange", "+xlen", "+xrange", "+xrevrange",
-        "+xpending", "+xinfo", "+function|load", "+function|list", "+fcall_ro|flashclaim_version",
+        "+xpending", "+xinfo", "+acl|log", "+function|load", "+function|list", "+fcall_ro|flashclaim_version",
         "+fcall_ro|coupon_view", "+fcall_ro|claim_view", "+fcall_ro|reconcile_counters", "+fcall_ro|reconcile_snapshot",
         "+fcall_ro|user_counts", "+fcall|apply_state", "+fcall|finish", "+fcall|reconcile_fix",
         "+fcall|user_counts_fix", "+fcall|rebuild_freeze", "+fcall|rebuild_begin", "+fcall|rebuild_clear_users",

@@ -1,6 +1,9 @@
 // flashctl access: the users of the programs at the three services.
 #include <spdlog/fmt/fmt.h>
 
+#include <cstdlib>
+#include <map>
+
 #include "engine/admin/access.h"
 #include "engine/admin/command.h"
 
@@ -40,6 +43,22 @@ Answer printed(const Context& context, Result<std::string> text) {
 Answer access_redis(Context& context, const Arguments& arguments) {
   return printed(context, redis_access(arguments.words[0]));
 }
+std::string shell_quoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+Answer access_environment_of(Context& context, const Arguments& arguments) {
+  std::map<std::string, std::string> places;
+  for (const char* name : {"REDIS_URL", "AMQP_URL", "PG_URL", "MIRROR_REDIS_URL"})
+    if (const char* url = std::getenv(name); url != nullptr && *url != '\0') places[name] = url;
+  const auto environment = access_environment(arguments.words[0], arguments.words[1], places);
+  if (!environment) return context.failed(environment.error());
+  std::string lines;
+  for (const auto& [name, url] : *environment) lines += "export " + name + "=" + shell_quoted(url) + "\n";
+  return printed(context, std::move(lines));
+}
 Answer access_rabbitmq(Context& context, const Arguments& arguments) {
   return printed(context, rabbitmq_access(arguments.words[0]));
 }
@@ -61,6 +80,14 @@ std::vector<Verb> access_verbs() {
        false,
        {},
        access_rabbitmq},
+      {"access",
+       "environment",
+       "<folder> <program>",
+       "print what engine, consumer, admin or owner has in its environment: its logins in REDIS_URL, AMQP_URL and "
+       "PG_URL",
+       false,
+       {},
+       access_environment_of},
       {"access", "postgres", "<folder>", "print SQL for psql: roles and grants", false, {}, access_postgres},
   };
 }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "tests/access/world.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::access {
 namespace {
@@ -27,6 +28,7 @@ const std::map<std::string, std::string> kOperations = {
 using Statements = std::vector<std::string>;
 
 void expect_denied(const std::string& role, const Statements& statements) {
+  harness::announce_denial("permission denied");
   const auto said = run_sql(role, statements);
   for (std::size_t i = 0; i < said.size(); ++i)
     EXPECT_NE(said[i].find("42501"), std::string::npos) << role << ": " << statements[i] << "\nsaid: " << said[i];

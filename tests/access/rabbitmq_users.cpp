@@ -4,6 +4,7 @@
 #include "engine/amqp/topology.h"
 #include "tests/access/world.h"
 #include "tests/harness/wait.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::access {
 namespace {
@@ -30,9 +31,14 @@ std::string consume(const std::string& role, std::string_view queue) {
   return said(connection->consume(queue, "test", 1));
 }
 
+class RabbitmqUsers : public ::testing::Test {
+ protected:
+  void SetUp() override { harness::announce_denial("access_refused"); }
+};
+
 #define EXPECT_REFUSED(text) EXPECT_NE((text).find("ACCESS_REFUSED"), std::string::npos) << "said: " << (text)
 
-TEST(RabbitmqUsers, PublishOnlyWhatIsTheirs) {
+TEST_F(RabbitmqUsers, PublishOnlyWhatIsTheirs) {
   EXPECT_EQ(publish("mirror", amqp::kExchange, amqp::kRoutingKey), "");
   EXPECT_REFUSED(publish("mirror", amqp::kExchange, "coupon.settled"));
   EXPECT_REFUSED(publish("mirror", "", amqp::kDeadLetterQueue));
@@ -46,14 +52,14 @@ TEST(RabbitmqUsers, PublishOnlyWhatIsTheirs) {
   ASSERT_TRUE(World::get().amqp("admin")->purge_queue(amqp::kDeadLetterQueue));
 }
 
-TEST(RabbitmqUsers, ReadOnlyWhatIsTheirs) {
+TEST_F(RabbitmqUsers, ReadOnlyWhatIsTheirs) {
   EXPECT_EQ(consume("consumer", amqp::kQueue), "");
   EXPECT_REFUSED(consume("consumer", amqp::kDeadLetterQueue));
   EXPECT_REFUSED(consume("mirror", amqp::kQueue));
   EXPECT_EQ(consume("admin", amqp::kDeadLetterQueue), "");
 }
 
-TEST(RabbitmqUsers, ProgramsConfigureNothing) {
+TEST_F(RabbitmqUsers, ProgramsConfigureNothing) {
   for (const char* role : {"mirror", "consumer"}) {
     auto connection = World::get().amqp(role);
     EXPECT_TRUE(amqp::need_topology(*connection)) << role << " does not see the queues";
@@ -68,7 +74,7 @@ TEST(RabbitmqUsers, ProgramsConfigureNothing) {
   EXPECT_REFUSED(said(World::get().amqp("admin")->declare_queue("another.system", {})));
 }
 
-TEST(RabbitmqUsers, NobodyIsAGuest) {
+TEST_F(RabbitmqUsers, NobodyIsAGuest) {
   const std::string broker = "@127.0.0.1:" + std::to_string(World::get().rabbit_server->port()) + "/%2F";
   for (const std::string who : {"guest:guest", "mirror:wrong", "consumer:"})
     EXPECT_FALSE(amqp::Connection::open("amqp://" + who + broker, {.name = "test", .deadline_ms = 60000})) << who;

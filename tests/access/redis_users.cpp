@@ -5,6 +5,7 @@
 
 #include "engine/redis/functions.h"
 #include "tests/access/world.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::access {
 namespace {
@@ -27,6 +28,7 @@ bool forbidden(redis::Client& client, const Words& words) {
 
 class RedisUsers : public ::testing::Test {
  protected:
+  void SetUp() override { harness::announce_denial("NOPERM"); }
   redis::Client as(const std::string& role) { return World::get().redis(role); }
 };
 

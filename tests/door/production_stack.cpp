@@ -10,6 +10,7 @@
 #include "tests/harness/process.h"
 #include "tests/harness/raw_http.h"
 #include "tests/harness/wait.h"
+#include "tests/harness/whole_path.h"
 
 namespace flashclaim {
 namespace {
@@ -36,7 +37,7 @@ class ProductionStack : public ::testing::Test {
                                       {{"FLASHCLAIM_RUN", run_},
                                        {"FLASHCLAIM_BIN", harness::bin_dir()},
                                        {"FLASHCLAIM_PORT_BASE", std::to_string(base_)},
-                                       {"FLASHCLAIM_DOOR", "on"}});
+                                       {"FLASHCLAIM_DOOR", door_}});
     ASSERT_EQ(done.exit_code, 0) << goal << ": " << done.out << done.err;
   }
   /// One line of a shell that has read .run/env, as an operator has.
@@ -115,9 +116,78 @@ class ProductionStack : public ::testing::Test {
     ASSERT_EQ(filled.exit_code, 0) << filled.out << filled.err;
   }
 
+  /// One request of user 7, as the door wants it.
+  [[nodiscard]] RawAnswer ask(const std::string& method, const std::string& path) const {
+    const std::string head = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n";
+    if (door_ == "off") {
+      RawConnection connection(base_);
+      connection.send(head + "X-User-Id: 7\r\n\r\n");
+      return connection.answer().value_or(RawAnswer{});
+    }
+    std::string lines =
+        run_program(script("door.sh"), {"sign", run_ + "/door", method, path.substr(0, path.find('?')), "7"}).out;
+    for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) lines.insert(at, "\r");
+    RawConnection connection(base_, harness::TlsClient{.trusted = run_ + "/door/engine.pem"});
+    connection.send(head + lines + "\r\n");
+    return connection.answer().value_or(RawAnswer{});
+  }
+  /// What the page asks, and what a client that follows the Location of its 202 is told.
+  void expect_every_route_to_answer() const {
+    const RawAnswer accepted = ask("POST", "/coupons/1/receive");
+    ASSERT_EQ(accepted.status, 202) << accepted.body;
+    const std::string claim = "/claims/" + json_field(accepted.body, "claimId");
+    const RawAnswer settled = ask("GET", claim + "?wait=30s");
+    EXPECT_EQ(settled.status, 200) << settled.body;
+    EXPECT_EQ(json_field(settled.body, "status"), "settled") << settled.body;
+    for (const std::string& path : {std::string("/coupons/1"), std::string("/coupons"),
+                                    std::string("/users/me/coupons"), std::string("/sale/1"), claim}) {
+      const RawAnswer answer = ask("GET", path);
+      EXPECT_EQ(answer.status, 200) << path << ": " << answer.body;
+    }
+    EXPECT_EQ(ask("GET", "/claims/1-1-1795380024805-0-0").status, 404);  // asked about at PostgreSQL
+    EXPECT_EQ(ask("POST", "/coupons/1/receive").status, 409);
+  }
+  /// The readiness of a program that somebody starts by hand after `. <file>`.
+  [[nodiscard]] std::string readiness_by_hand(const std::string& file, const std::string& command) const {
+    const int port = harness::free_ports(2);
+    const harness::Process program("/bin/bash", {"-c",
+                                                 ". \"$0/" + file + "\" && exec \"" + harness::bin_dir() + "/\"" +
+                                                     command + " --admin-listen=127.0.0.1:" + std::to_string(port),
+                                                 run_});
+    std::string body;
+    const auto asked = [&] {
+      try {
+        body = harness::raw_request(port, "GET", "/readyz").body;
+      } catch (const std::runtime_error&) {
+        return false;
+      }
+      return body.find(R"("status":"ready")") != std::string::npos || body.find("may not") != std::string::npos;
+    };
+    EXPECT_TRUE(wait_until(asked)) << program.output();
+    return body;
+  }
+
+  std::string door_ = "on";
   int base_ = 0;
   std::string run_;
 };
+
+TEST_F(ProductionStack, AnswersEveryRouteWithTheDoorOn) {
+  make("up");
+  expect_every_route_to_answer();
+}
+
+TEST_F(ProductionStack, AnswersEveryRouteWithTheDoorOffAndIsReadyAsItselfOnly) {
+  door_ = "off";
+  make("up");
+  expect_every_route_to_answer();
+  const std::string engine =
+      "flashclaim-engine --listen=127.0.0.1:" + std::to_string(harness::free_ports(1)) + " --mirror-name=by-hand";
+  EXPECT_NE(readiness_by_hand("env.engine", engine).find(R"("status":"ready")"), std::string::npos);
+  EXPECT_NE(readiness_by_hand("env", engine).find("log in as the user engine"), std::string::npos);
+  EXPECT_NE(readiness_by_hand("env.consumer", "flashclaim-consumer").find(R"("status":"ready")"), std::string::npos);
+  EXPECT_NE(readiness_by_hand("env", "flashclaim-consumer").find("may not do the consumer's work"), std::string::npos);
+}
 
 TEST_F(ProductionStack, ComesUpTwiceInARowAndSettlesSignedClaimsInsideTls) {
   make("up");

@@ -18,6 +18,7 @@
 #include "tests/harness/logins.h"
 #include "tests/harness/paths.h"
 #include "tests/harness/wait.h"
+#include "tests/harness/witness.h"
 
 extern char** environ;
 
@@ -131,11 +132,13 @@ int code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 +
 Process::Process(const std::string& program, const std::vector<std::string>& arguments, const Environment& environment)
     : log_(new_log_path() + ".log") {
   pid_ = start(program, arguments, environment, {"/dev/null", log_, log_});
+  watch_log(log_);
 }
 
 Process::~Process() {
   signal(SIGKILL);
   wait();
+  forget_log(log_);
 }
 
 bool Process::running() {

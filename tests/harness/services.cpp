@@ -21,6 +21,7 @@
 #include "tests/harness/logins.h"
 #include "tests/harness/paths.h"
 #include "tests/harness/process.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::harness {
 namespace {
@@ -55,6 +56,12 @@ Service::Service(const char* kind, int ports, Setup setup)
   std::filesystem::create_directories(folder_);
   if (setup.tls) use(*setup.tls);
   start();
+  watch_service(*this);
+}
+
+std::string Service::log_path() const {
+  if (kind() == "redis") return folder_ + "/redis.log";
+  return folder_ + (kind() == "rabbitmq" ? "/log/flashclaim@localhost.log" : "/data/server.log");
 }
 
 void Service::use(const ServerTls& tls) {
@@ -76,7 +83,11 @@ void Service::use(const ServerTls& tls) {
 
 std::string Service::trusted() const { return tls_ ? folder_ + "/tls/ca.pem" : ""; }
 
-Service::~Service() { run_program(source("tests/stack/service.sh"), {"kill", kind_, folder_, std::to_string(port_)}); }
+Service::~Service() {
+  look_at_service(*this);
+  forget_service(*this);
+  run_program(source("tests/stack/service.sh"), {"kill", kind_, folder_, std::to_string(port_)});
+}
 
 void Service::run(const char* verb) const {
   must(source("tests/stack/service.sh"), {verb, kind_, folder_, std::to_string(port_)}, environment_);
@@ -86,8 +97,14 @@ void Service::start() {
   for (const auto& [name, text] : files_) std::ofstream(folder_ + "/" + name) << text;
   run("start");
 }
-void Service::stop() { run("stop"); }
-void Service::kill() { run("kill"); }
+void Service::stop() {
+  look_at_service(*this);
+  run("stop");
+}
+void Service::kill() {
+  look_at_service(*this);
+  run("kill");
+}
 
 int Service::pid() const {
   const Finished finished =

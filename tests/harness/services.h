@@ -43,6 +43,8 @@ class Service {
   [[nodiscard]] int pid() const;  ///< -1 when it does not run
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] const std::string& folder() const { return folder_; }
+  [[nodiscard]] std::string kind() const { return kind_; }  ///< redis, rabbitmq, postgres
+  [[nodiscard]] std::string log_path() const;
   /// Other files for a server that speaks TLS: RabbitMQ uses them for its next connection, PostgreSQL when it reloads.
   /// What the URLs trust changes too.
   void use(const ServerTls& tls);

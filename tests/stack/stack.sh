@@ -150,17 +150,14 @@ start_services() {
 key() { cat "$run/keys/$1"; }
 # With the door on RabbitMQ and PostgreSQL speak TLS only, and their clients verify them by the authority of this stack.
 ca=$run/door/ca.pem
-redis_url() { printf 'redis://%s:%s@127.0.0.1:%s/0' "$1" "$(key "redis-$1")" $((base + 2)); }
-amqp_url() {
-  local tls='' query=''
-  [ "$door" = off ] || { tls=s; query="?cacertfile=$(in_url "$ca")"; }
-  printf 'amqp%s://%s:%s@127.0.0.1:%s/%%2F%s' "$tls" "$1" "$(key "rabbitmq-$1")" $((base + 3)) "$query"
+places() { # command...: with the URLs of the services in its environment, without a login
+  local tls='' amqp='' pg=''
+  [ "$door" = off ] || { tls=s amqp="?cacertfile=$(in_url "$ca")" pg="?sslmode=verify-full&sslrootcert=$(in_url "$ca")"; }
+  REDIS_URL="redis://127.0.0.1:$((base + 2))/0" AMQP_URL="amqp$tls://127.0.0.1:$((base + 3))/%2F$amqp" \
+    PG_URL="postgresql://127.0.0.1:$((base + 6))/flashclaim$pg" "$@"
 }
-pg_url() {
-  local query=''
-  [ "$door" = off ] || query="?sslmode=verify-full&sslrootcert=$(in_url "$ca")"
-  printf 'postgresql://flashclaim_%s:%s@127.0.0.1:%s/flashclaim%s' "$1" "$(key "postgres-$1")" $((base + 6)) "$query"
-}
+# What a program (engine, consumer), a person (admin) or `flashctl db migrate` (owner) has: those URLs with its own logins.
+environment_of() { places "$bin/flashctl" access environment "$run/keys" "$1"; }
 in_url() { local path=${1//%/%25}; path=${path// /%20}; path=${path//\?/%3F}; path=${path//#/%23}; printf %s "${path//&/%26}"; }
 make_certificates() {
   local name
@@ -221,16 +218,19 @@ as_superuser() ( # psql argument...
 grant() { "$bin/flashctl" access postgres "$run/keys" | as_superuser -d flashclaim; }
 
 quoted() { printf "'%s'" "${1//\'/\'\\\'\'}"; }
-# What a person has: the admin's users.
+# .run/env is a person's: the admin's users. .run/env.engine and .run/env.consumer are the programs'.
 write_env() {
+  local program
   (
     umask 077
+    for program in engine consumer; do
+      environment_of "$program" >"$run/env.$program.new"
+      mv "$run/env.$program.new" "$run/env.$program"
+    done
     {
       printf 'export HTTP_URL=%s\n' "$(quoted "$scheme://127.0.0.1:$http_port")"
       printf 'export ADMIN_URL=%s\n' "$(quoted "http://127.0.0.1:$admin_port")"
-      printf 'export REDIS_URL=%s\n' "$(quoted "$(redis_url admin)")"
-      printf 'export AMQP_URL=%s\n' "$(quoted "$(amqp_url admin)")"
-      printf 'export PG_URL=%s\n' "$(quoted "$(pg_url admin)")"
+      environment_of admin
       case ":$PATH:" in
         *":$bin:"*) printf 'export PATH=%s\n' "$(quoted "$PATH")" ;;
         *) printf 'export PATH=%s\n' "$(quoted "$bin:$PATH")" ;;
@@ -241,15 +241,6 @@ write_env() {
   # shellcheck disable=SC1091
   . "$run/env"
 }
-# What a program has: its own users, in its environment only. The engine is two, the front and the mirror.
-become() { # engine|consumer
-  REDIS_URL=$(redis_url "$1") PG_URL=$(pg_url "$1")
-  case $1 in
-    engine) AMQP_URL=$(amqp_url mirror) MIRROR_REDIS_URL=$(redis_url mirror) ;;
-    *) AMQP_URL=$(amqp_url "$1") ;;
-  esac
-  export REDIS_URL PG_URL AMQP_URL MIRROR_REDIS_URL
-}
 make_database() {
   [ "$(as_superuser -d postgres -c "SELECT 1 FROM pg_database WHERE datname = 'flashclaim'")" = 1 ] ||
     as_superuser -d postgres -c 'CREATE DATABASE flashclaim TEMPLATE template0'
@@ -258,7 +249,7 @@ make_database() {
 load_contents() {
   {
     grant
-    PG_URL=$(pg_url owner) flashctl db migrate --yes
+    (eval "$(environment_of owner)" && flashctl db migrate --yes)
     grant
     flashctl mq declare --yes
     flashctl lua load --yes
@@ -293,7 +284,8 @@ start_program() { # name port program argument...
   local name=$1 port=$2
   shift 2
   if ! program_pid "$name" >/dev/null; then
-    (forget_secrets && become "$name" && cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &
+    # shellcheck disable=SC1090
+    (forget_secrets && . "$run/env.$name" && cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &
     echo $! >"$run/$name.pid"
     disown
   fi
@@ -399,6 +391,52 @@ The stack is up. Claim the demo coupon (id 1, one for each user) from another te
 
 NEXT
 }
+ask() { # method path user: one request, as a client sends it
+  if [ "$door" = off ]; then
+    curl -sS --max-time 40 -X "$1" -H "X-User-Id: $3" "http://127.0.0.1:$http_port$2"
+  else
+    "$here/door.sh" sign "$run/door" "$1" "${2%%\?*}" "$3" |
+      curl -sS --max-time 40 -X "$1" -H @- --cacert "$run/door/engine.pem" "https://127.0.0.1:$http_port$2"
+  fi
+}
+# The whole path once, by HTTP: what a client is told of his claim.
+follow_a_claim() {
+  local answer claim user
+  user=$(date +%s%3N)
+  answer=$(ask POST /coupons/1/receive "$user") || fail 'the engine does not answer: see .run/log/engine.log'
+  claim=$(sed -n 's/.*"claimId":"\([^"]*\)".*/\1/p' <<<"$answer")
+  case $answer in
+    *'"status":"pending"'*) ;;
+    *'"SOLD_OUT"'* | *'"PAUSED"'* | *'"ENDED"'*) say "no claim was followed: nobody can claim the demo coupon now ($answer)"; return 0 ;;
+    *) fail "a claim of the demo coupon was not accepted: $answer" ;;
+  esac
+  answer=$(ask GET "/claims/$claim?wait=30s" "$user") || true
+  case $answer in
+    *'"status":"settled"'*) say "one claim was followed through HTTP until it was settled: $claim" ;;
+    *) fail "the claim $claim was accepted and did not settle: $answer (see .run/log/engine.log, .run/log/consumer.log); make down stops the stack" ;;
+  esac
+}
+# --- witnesses: since the start nobody was denied a right, and no program said that a person must act
+redis_as_admin() { REDISCLI_AUTH=$(key redis-admin) redis-cli -p $((base + 2)) --user admin "$@"; }
+witnesses=() # the logs, and how long each was at the start
+witness_begin() {
+  local log
+  redis_as_admin ACL LOG RESET >/dev/null
+  for log in "$run"/log/{engine,consumer}.log "$run/rabbitmq/log/flashclaim@localhost.log" "$run/postgres/data/server.log"; do
+    witnesses+=("$(stat -c %s "$log" 2>/dev/null || echo 0) $log")
+  done
+}
+witness_end() {
+  local entry found
+  found=$(
+    redis_as_admin ACL LOG | sed '/^$/d; s/^/redis ACL LOG: /'
+    for entry in "${witnesses[@]}"; do
+      tail -c "+$((${entry%% *} + 1))" "${entry#* }" | grep -aE ' level=error |permission denied|access_refused' | sed "s#^#${entry#* }: #" || true
+    done
+  )
+  [ -z "$found" ] || fail "something went wrong that no answer showed; make down stops the stack:
+$(head -n 20 <<<"$found")"
+}
 interrupted() {
   trap '' INT TERM HUP
   printf '\nstopping ...\n'
@@ -412,6 +450,7 @@ run_until_interrupted() {
   trap interrupted INT TERM HUP
   up
   unlock
+  witness_begin
   if [ "$door" = on ]; then
     say 'the replay speaks plain HTTP and signs nothing: it is for FLASHCLAIM_DOOR=off'
   else
@@ -419,6 +458,8 @@ run_until_interrupted() {
       say 'the replay did not pass (see above); the stack stays up'
   fi
   what_next
+  follow_a_claim
+  witness_end
   say 'Ctrl-C stops everything.'
   while [ -e "$run/env" ]; do sleep 1 & wait $!; done
   say 'stopped from elsewhere'
