@@ -44,7 +44,8 @@ cxxopts::Options make_flags() {
   add("role", "http, mirror or both", cxxopts::value<std::string>()->default_value("both"));
   add("mirror-name", "consumer name in the group `mirror`: stable over restarts, one per running mirror",
       cxxopts::value<std::string>()->default_value("mirror-1"));
-  add("republish-after", "seconds after which a mirrored entry that nobody has finished is published again",
+  add("republish-after",
+      "seconds after which an unfinished entry is published again, once its message must have left the queue",
       cxxopts::value<int>()->default_value("60"));
   add_door_flags(flags);
   add("log-json", "one JSON object a line instead of logfmt");

@@ -183,7 +183,7 @@ void add_mirror(Families& out, const mirror::MirrorStats& stats) {
   out.counter("flashclaim_mirror_confirmed_total", "Publishes that the broker confirmed.", number(stats.confirmed));
   out.counter("flashclaim_mirror_returned_total", "Publishes that no queue took.", number(stats.returned));
   out.counter("flashclaim_mirror_nacked_total", "Publishes that the broker refused.", number(stats.nacked));
-  out.counter("flashclaim_mirror_republished_total", "Old unfinished entries published again.",
+  out.counter("flashclaim_mirror_republished_total", "Entries published again because their message seemed lost.",
               number(stats.republished));
   out.counter("flashclaim_mirror_taken_over_total", "Entries of a mirror that is gone.", number(stats.taken_over));
   out.counter("flashclaim_mirror_damaged_total", "Damaged entries.", number(stats.damaged));

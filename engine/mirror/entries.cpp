@@ -43,6 +43,16 @@ void append_entries(redis::ReplyView list, std::int64_t coupon_id, std::vector<S
     if (auto entry = parse_entry_id(list[i][0].text())) out.push_back(read_entry(list[i], coupon_id, *entry));
 }
 
+void read_stream_info(redis::ReplyView stream, Depth& depth) {
+  for (std::size_t i = 0; i + 1 < stream.size(); i += 2) {
+    const auto name = stream[i].text();
+    const auto value = stream[i + 1];
+    if (name == "length") depth.length = value.integer();
+    if (name == "max-deleted-entry-id") depth.finished = parse_entry_id(value.text()).value_or(EntryId{});
+    if (name == "first-entry") depth.oldest = parse_entry_id(value[0].text());
+  }
+}
+
 void read_group_info(redis::ReplyView group, Depth& depth) {
   bool ours = false;
   std::optional<std::int64_t> lag;

@@ -15,6 +15,7 @@
 #include "engine/mirror/carrier.h"
 #include "engine/mirror/mirror.h"
 #include "engine/mirror/outbox.h"
+#include "engine/mirror/queue_watch.h"
 #include "engine/mirror/republisher.h"
 #include "engine/mirror/streams.h"
 #include "engine/redis/client.h"
@@ -79,7 +80,8 @@ class Mirror::Impl {
   // Now and then (upkeep.cpp).
   Result<void> upkeep_if_due();
   Result<void> look_at(const std::vector<std::int64_t>& coupons);
-  Result<void> look_after(const Depth& depth, std::int64_t now_ms);
+  void look_at_queue();
+  Result<void> look_after(const Depth& depth, Clock::time_point before);
   Result<void> take_over_idle(std::int64_t coupon);
   Result<void> republish();
   void note_damage(const Seen& seen);
@@ -87,6 +89,7 @@ class Mirror::Impl {
   const Options options_;
   std::unique_ptr<Redis> redis_;
   Carrier carrier_;
+  QueueWatch watch_;
   Republisher republisher_;
   StreamSet streams_;
   Backoff redis_backoff_{50, 2000};

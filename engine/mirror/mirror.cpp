@@ -28,7 +28,9 @@ MirrorStats Mirror::stats() const { return impl_->stats(); }
 Mirror::Impl::Impl(Options options)
     : options_(std::move(options)),
       carrier_(options_.amqp_url, options_.name, options_.window),
-      republisher_({{options_.republish_after_ms, options_.republish_every_max_ms},
+      watch_(options_.amqp_url, options_.name),
+      republisher_({{std::chrono::milliseconds(options_.republish_after_ms),
+                     std::chrono::milliseconds(options_.republish_every_max_ms)},
                     options_.republish_per_second,
                     options_.name}) {}
 
@@ -52,7 +54,9 @@ void Mirror::Impl::run() {
   log(LogLevel::kInfo, "mirror", "started", {{"name", options_.name}, {"window", options_.window}});
   while (!stopping_) {
     connect_redis_if_due();
+    const bool was_connected = carrier_.connected();
     carrier_.connect_if_due();
+    if (!was_connected && carrier_.connected()) republisher_.judge().deliveries_may_be_back(Clock::now());
     if (redis_ && carrier_.take_queue_was_lost()) {
       log(LogLevel::kWarn, "mirror", "queue_was_missing", {{"effect", "all unfinished entries are published again"}});
       republisher_.want_everything(streams_.all());

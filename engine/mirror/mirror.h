@@ -14,8 +14,8 @@ struct Options {
   std::string name = "mirror-1";   ///< consumer name in group `mirror`: stable over restarts, one per running mirror
   std::size_t window = 1024;       ///< unconfirmed publishes at most
   int idle_claim_ms = 30000;       ///< another mirror's pending entry that is idle for this long is taken over
-  int republish_after_ms = 60000;  ///< an acknowledged entry still unfinished at this age is published again, then at
-                                   ///< twice the age, and so on
+  int republish_after_ms = 60000;  ///< an entry that is still unfinished so long after its message must have left the
+                                   ///< queue is published again, then after twice that, and so on (loss.h)
   int republish_every_max_ms = 3600000;  ///< the doubling stops here
   int republish_per_second = 500;        ///< cap of the above, all coupons together
   int stop_deadline_ms = 5000;           ///< stop() waits this long for confirms
@@ -28,7 +28,7 @@ struct MirrorStats {
   std::uint64_t confirmed = 0;      ///< acks of the broker
   std::uint64_t returned = 0;       ///< unroutable: kept pending, published again
   std::uint64_t nacked = 0;         ///< refused by the broker: kept pending, published again
-  std::uint64_t republished = 0;    ///< old unfinished entries published again
+  std::uint64_t republished = 0;    ///< entries published again because their message seemed lost
   std::uint64_t taken_over = 0;     ///< entries claimed from a mirror that is gone
   std::uint64_t damaged = 0;        ///< entries with a bad checksum or shape, each counted once: a person must act
   std::uint64_t healed_groups = 0;  ///< NOGROUP seen and healed

@@ -19,15 +19,6 @@ Result<std::vector<std::int64_t>> Outbox::issuing() {
   return coupons;
 }
 
-Result<std::int64_t> Outbox::now_ms() {
-  auto reply = redis::ok(client_.command({"TIME"}));
-  if (!reply) return reply.error();
-  auto seconds = parse_number((*reply)[0].text(), INT64_MAX / 1000 - 1);
-  auto micros = parse_number((*reply)[1].text(), 999999);
-  if (!seconds || !micros) return failure("TIME: unexpected reply");
-  return *seconds * 1000 + *micros / 1000;
-}
-
 Result<std::string> Outbox::replication_id() {
   auto reply = redis::ok(client_.command({"INFO", "replication"}));
   if (!reply) return reply.error();
@@ -203,12 +194,10 @@ Result<std::uint64_t> Outbox::acknowledge(const Acknowledgements& entries) {
 Result<Depth> Outbox::read_depth(std::int64_t coupon_id) {
   Depth depth;
   depth.coupon_id = coupon_id;
-  auto length = client_.read();
+  auto stream = client_.read();
   auto groups = client_.read();
-  auto oldest = client_.read();
-  if (!length || !groups || !oldest) return !length ? length.error() : !groups ? groups.error() : oldest.error();
-  depth.length = length->integer();
-  depth.oldest = parse_entry_id((*oldest)[0][0].text());
+  if (!stream || !groups) return !stream ? stream.error() : groups.error();
+  read_stream_info(stream->view(), depth);
   for (std::size_t i = 0; i < groups->size(); ++i) read_group_info((*groups)[i], depth);
   return depth;
 }
@@ -216,9 +205,8 @@ Result<Depth> Outbox::read_depth(std::int64_t coupon_id) {
 Result<std::vector<Depth>> Outbox::depths(std::span<const std::int64_t> coupons) {
   for (auto coupon : coupons) {
     const redis::CouponKeys keys(coupon);
-    client_.append({"XLEN", keys.claims});
+    client_.append({"XINFO", "STREAM", keys.claims});
     client_.append({"XINFO", "GROUPS", keys.claims});
-    client_.append({"XRANGE", keys.claims, "-", "+", "COUNT", "1"});
   }
   std::vector<Depth> out;
   Result<void> outcome;

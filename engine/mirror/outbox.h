@@ -42,6 +42,7 @@ struct Depth {
   std::int64_t unread = 0;   ///< not read by any
   EntryId last_read;         ///< by any mirror
   std::optional<EntryId> oldest;
+  EntryId finished;  ///< the highest id that was ever removed from it; 0-0: none
 };
 
 /// Entry ids to acknowledge, by coupon.
@@ -54,8 +55,6 @@ class Outbox {
   Outbox(redis::Client& client, std::string consumer) : client_(client), consumer_(std::move(consumer)) {}
 
   Result<std::vector<std::int64_t>> issuing();
-  /// Redis' clock, which dates the entries.
-  Result<std::int64_t> now_ms();
   Result<std::string> replication_id();
 
   /// Entries that no mirror has read: at most `count` of each stream. block_ms > 0 waits that long for the first.

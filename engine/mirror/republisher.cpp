@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/base/log.h"
 #include "engine/base/test_point.h"
 #include "engine/redis/keys.h"
 
@@ -12,60 +13,69 @@ namespace {
 constexpr std::size_t kJobsMax = 64;
 constexpr std::size_t kChunk = 128;
 
-std::string tagged(std::string_view name, std::int64_t coupon) {
-  return std::string(name) + "{" + std::to_string(coupon) + "}";
-}
-std::string lease_key(std::int64_t coupon) { return tagged("coupon:sweeper:", coupon); }
-std::string swept_key(std::int64_t coupon) { return tagged("coupon:swept:", coupon); }
+std::string lease_key(std::int64_t coupon) { return "coupon:sweeper:{" + std::to_string(coupon) + "}"; }
 
 }  // namespace
 
-Republisher::Republisher(RepublishOptions options) : options_(std::move(options)) {}
-
-int Republisher::lease_ms() const {
-  return static_cast<int>(std::clamp<std::int64_t>(options_.schedule.first_ms / 2, 100, 30000));
-}
+Republisher::Republisher(RepublishOptions options) : options_(std::move(options)), judge_(options_.patience) {}
 
 void Republisher::want_everything(const std::vector<std::int64_t>& coupons) {
   everything_.insert(coupons.begin(), coupons.end());
 }
 
-Result<void> Republisher::consider(redis::Client& client, const Depth& depth, std::int64_t now_ms) {
+Result<void> Republisher::consider(redis::Client& client, const Depth& depth, Clock::time_point before) {
   if (guard_removed("mirror.replay")) return {};
-  bool everything = everything_.contains(depth.coupon_id);
+  const auto now = Clock::now();
+  judge_.look(depth, before, now);
+  const bool everything = everything_.contains(depth.coupon_id);
   if (depth.length == 0 || !depth.has_group) {
     everything_.erase(depth.coupon_id);
     return {};
   }
   if (jobs_.contains(depth.coupon_id) || jobs_.size() >= kJobsMax) return {};
   Job job;
-  job.last = depth.last_read;
-  job.until_ms = now_ms;
   job.everything = everything;
   if (everything) {
     everything_.erase(depth.coupon_id);
-    job.spans = {{0, depth.last_read.ms}};
+    job.range = {{}, depth.last_read};
   } else {
-    if (!depth.oldest || *depth.oldest > depth.last_read || depth.oldest->ms > now_ms - options_.schedule.first_ms)
-      return {};
-    std::int64_t swept_ms = -1;
-    auto leased = take_lease(client, depth.coupon_id, swept_ms);
+    const auto due = judge_.due(depth.coupon_id, now);
+    if (!due) return {};
+    job.range = *due;
+    auto leased = take_lease(client, depth.coupon_id);
     if (!leased) return leased.error();
-    if (!*leased) return {};
-    job.spans = due_births(options_.schedule, swept_ms, now_ms);
+    if (!*leased) {
+      judge_.begin_anew(depth.coupon_id);
+      return {};
+    }
+    log(LogLevel::kWarn, "mirror", "messages_missing",
+        {{"coupon", depth.coupon_id},
+         {"from", job.range.first.text()},
+         {"to", job.range.last.text()},
+         {"effect", "what is unfinished of them is published again"}});
   }
-  if (!job.spans.empty()) start(depth.coupon_id, std::move(job));
+  start(depth.coupon_id, std::move(job));
   return {};
 }
 
-Result<bool> Republisher::take_lease(redis::Client& client, std::int64_t coupon, std::int64_t& swept_ms) {
-  auto lease = client.command({"SET", lease_key(coupon), options_.owner, "NX", "PX", std::to_string(lease_ms())});
+/// A lease that would live longer than any was given dates from before Redis' clock went back: it counts for nothing.
+Result<bool> Republisher::take_lease(redis::Client& client, std::int64_t coupon) {
+  const std::string key = lease_key(coupon);
+  const auto life_ms = options_.patience.grace.count();
+  auto lease = client.command({"SET", key, options_.owner, "NX", "PX", std::to_string(life_ms)});
   if (!lease) return lease.error();
-  if (lease->is_error() || lease->is_nil()) return false;
-  auto swept = client.command({"GET", swept_key(coupon)});
-  if (!swept) return swept.error();
-  if (auto at = parse_number(swept->text())) swept_ms = *at;
-  return true;
+  if (lease->is_error()) return false;
+  if (!lease->is_nil()) return true;
+  client.append({"GET", key});
+  client.append({"PTTL", key});
+  auto owner = client.read();
+  auto left = client.read();
+  if (!owner || !left) return !owner ? owner.error() : left.error();
+  return owner->text() == options_.owner || left->integer() > life_ms;
+}
+
+void Republisher::append_lease(redis::Client& client, std::int64_t coupon) {
+  client.append({"SET", lease_key(coupon), options_.owner, "PX", std::to_string(options_.patience.grace.count())});
 }
 
 void Republisher::start(std::int64_t coupon, Job job) {
@@ -75,8 +85,7 @@ void Republisher::start(std::int64_t coupon, Job job) {
 }
 
 void Republisher::rewind(Job& job) {
-  job.at = 0;
-  job.next = {job.spans[0].from, 0};
+  job.next = job.range.first;
   job.read = false;
   job.failed = false;
 }
@@ -90,20 +99,21 @@ std::size_t Republisher::allowance() {
 }
 
 Result<void> Republisher::step(redis::Client& client, Outbox& outbox, std::size_t room, const Publish& publish) {
-  if (!finished_.empty()) return record_finished(client);
   if (order_.empty() || room == 0) return {};
   auto coupon = order_.front();
   Job& job = jobs_.at(coupon);
   std::size_t asked = std::min(kChunk, job.everything ? room : std::min(room, allowance()));
   if (asked == 0) return {};
-  EntryId last = std::min(EntryId{job.spans[job.at].to, INT64_MAX}, job.last);
-  auto reading = outbox.range(coupon, job.next, last, asked);
+  auto reading = outbox.range(coupon, job.next, job.range.last, asked);
   if (!reading) return reading.error();
   auto held = held_back(client, coupon, *reading);
   if (!held) return held.error();
   if (!job.everything) tokens_ -= static_cast<double>(reading->entries.size());
   for (Seen& seen : reading->entries)
-    if (!held->contains(seen.entry.text()) && publish(seen)) ++job.unanswered;
+    if (!held->contains(seen.entry.text()) && publish(seen)) {
+      ++job.published;
+      ++job.unanswered;
+    }
   advance(job, *reading, asked);
   order_.pop_front();
   if (!job.read) order_.push_back(coupon);
@@ -112,16 +122,12 @@ Result<void> Republisher::step(redis::Client& client, Outbox& outbox, std::size_
 }
 
 void Republisher::advance(Job& job, const Reading& reading, std::size_t asked) {
-  if (reading.entries.size() >= asked) {
-    EntryId last = reading.entries.back().entry;
-    job.next = {last.ms, last.seq + 1};
+  if (reading.entries.size() < asked) {
+    job.read = true;
     return;
   }
-  if (++job.at == job.spans.size()) {
-    job.read = true;
-  } else {
-    job.next = {job.spans[job.at].from, 0};
-  }
+  EntryId last = reading.entries.back().entry;
+  job.next = {last.ms, last.seq + 1};
 }
 
 /// The ids that must wait: pending (their own mirror publishes them) or dead (they lie in the dead letter queue).
@@ -135,7 +141,7 @@ Result<std::unordered_set<std::string>> Republisher::held_back(redis::Client& cl
   std::vector<std::string> members = {"SMISMEMBER", keys.dead};
   for (const Seen& seen : reading.entries) members.push_back(seen.entry.text());
   client.append(members);
-  client.append({"SET", lease_key(coupon), options_.owner, "PX", std::to_string(lease_ms())});
+  append_lease(client, coupon);
   auto pending = client.read();
   auto dead = client.read();
   auto lease = client.read();
@@ -162,20 +168,8 @@ void Republisher::end_if_done(std::int64_t coupon) {
     order_.push_back(coupon);
     return;
   }
-  finished_.push_back({coupon, job.until_ms});
+  judge_.swept(coupon, job.range, job.published, Clock::now());
   jobs_.erase(coupon);
-}
-
-Result<void> Republisher::record_finished(redis::Client& client) {
-  // It lives a little longer than the longest gap: forgotten means that everything old is due, once.
-  const std::string life_ms = std::to_string(2 * options_.schedule.gap_max_ms);
-  for (const Finished& one : finished_)
-    client.append({"SET", swept_key(one.coupon_id), std::to_string(one.until_ms), "PX", life_ms});
-  Result<void> outcome;
-  for (std::size_t i = 0; i < finished_.size(); ++i)
-    if (auto reply = client.read(); !reply) outcome = reply.error();
-  if (outcome) finished_.clear();
-  return outcome;
 }
 
 }  // namespace flashclaim::mirror

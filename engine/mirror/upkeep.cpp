@@ -1,4 +1,4 @@
-// What the mirror does now and then for every coupon: its depth, what others left behind, what grew old. See impl.h.
+// What the mirror does now and then for every coupon: its depth, what others left behind, what is lost. See impl.h.
 #include <algorithm>
 
 #include "engine/base/log_repeated.h"
@@ -26,6 +26,8 @@ Result<void> Mirror::Impl::upkeep_if_due() {
     ++look_rounds_;
     to_look_at_.assign(streams_.all().begin(), streams_.all().end());
     std::erase_if(depths_, [this](const auto& item) { return !streams_.contains(item.first); });
+    republisher_.judge().forget_if([this](auto coupon) { return !streams_.contains(coupon); });
+    look_at_queue();
   }
   std::vector<std::int64_t> coupons;
   for (; !to_look_at_.empty() && coupons.size() < kLooksMax; to_look_at_.pop_front())
@@ -35,12 +37,11 @@ Result<void> Mirror::Impl::upkeep_if_due() {
 
 Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
   if (!coupons.empty()) {
-    auto now_ms = redis_->outbox.now_ms();
-    if (!now_ms) return now_ms.error();
+    const auto before = Clock::now();
     auto depths = redis_->outbox.depths(coupons);
     if (!depths) return depths.error();
     for (const Depth& depth : *depths)
-      if (auto done = look_after(depth, *now_ms); !done) return done;
+      if (auto done = look_after(depth, before); !done) return done;
   }
   now_.backlog = now_.unfinished = 0;
   for (const auto& [coupon, depth] : depths_) {
@@ -50,7 +51,15 @@ Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
   return {};
 }
 
-Result<void> Mirror::Impl::look_after(const Depth& depth, std::int64_t now_ms) {
+/// Only when an entry waits for longer than a look: a queue that is as quick as its publishers is never asked.
+void Mirror::Impl::look_at_queue() {
+  if (!carrier_.connected() || !republisher_.judge().wants_to_hear()) return watch_.close();
+  const auto asked = Clock::now();
+  if (auto state = watch_.ask())
+    republisher_.judge().hear(state->messages == 0, state->consumers > 0, asked, Clock::now());
+}
+
+Result<void> Mirror::Impl::look_after(const Depth& depth, Clock::time_point before) {
   depths_[depth.coupon_id] = depth;
   // Of many quiet coupons only an eighth is asked each round whether it is over.
   bool ask = streams_.size() <= kLooksMax || (static_cast<std::uint64_t>(depth.coupon_id) + look_rounds_) % 8 == 0;
@@ -65,7 +74,7 @@ Result<void> Mirror::Impl::look_after(const Depth& depth, std::int64_t now_ms) {
   if (carrier_.room() == 0) return {};
   if (depth.pending > 0)
     if (auto done = take_over_idle(depth.coupon_id); !done) return done;
-  return republisher_.consider(redis_->client, depth, now_ms);
+  return republisher_.consider(redis_->client, depth, before);
 }
 
 Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {

@@ -67,6 +67,50 @@ TEST_P(ControlMirror, PublishesMandatory) {
   verdict(4, "unfinished entries that are not dead");
 }
 
+TEST_P(ControlMirror, SendsAgainTheOneThatWasLostInTheMiddle) {
+  without("mirror.replay");
+  engine_ = engine({"--republish-after=1"});
+  coupon_ = open_coupon(100, 1);
+  accept_some(coupon_, 20);
+  await_mirror(coupon_);
+  // Its own connection takes eleven messages, acknowledges the last of them and ends: ten go back.
+  auto thief = amqp::Connection::open(environment_.at("AMQP_URL"), {.name = "thief"});
+  ASSERT_TRUE(thief);
+  std::uint64_t last = 0;
+  for (int i = 0; i <= 10; ++i) {
+    const auto taken = (*thief)->get(amqp::kQueue);
+    ASSERT_TRUE(taken && taken->has_value());
+    last = (*taken)->delivery_tag;
+  }
+  ASSERT_TRUE((*thief)->ack(last, false));
+  thief = failure("ended");
+  consume_everything(coupon_);
+  verdict(4, "unfinished entries that are not dead");
+}
+
+TEST_P(ControlMirror, SendsAgainWhatTheBrokerLost) {
+  without("mirror.replay");
+  engine_ = engine({"--republish-after=1"});
+  coupon_ = open_coupon(100, 1);
+  accept_some(coupon_, 20);
+  await_mirror(coupon_);
+  ASSERT_TRUE(amqp().purge_queue(amqp::kQueue));
+  consume_everything(coupon_);
+  verdict(4, "unfinished entries that are not dead");
+}
+
+TEST_P(ControlMirror, SendsAgainWhatADeletedQueueHeld) {
+  without("mirror.replay");
+  engine_ = engine({"--republish-after=1"});
+  coupon_ = open_coupon(100, 1);
+  accept_some(coupon_, 20);
+  await_mirror(coupon_);
+  ASSERT_TRUE(amqp().delete_queue(amqp::kQueue));
+  ASSERT_TRUE(amqp::declare_topology(amqp()));  // at once: nobody can have seen that it was missing
+  consume_everything(coupon_);
+  verdict(4, "unfinished entries that are not dead");
+}
+
 FLASHCLAIM_CONTROL(ControlMirror);
 
 }  // namespace

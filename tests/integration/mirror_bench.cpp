@@ -152,6 +152,34 @@ bool drain_until(amqp::Connection& connection, const std::set<EntryName>& expect
   return complete;
 }
 
+RunningSink::RunningSink(const std::string& amqp_url, const std::string& redis_url)
+    : connection_(connect_to(amqp_url)), streams_(redis_url.empty() ? nullptr : std::make_unique<Streams>(redis_url)) {
+  if (auto begun = connection_->consume(amqp::kQueue, "sink", 500); !begun)
+    throw std::runtime_error(begun.error().message);
+  thread_ = std::thread([this] { run(); });
+}
+RunningSink::~RunningSink() { (void)stop(); }
+Arrived RunningSink::stop() {
+  stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+  return arrived_;
+}
+
+// Whatever fails here shows in what did not arrive.
+void RunningSink::run() {
+  while (!stopping_) {
+    auto event = connection_->poll(50);
+    if (!event) return;
+    const auto* delivery = *event ? std::get_if<amqp::Delivery>(&**event) : nullptr;
+    if (delivery == nullptr) continue;
+    if (auto message = decode(delivery->body, delivery->header(amqp::kChecksumHeader))) {
+      ++arrived_[{message->coupon_id, message->entry}];
+      if (streams_) streams_->run({"XDEL", key_of(message->coupon_id), message->entry.text()});
+    }
+    if (!connection_->ack(delivery->delivery_tag, false)) return;
+  }
+}
+
 void MirrorTest::SetUp() {
   auto& server = harness::PrivateRedis::shared();
   server.flush();

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
@@ -64,6 +65,25 @@ class Streams {
 
  private:
   redis::Client client_;
+};
+
+/// A consumer in a thread of its own: takes and acknowledges everything; what it finishes it also removes from the
+/// stream.
+class RunningSink {
+ public:
+  /// redis_url empty: nothing is finished.
+  explicit RunningSink(const std::string& amqp_url, const std::string& redis_url = {});
+  ~RunningSink();
+  /// Stops and tells what came.
+  Arrived stop();
+
+ private:
+  void run();
+  std::unique_ptr<amqp::Connection> connection_;
+  std::unique_ptr<Streams> streams_;
+  Arrived arrived_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
 };
 
 /// The shared Redis, emptied, with the library loaded; a vhost of its own.
