@@ -13,6 +13,8 @@ std::string_view word(Fault fault) {
       return "none";
     case Fault::kUndecodable:
       return "undecodable";
+    case Fault::kTooLarge:
+      return "too_large";
     case Fault::kSqlData:
       return "sql_data";
     case Fault::kDamagedKey:
@@ -25,7 +27,11 @@ std::string_view word(Fault fault) {
   return "none";
 }
 
-bool hopeless(Fault fault) { return fault == Fault::kIdConflict || fault == Fault::kMismatch; }
+bool hopeless(Fault fault) {
+  return fault == Fault::kIdConflict || fault == Fault::kMismatch || fault == Fault::kTooLarge;
+}
+
+bool holds_its_entry(Fault fault) { return fault != Fault::kMismatch && fault != Fault::kTooLarge; }
 
 void Item::fail(Fault why, std::string detail) {
   stage = Stage::kFaulty;
@@ -36,6 +42,10 @@ void Item::fail(Fault why, std::string detail) {
 Item make_item(amqp::Delivery delivery) {
   Item item;
   item.delivery = std::move(delivery);
+  if (item.delivery.dropped > 0) {
+    item.fail(Fault::kTooLarge, "its body of " + std::to_string(item.delivery.dropped) + " bytes was not kept");
+    return item;
+  }
   auto message = mirror::decode(item.delivery.body, item.delivery.header(amqp::kChecksumHeader));
   if (message) {
     item.message = std::move(message).value();

@@ -17,8 +17,9 @@ namespace flashclaim::consumer {
 /// message where it is, to be tried again.
 ///
 ///   kReceived --settle--> kSettled --finish--> kDone --ack--> (gone)
-///       |                     |
-///       +------ fault --------+--> kFaulty --retry queue, or DLQ--> kDone
+///     | |                     |                  ^
+///     | +------ fault --------+--> kFaulty ------+ retry queue, or DLQ
+///     +-- look: finished before -----------------+
 enum class Stage {
   kReceived,  ///< decoded; the database has not been asked, or its answer is unknown
   kSettled,   ///< every claim has its final outcome in the database
@@ -30,6 +31,7 @@ enum class Stage {
 enum class Fault {
   kNone,
   kUndecodable,  ///< not our JSON, or not what its checksum says
+  kTooLarge,     ///< a body larger than any of ours: it was thrown away as it came
   kSqlData,      ///< the database cannot take its values
   kDamagedKey,   ///< a key of its coupon holds garbage
   kIdConflict,   ///< another user has one of its claim ids
@@ -38,6 +40,9 @@ enum class Fault {
 std::string_view word(Fault fault);
 /// Whether another try can be of no use: straight to the DLQ, not through the retry queues.
 bool hopeless(Fault fault);
+/// Whether the message, faulty as it is, may be all that its entry has: the entry is marked dead with it. Not so for
+/// what only claims to be about an entry.
+bool holds_its_entry(Fault fault);
 
 struct Item {
   amqp::Delivery delivery;
@@ -48,6 +53,9 @@ struct Item {
   /// A claim was decided by this worker just now, or may have been: a lost answer of the database counts as yes.
   bool fresh = false;
   std::vector<redis::Refused> refused;  ///< of kSettled
+  /// Redis has said what it knows of the entry: nothing that forbids to settle and finish it.
+  bool looked_up = false;
+  bool entry_unknown = false;  ///< it knew nothing
 
   [[nodiscard]] int claims() const { return message ? static_cast<int>(message->users.size()) : 0; }
   void fail(Fault why, std::string detail);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kAttemptsMax = static_cast<int>(amqp::kRetryDelaysMs.size());
 constexpr std::size_t kDetailMax = 300;
+constexpr std::size_t kChecksumMax = 64;
 
 }  // namespace
 
@@ -22,10 +23,12 @@ Dismissal plan_dismissal(const Item& item) {
   plan.attempts = std::min(before + 1, kAttemptsMax);
   plan.queue = plan.dead ? std::string(amqp::kDeadLetterQueue)
                          : amqp::retry_queue(amqp::kRetryDelaysMs[static_cast<std::size_t>(before)]);
-  plan.headers = {{std::string(amqp::kChecksumHeader), std::string(item.delivery.header(amqp::kChecksumHeader))},
+  // Whoever sent it chose the length of what is copied here; a frame of the broker is bounded.
+  const auto sum = item.delivery.header(amqp::kChecksumHeader).substr(0, kChecksumMax);
+  plan.headers = {{std::string(amqp::kChecksumHeader), std::string(sum)},
                   {std::string(amqp::kAttemptsHeader), std::to_string(plan.attempts)},
-                  {std::string(kFaultHeader), std::string(word(item.fault))},
-                  {std::string(kFaultDetailHeader), item.fault_detail.substr(0, kDetailMax)}};
+                  {std::string(amqp::kFaultHeader), std::string(word(item.fault))},
+                  {std::string(amqp::kFaultDetailHeader), item.fault_detail.substr(0, kDetailMax)}};
   return plan;
 }
 

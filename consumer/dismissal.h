@@ -8,10 +8,6 @@
 
 namespace flashclaim::consumer {
 
-/// Headers that a dismissed message carries besides its checksum and attempts, for whoever reads the DLQ.
-inline constexpr std::string_view kFaultHeader = "x-fault";
-inline constexpr std::string_view kFaultDetailHeader = "x-fault-detail";
-
 struct Dismissal {
   std::string queue;
   bool dead = false;  ///< the queue is the DLQ: its entry must be marked dead first

@@ -6,6 +6,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/mirror/message.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -28,6 +29,7 @@ Result<void> Feed::connect() {
   connection_.reset();
   amqp::Options amqp_options;
   amqp_options.name = name_;
+  amqp_options.body_max = mirror::kBodyMax;
   auto opened = amqp::Connection::open(options_.amqp_url, amqp_options);
   if (!opened) return opened.error();
   connection_ = std::move(opened).value();

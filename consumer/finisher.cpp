@@ -43,7 +43,48 @@ MaybeHold Finisher::connect() {
   return std::nullopt;
 }
 
+void Finisher::look(Batch& batch) { (void)look_up(batch, Stage::kReceived); }
+
+// A Hold leaves what has no answer as it is, not looked up.
+MaybeHold Finisher::look_up(Batch& batch, Stage stage) {
+  std::vector<Item*> items;
+  for (Item& item : batch)
+    if (item.stage == stage && !item.looked_up) items.push_back(&item);
+  if (items.empty()) return std::nullopt;
+  if (auto held = connect()) return held;
+  for (const Item* item : items) {
+    const std::string sum = item->message->entry_checksum();
+    redis::append_entry_view(*client_, {item->message->coupon_id, item->message->epoch, item->message->entry, sum});
+  }
+  MaybeHold held;
+  for (Item* item : items) {
+    auto state = redis::read_entry_view(*client_);
+    if (state) {
+      judge_look(*item, *state);
+    } else if (client_->connected() && about_the_message(state.error())) {
+      item->looked_up = true;  // finish will say the same, when the claims have their outcomes
+    } else if (!held) {
+      held = Hold{"redis", state.error().message};
+    }
+  }
+  return held;
+}
+
+void Finisher::judge_look(Item& item, redis::EntryState state) {
+  item.looked_up = true;
+  item.entry_unknown = state == redis::EntryState::kUnknown;
+  const bool finished = state == redis::EntryState::kFinished ||
+                        (state == redis::EntryState::kUnknown && guard_removed("consumer.absent_is_no_proof"));
+  if (finished && item.stage == Stage::kReceived) {
+    item.stage = Stage::kDone;
+    metrics_.finished("BEFORE", 1);
+  }
+  if (state == redis::EntryState::kOther && !guard_removed("consumer.entry_says_the_same"))
+    item.fail(Fault::kMismatch, "its entry in Redis holds other claims");
+}
+
 MaybeHold Finisher::finish(Batch& batch) {
+  if (auto held = look_up(batch, Stage::kSettled)) return held;
   bool any = false;
   for (const Item& item : batch) any = any || item.stage == Stage::kSettled;
   if (!any) return std::nullopt;
@@ -81,6 +122,7 @@ MaybeHold Finisher::take_answers(Batch& batch) {
       mismatched.push_back(&item);
       continue;
     }
+    note_unaccepted(item, *reply);
     if (*reply == redis::FinishReply::kBeyond)
       log_repeated(LogLevel::kWarn, "consumer", "entry_beyond_redis", {{"message_id", item.message->message_id()}});
     item.stage = Stage::kDone;
@@ -89,6 +131,20 @@ MaybeHold Finisher::take_answers(Batch& batch) {
   for (Item* item : mismatched)
     if (auto waiting = judge_mismatch(*item); waiting && !held) held = waiting;
   return held;
+}
+
+// Claims that the database settled just now, of an entry that Redis does not have: it lost it, or never accepted it.
+void Finisher::note_unaccepted(const Item& item, redis::FinishReply reply) {
+  if (!item.fresh || !item.entry_unknown ||
+      (reply != redis::FinishReply::kAbsent && reply != redis::FinishReply::kBeyond))
+    return;
+  const auto settled = item.claims() - static_cast<int>(item.refused.size());
+  if (settled == 0) return;
+  metrics_.unaccepted(settled);
+  log_repeated(LogLevel::kWarn, "consumer", "settled_unaccepted",
+               {{"message_id", item.message->message_id()},
+                {"claims", settled},
+                {"meaning", "Redis lost this entry, or the message is forged: engine/admin/ACCESS.md"}});
 }
 
 // The database has the last word on these claims already; the question is only whether their entry still waits.

@@ -17,6 +17,18 @@ class Finisher {
   /// `metrics` must outlive it.
   Finisher(std::string redis_url, int timeout_ms, Metrics& metrics);
 
+  /// One look in Redis, in one round trip, at the entries of all items that are kReceived and were not looked up yet,
+  /// before the database is asked:
+  ///   - finished, with exactly these claims: kDone. This is the one case in which the database is not asked. It rests
+  ///   on
+  ///     the result that `finish` wrote in the same step as it removed the entry (finish is called only when every
+  ///     claim has its outcome in the database); epoch and users must be those of the message. After an hour, when
+  ///     Redis has forgotten it, and for an entry that Redis lost (a roll-back, a rebuild), the database is asked as
+  ///     ever: an absent entry proves nothing, its claims may live in this message alone (INV-3).
+  ///   - there, with other claims: kFaulty (mismatch). It settles nothing: it is damaged or forged.
+  ///   - everything else is left as it is, also what Redis did not answer about: settling does not wait for Redis.
+  void look(Batch& batch);
+
   /// One round trip over all items that are kSettled: each becomes kDone, or kFaulty when its entry or its coupon's
   /// keys are not what they should be. A Hold leaves what has no answer kSettled: call again, finish is idempotent.
   MaybeHold finish(Batch& batch);
@@ -27,7 +39,10 @@ class Finisher {
 
  private:
   MaybeHold connect();
+  MaybeHold look_up(Batch& batch, Stage stage);
+  void judge_look(Item& item, redis::EntryState state);
   MaybeHold take_answers(Batch& batch);
+  void note_unaccepted(const Item& item, redis::FinishReply reply);
   MaybeHold judge_mismatch(Item& item);
 
   std::string redis_url_;

@@ -38,6 +38,8 @@ struct Metrics::State {
   Counters& decided = counters(registry, "claims_total", "Claims decided by the database, by outcome");
   Counters& replayed = counters(registry, "claims_replayed_total", "Claims that an earlier delivery had decided");
   Counters& finishes = counters(registry, "finishes_total", "Entries finished in Redis, by its answer");
+  prometheus::Counter& unaccepted =
+      counters(registry, "unaccepted_claims_total", "Claims settled though Redis does not know their entry").Add({});
   Counters& retries = counters(registry, "retries_total", "Messages sent to a retry queue, by fault");
   Counters& dead = counters(registry, "dead_letters_total", "Messages sent to the dead letter queue, by fault");
   prometheus::Counter& dropped =
@@ -90,6 +92,7 @@ void Metrics::finish_took(double seconds) { state_->finish.Observe(seconds); }
 void Metrics::finished(std::string_view reply, std::int64_t entries) {
   state_->finishes.Add({{"reply", std::string(reply)}}).Increment(static_cast<double>(entries));
 }
+void Metrics::unaccepted(std::int64_t claims) { state_->unaccepted.Increment(static_cast<double>(claims)); }
 void Metrics::retried(std::string_view fault) { state_->retries.Add({{"fault", std::string(fault)}}).Increment(); }
 void Metrics::dead_lettered(std::string_view fault) { state_->dead.Add({{"fault", std::string(fault)}}).Increment(); }
 void Metrics::dropped_deliveries(std::int64_t messages) { state_->dropped.Increment(static_cast<double>(messages)); }

@@ -24,6 +24,7 @@ class Metrics {
   void settle_took(double seconds);
   void finish_took(double seconds);
   void finished(std::string_view reply, std::int64_t entries);
+  void unaccepted(std::int64_t claims);  ///< settled, though Redis does not know their entry
   void retried(std::string_view fault);
   void dead_lettered(std::string_view fault);
   void dropped_deliveries(std::int64_t messages);  ///< with a lost connection: they come again

@@ -157,6 +157,7 @@ void Worker::process(Batch batch) {
 
 // One try at every step. What one service holds up does not keep the others from what they can do.
 MaybeHold Worker::advance(Batch& batch) {
+  finisher_.look(batch);
   MaybeHold settling = settler_.settle(batch);
   MaybeHold finishing = finisher_.finish(batch);
   MaybeHold dismissing = dismiss(batch);
@@ -174,7 +175,7 @@ MaybeHold Worker::dismiss(Batch& batch) {
 MaybeHold Worker::dismiss(Item& item) {
   const Dismissal plan = plan_dismissal(item);
   // Before the publish: a letter whose entry is not marked would be mirrored again and again.
-  if (plan.dead)
+  if (plan.dead && holds_its_entry(item.fault))
     if (auto held = finisher_.mark_dead(item)) return held;
   amqp::Publication publication;
   publication.routing_key = plan.queue;

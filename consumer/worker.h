@@ -23,7 +23,8 @@ namespace flashclaim::consumer {
 /// and tried again. A lost AMQP connection drops the batch, as all of it will be delivered again.
 ///
 /// Invariant: a message is acknowledged only after the database has the outcome of all of its claims and its entry is
-/// finished, or after the broker has confirmed it in a retry queue or the DLQ.
+/// finished (by this delivery, or before: Finisher::look), or after the broker has confirmed it in a retry queue or the
+/// DLQ.
 class Worker {
  public:
   /// The references must outlive it. `number` counts from 1.

@@ -20,21 +20,34 @@ local function need_refusals(args, from, n)
   return ordered and refused or nil
 end
 
--- What an absent entry means: finished before, or an id that this Redis never gave out (it lost data).
-local function absent_entry(keys, coupon, epoch, entry_id, fresh)
+-- What an absent entry means: finished before, or an id that this Redis never gave out (it lost data, or the message is
+-- forged). `settled` claims of it were settled by this delivery.
+local function absent_entry(keys, coupon, epoch, entry_id, fresh, settled)
   local word = 'ABSENT'
   local suspicious = fresh
+  local known = redis.call('EXISTS', keys[5]) == 1
   if coupon.epoch and epoch < coupon.epoch then
     suspicious = false -- a message from before a rebuild: its entry went with the old data
   elseif is_above(entry_id, last_entry_id(keys[3])) or (coupon.epoch and epoch > coupon.epoch) then
     word, suspicious = 'BEYOND', true
   end
 
-  -- writes
+  -- writes (the second may fail on a garbage field, and changes nothing then)
   if suspicious then
     redis.call('HINCRBY', keys[1], 'suspect', '1')
+    if fresh and settled > 0 and not known then
+      redis.pcall('HINCRBY', keys[1], 'unaccepted', decimal(settled))
+    end
   end
   return word
+end
+
+local function size_of(set)
+  local size = 0
+  for _ in pairs(set) do
+    size = size + 1
+  end
+  return size
 end
 
 -- How many claims each refused user gets back, as parallel lists, and the outcome of each claim.
@@ -75,6 +88,8 @@ end
 -- REPLY FINISHED  removed by this call: only this caller compensates
 --       ABSENT    finished before; fresh=1 marks the coupon suspect (but not for an older epoch)
 --       BEYOND    an id or epoch that this Redis never gave out; marks the coupon suspect
+--       With both, claims that were settled just now, of an entry that Redis knows nothing of, are counted in the field
+--       `unaccepted`: Redis lost them, or never accepted them (a forged message). Only a rebuild clears it.
 --       MISMATCH  another epoch, number of claims or indices: nothing changed
 --       NO_COUPON no such coupon here: nothing changed
 -- ERROR ARGUMENT, DAMAGED
@@ -102,7 +117,7 @@ local function finish(keys, args)
   end
   local fields = read_entry(keys[3], entry_id)
   if not fields then
-    return absent_entry(keys, coupon, epoch, entry_id, fresh)
+    return absent_entry(keys, coupon, epoch, entry_id, fresh, n - size_of(refused))
   end
   local list, entry_epoch = entry_users(fields)
   local users = split_users(list)
@@ -139,4 +154,47 @@ local function finish(keys, args)
   redis.call('SET', keys[5], result, 'EX', RESULT_TTL_S)
   redis.pcall('SPUBLISH', 'coupon:finished:' .. tag, entry_id .. ' ' .. result)
   return 'FINISHED'
+end
+
+-- entry_view: what Redis knows of the entry that a message is about, before the database is asked.
+-- KEYS  claims, result (of the entry)
+-- ARGV  epoch, entryId, checksum (of the message's epoch and users, as claim computes it for the entry)
+-- REPLY WAITING  in the stream, with these claims
+--       FINISHED finish was called for exactly these claims: each has its outcome in the database
+--       OTHER    in the stream, or finished lately, under this epoch with other claims: the message is not about it
+--       UNKNOWN  nothing of this epoch: finished more than an hour ago, or lost by this Redis, or never accepted, or of before a
+--                rebuild. Proves nothing
+-- ERROR ARGUMENT, DAMAGED
+-- COST  one XRANGE of one entry; O(n) when it is not there
+--
+-- Invariant: FINISHED rests on the result that finish wrote in the same call as its XDEL. That an entry is absent is no proof:
+-- a claim that was answered 202 and lost here may live in this message alone, and must be settled (INV-3).
+local function entry_view(keys, args)
+  need_keys(keys, 2)
+  need_args(args, 3, 3)
+  need_positive(args[1], 'epoch')
+  local entry_id = need_entry_id(args[2])
+  if not string.find(args[3], '^%x+$') or #args[3] ~= 16 then
+    refuse('ARGUMENT', 'checksum')
+  end
+  local fields = read_entry(keys[1], entry_id)
+  if fields then
+    if fields[2] == args[1] and fields[6] == args[3] then
+      return 'WAITING'
+    end
+    local _, epoch = entry_users(fields)
+    return epoch == args[1] and 'OTHER' or 'UNKNOWN'
+  end
+  local result = read('result', 'GET', keys[2])
+  if not result then
+    return 'UNKNOWN'
+  end
+  local epoch, list = string.match(result, '^(%d+) ([%d,]+) [a-z_,]+$')
+  if not epoch then
+    refuse('DAMAGED', 'result')
+  end
+  if epoch ~= args[1] then
+    return 'UNKNOWN'
+  end
+  return checksum(epoch, list) == args[3] and 'FINISHED' or 'OTHER'
 end

@@ -52,7 +52,7 @@ local function rebuild_begin(keys, args)
   -- writes
   local fix_seq = coupon and coupon.fix_seq or 0
   redis.call('HSET', keys[1], 'status', 'loading', 'epoch', decimal(epoch), 'inflight', '0', 'fixSeq', decimal(fix_seq + 1))
-  redis.call('HDEL', keys[1], 'suspect')
+  redis.call('HDEL', keys[1], 'suspect', 'unaccepted')
   redis.call('DEL', keys[2], keys[4], returns_key(tag))
   return 'BEGUN'
 end

@@ -32,7 +32,7 @@ const std::vector<Rules>& redis_rules() {
         "+time", "+info", "+exists", "+hget", "+hmget", "+smembers", "+smismember", "+xlen", "+xrange", "+xpending",
         "+xinfo|groups", "+xinfo|stream", "+fcall|mark_suspect", "+fcall|retire_coupon",
         "(~coupon:claims:* +xreadgroup +xack +xautoclaim +xgroup|create)",
-        "(~coupon:sweeper:* ~coupon:swept:* ~coupon:replication +get +set)",
+        "(~coupon:sweeper:* ~coupon:replication +get +set +pttl)",
         // inside retire_coupon and mark_suspect
         "(~prs:coupon:* +hset +hincrby)", "(~coupon:issuing +srem)"}},
       {"consumer",
@@ -40,7 +40,7 @@ const std::vector<Rules>& redis_rules() {
         "%R~coupon:issuing", "&coupon:finished:*", "+spublish", "+ping", "+role", "+select", "+time", "+exists", "+get",
         "+mget", "+hget", "+hmget", "+smembers", "+xlen", "+xrange", "+xinfo|stream", "+fcall|finish",
         "+fcall|mark_dead", "+fcall|reconcile_fix", "+fcall|user_counts_fix", "+fcall|rebuild_freeze",
-        "+fcall_ro|coupon_view", "+fcall_ro|reconcile_counters", "+fcall_ro|reconcile_snapshot",
+        "+fcall_ro|entry_view", "+fcall_ro|coupon_view", "+fcall_ro|reconcile_counters", "+fcall_ro|reconcile_snapshot",
         "+fcall_ro|user_counts", "+fcall_ro|flashclaim_version",
         // inside finish, mark_dead, the repairs
         "(~prs:coupon:{*}:prs:usr:coupon:* +mset +del)", "(~prs:coupon:* +hset +hdel +hincrby)",

@@ -65,6 +65,9 @@ struct CheckReport {
   std::int64_t lost = 0;     ///< acknowledged and nowhere
   std::int64_t untold = 0;   ///< rows whose 202 nobody read (an answer lost on the way): not a violation.
                              ///< Counted only when `acknowledged` is not empty.
+  /// Claims that the database settled though Redis did not know their entry: it lost it, or a message was forged. No
+  /// invariant is broken by them; a person must look (ACCESS.md). A rebuild clears the count.
+  std::int64_t unaccepted = 0;
   [[nodiscard]] bool holds() const { return violations.empty(); }
   [[nodiscard]] bool violates(int invariant) const;
 };

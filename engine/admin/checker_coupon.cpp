@@ -65,6 +65,9 @@ Result<void> CouponCheck::read_redis() {
   auto snapshot = redis::reconcile_counters(redis_, id_);
   if (!snapshot) return snapshot.error();
   snapshot_ = std::move(*snapshot);
+  const auto unaccepted = redis::ok(redis_.command({"HGET", redis::CouponKeys(id_).coupon, "unaccepted"}));
+  if (!unaccepted) return unaccepted.error();
+  report_.unaccepted += parse_number(unaccepted->text()).value_or(0);
   auto flying = users_in_flight(redis_, id_, Pace(kScanShare));
   if (!flying) return flying.error();
   flying_ = std::move(*flying);

@@ -26,28 +26,32 @@ constexpr std::string_view kEntriesPage = "256";
 Result<void> replay_batch(redis::Client& redis, amqp::Connection& amqp, std::span<const Case> cases,
                           DlqReport& report) {
   std::vector<EntryMessage> messages;
+  std::vector<Case> able;
   for (const Case& one : cases) {
     const auto unmarked = redis::unmark_dead(redis, one.message.coupon_id, one.message.entry);
-    if (!unmarked) return unmarked.error();
     test_point("admin.dlq.unmarked");
-    messages.push_back(one.message);
+    if (unmarked) {
+      messages.push_back(one.message);
+      able.push_back(one);
+    } else if (!is_about_the_coupon(redis, unmarked.error())) {
+      return unmarked.error();
+    } else if (auto left = leave_there(amqp, one.tag, report, unmarked.error().message); !left) {
+      return left;
+    }
   }
   const auto held = publish_confirmed(amqp, messages);
   if (!held) return held.error();
   test_point("admin.dlq.published");
-  for (std::size_t i = 0; i < cases.size(); ++i) {
+  for (std::size_t i = 0; i < able.size(); ++i) {
     if (!(*held)[i]) {
-      leave(report, "no queue took the message: flashctl mq declare");
-      if (cases[i].tag) {
-        const auto back = amqp.nack(*cases[i].tag, true);
-        if (!back) return back.error();
-      }
+      const auto left = leave_there(amqp, able[i].tag, report, "no queue took the message: flashctl mq declare");
+      if (!left) return left;
       continue;
     }
     ++report.handled;
-    report.claims += static_cast<std::int64_t>(cases[i].message.users.size());
-    if (!cases[i].tag) continue;
-    const auto acked = amqp.ack(*cases[i].tag, false);
+    report.claims += static_cast<std::int64_t>(able[i].message.users.size());
+    if (!able[i].tag) continue;
+    const auto acked = amqp.ack(*able[i].tag, false);
     if (!acked) return acked.error();
   }
   return {};
@@ -61,13 +65,19 @@ struct Decision {
   std::int64_t settled = 0;
   bool conflict = false;
 };
-Result<Decision> decide(postgres::Session& pg, const EntryMessage& message) {
+/// nullopt, with `why`: the database cannot take its values.
+Result<std::optional<Decision>> decide(postgres::Session& pg, const EntryMessage& message, std::string& why) {
   std::vector<postgres::SettleClaim> claims;
   for (std::size_t i = 0; i < message.users.size(); ++i) {
     claims.push_back({message.coupon_id, message.epoch, message.entry, static_cast<int>(i), message.users[i]});
   }
-  const auto outcomes = from_sql(postgres::settle_claims(pg, claims, postgres::SettleMode::kReject));
-  if (!outcomes) return outcomes.error();
+  const auto outcomes = postgres::settle_claims(pg, claims, postgres::SettleMode::kReject);
+  if (!outcomes && outcomes.error().fault == postgres::SqlFault::kData) {
+    why = fmt::format("the database cannot take entry {} of coupon {}: {}", message.entry.text(), message.coupon_id,
+                      outcomes.error().message);
+    return std::optional<Decision>();
+  }
+  if (!outcomes) return outcomes.error().as_error();
   Decision decision;
   decision.call = {message.coupon_id, message.epoch, message.entry, static_cast<int>(claims.size()), false, {}};
   for (std::size_t i = 0; i < claims.size(); ++i) {
@@ -82,15 +92,20 @@ Result<Decision> decide(postgres::Session& pg, const EntryMessage& message) {
     const auto reason = postgres::word(conflict ? postgres::Outcome::kRejected : settled.outcome);
     decision.call.refused.push_back({static_cast<int>(i), std::string(reason)});
   }
-  return decision;
+  return std::optional(std::move(decision));
 }
 
 Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp, const Case& one,
                         DlqReport& report) {
-  const auto decision = decide(pg, one.message);
-  if (!decision) return decision.error();
+  std::string why;
+  const auto decided = decide(pg, one.message, why);
+  if (!decided) return decided.error();
+  if (!decided->has_value()) return leave_there(amqp, one.tag, report, why);
+  const Decision* decision = &**decided;
   test_point("admin.dlq.rejected");
   const auto reply = redis::finish(redis, decision->call);
+  if (!reply && is_about_the_coupon(redis, reply.error()))
+    return leave_there(amqp, one.tag, report, reply.error().message);
   if (!reply) return reply.error();
   test_point("admin.dlq.finished");
   if (decision->conflict) {
@@ -106,15 +121,41 @@ Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Conne
     const auto still = stream_entry(redis, one.message.coupon_id, one.message.entry);
     if (!still) return still.error();
     if (still->has_value()) {
-      leave(report, fmt::format("entry {} of coupon {} does not fit what Redis holds ({})", one.message.entry.text(),
-                                one.message.coupon_id, redis::word(*reply)));
-      return one.tag ? amqp.nack(*one.tag, true) : Result<void>();
+      return leave_there(amqp, one.tag, report,
+                         fmt::format("entry {} of coupon {} does not fit what Redis holds ({})",
+                                     one.message.entry.text(), one.message.coupon_id, redis::word(*reply)));
     }
     ++report.dropped;
   }
   log(LogLevel::kInfo, "admin", "dead_letter_rejected",
       {{"coupon", one.message.coupon_id}, {"entry", one.message.entry.text()}, {"redis", redis::word(*reply)}});
   return one.tag ? amqp.ack(*one.tag, false) : Result<void>();
+}
+
+Result<void> leave_foreign(amqp::Connection& amqp, const Worklist& work, DlqReport& report) {
+  for (const Letter& letter : work.foreign)
+    if (auto left = leave_there(amqp, letter.tag, report, letter.problem); !left) return left;
+  return {};
+}
+
+/// The entry, if the stream holds it and it can be neither settled nor refused: damaged, or of another epoch than the
+/// coupon's. Whatever it held of stock and counts, reconcile puts right.
+Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, EntryId entry, DlqReport& report) {
+  const redis::CouponKeys keys(coupon);
+  const auto epoch = redis::ok(redis.command({"HGET", keys.coupon, "epoch"}));
+  if (!epoch) return epoch.error();
+  const auto found = stream_entry(redis, coupon, entry);
+  if (!found && !redis.connected()) return found.error();
+  if (found && (!found->has_value() || std::to_string((*found)->epoch) == epoch->text())) return {};
+  const auto suspect = redis::mark_suspect(redis, coupon);
+  if (!suspect) return suspect.error();
+  const std::string id = entry.text();
+  const auto removed = redis::ok(redis.command({"XDEL", keys.claims, id}));
+  if (!removed) return removed.error();
+  if (auto unmarked = redis::unmark_dead(redis, coupon, entry); !unmarked) return unmarked.error();
+  ++report.dropped;
+  log(LogLevel::kWarn, "admin", "entry_dropped", {{"coupon", coupon}, {"entry", id}});
+  return {};
 }
 
 Result<void> unmark(redis::Client& redis, const Worklist& work) {
@@ -132,7 +173,8 @@ Result<std::vector<DeadLetter>> list_dead(redis::Client& redis, postgres::Sessio
                                           const DlqFilter& filter) {
   const auto letters = take_letters(amqp);
   if (!letters) return letters.error();
-  auto marked = marks(redis, pg, filter);
+  DlqReport damaged;
+  auto marked = marks(redis, pg, filter, damaged);
   if (!marked) return marked.error();
   std::vector<DeadLetter> list;
   const auto add = [&](DeadLetter dead) -> Result<void> {
@@ -178,10 +220,12 @@ Result<DlqReport> replay_dead(redis::Client& redis, postgres::Session& pg, amqp:
   const auto work = gather(redis, pg, amqp, filter, report);
   if (!work) return work.error();
   for (const Letter& letter : work->hopeless) {
-    leave(report, "a letter cannot be read and its entry is not in the stream: dlq reject throws it away");
-    const auto back = put_back(amqp, letter);
-    if (!back) return back.error();
+    const auto left = leave_there(
+        amqp, letter.tag, report,
+        "a letter cannot be read and its entry is not in the stream (" + letter.problem + "): dlq drop throws it away");
+    if (!left) return left.error();
   }
+  if (auto left = leave_foreign(amqp, *work, report); !left) return left.error();
   const std::span<const Case> cases = work->cases;
   for (std::size_t from = 0; from < cases.size(); from += kBatch) {
     const auto replayed = replay_batch(redis, amqp, cases.subspan(from, std::min(kBatch, cases.size() - from)), report);
@@ -203,6 +247,7 @@ Result<DlqReport> reject_dead(redis::Client& redis, postgres::Session& pg, amqp:
     const auto rejected = reject_one(redis, pg, amqp, one, report);
     if (!rejected) return rejected.error();
   }
+  if (auto left = leave_foreign(amqp, *work, report); !left) return left.error();
   for (const Letter& letter : work->hopeless) {
     ++report.dropped;
     const auto acked = amqp.ack(letter.tag, false);
@@ -212,6 +257,29 @@ Result<DlqReport> reject_dead(redis::Client& redis, postgres::Session& pg, amqp:
   if (!unmarked) return unmarked.error();
   const auto sent = amqp.flush();
   if (!sent) return sent.error();
+  return report;
+}
+
+Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
+                            const DlqFilter& filter) {
+  DlqReport report;
+  if (filter.coupon_id && filter.entry)
+    if (auto dropped = drop_entry(redis, *filter.coupon_id, *filter.entry, report); !dropped) return dropped.error();
+  const auto work = gather(redis, pg, amqp, filter, report);
+  if (!work) return work.error();
+  for (const auto* letters : {&work->hopeless, &work->foreign}) {
+    for (const Letter& letter : *letters) {
+      log(LogLevel::kWarn, "admin", "dead_letter_dropped",
+          {{"coupon", coupon_of(letter)}, {"entry", entry_of(letter).text()}, {"problem", letter.problem}});
+      ++report.dropped;
+      if (auto acked = amqp.ack(letter.tag, false); !acked) return acked.error();
+    }
+  }
+  for (const Case& one : work->cases) {
+    const auto left = leave_there(amqp, one.tag, report, "it can be judged: dlq replay or dlq reject");
+    if (!left) return left.error();
+  }
+  if (auto sent = amqp.flush(); !sent) return sent.error();
   return report;
 }
 

@@ -46,7 +46,7 @@ struct DlqReport {
   std::int64_t kept = 0;      ///< reject: claims that were settled before: they stay settled
   std::int64_t dropped = 0;   ///< letters thrown away: their entry is finished or of an older epoch, or unknown
   std::int64_t cleared = 0;   ///< marks taken off whose entry is gone
-  std::int64_t left = 0;      ///< letters that were left where they are
+  std::int64_t left = 0;      ///< letters that were left where they are: each for a reason of its own
   std::string why_left;       ///< of the first of them
 
   /// Whether the filter meant anything at all.
@@ -65,7 +65,14 @@ Result<DlqReport> replay_dead(redis::Client& redis, postgres::Session& pg, amqp:
 Result<DlqReport> reject_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                               const DlqFilter& filter);
 
-/// Publishes every unfinished, not dead entry of the coupon's stream again (what the mirror does by age); returns how
+/// Throws away what neither replay nor reject can judge: letters that cannot be read and have no entry in the stream, and
+/// letters whose entry holds other claims (the entry stays: it has a message of its own). With coupon and entry named, also
+/// a stream entry that is damaged or of another epoch than its coupon: the coupon is marked suspect, and reconcile puts
+/// stock and counts right. Letters that can be judged are left.
+Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
+                            const DlqFilter& filter);
+
+/// Publishes every unfinished, not dead entry of the coupon's stream again (the mirror does so where it believes their messages lost); returns how
 /// many. Harmless at any time. Precondition: `amqp` is in confirm mode.
 Result<std::int64_t> replay_entries(redis::Client& redis, amqp::Connection& amqp, std::int64_t coupon_id);
 

@@ -29,7 +29,8 @@ Letter read_letter(const amqp::Delivery& delivery) {
   if (message) {
     letter.message = std::move(message).value();
   } else {
-    letter.problem = message.error().message;
+    const auto detail = delivery.header(amqp::kFaultDetailHeader);
+    letter.problem = detail.empty() ? message.error().message : std::string(detail);
     letter.named = parse_message_id(delivery.message_id);
   }
   return letter;
@@ -86,7 +87,7 @@ Result<std::optional<EntryMessage>> stream_entry(redis::Client& redis, std::int6
 }
 
 Result<std::set<std::pair<std::int64_t, EntryId>>> marks(redis::Client& redis, postgres::Session& pg,
-                                                         const DlqFilter& filter) {
+                                                         const DlqFilter& filter, DlqReport& report) {
   std::vector<std::int64_t> coupons;
   if (filter.coupon_id) coupons.push_back(*filter.coupon_id);
   for (std::int64_t after = 0; !filter.coupon_id;) {
@@ -99,7 +100,11 @@ Result<std::set<std::pair<std::int64_t, EntryId>>> marks(redis::Client& redis, p
   std::set<std::pair<std::int64_t, EntryId>> marked;
   for (const std::int64_t coupon : coupons) {
     const auto dead = dead_entries(redis, coupon);
-    if (!dead) return dead.error();
+    if (!dead && !is_about_the_coupon(redis, dead.error())) return dead.error();
+    if (!dead) {
+      leave(report, fmt::format("the marks of coupon {} are damaged: {}", coupon, dead.error().message));
+      continue;
+    }
     for (const EntryId& entry : *dead) {
       if (matches(filter, coupon, entry)) marked.emplace(coupon, entry);
     }
@@ -113,11 +118,21 @@ void leave(DlqReport& report, std::string why) {
   if (report.left++ == 0) report.why_left = std::move(why);
 }
 
+Result<void> leave_there(amqp::Connection& amqp, std::optional<std::uint64_t> tag, DlqReport& report, std::string why) {
+  leave(report, std::move(why));
+  return tag ? amqp.nack(*tag, true) : Result<void>();
+}
+
+bool is_about_the_coupon(redis::Client& redis, const Error& error) {
+  return redis.connected() &&
+         (redis::is_damaged(error) || error.message.starts_with("ARGUMENT") || error.message.starts_with("WRONGTYPE"));
+}
+
 Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp, const DlqFilter& filter,
                         DlqReport& report) {
   auto letters = take_letters(amqp);
   if (!letters) return letters.error();
-  auto marked = marks(redis, pg, filter);
+  auto marked = marks(redis, pg, filter, report);
   if (!marked) return marked.error();
   Worklist work;
   for (Letter& letter : *letters) {
@@ -136,6 +151,13 @@ Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Conne
       leave(report, damaged_entry(coupon, entry, in_stream.error()));
       const auto back = put_back(amqp, letter);
       if (!back) return back.error();
+    } else if (letter.message && in_stream->has_value() && (*in_stream)->epoch == epoch &&
+               (*in_stream)->users != letter.message->users) {
+      letter.problem = fmt::format(
+          "the letter about entry {} of coupon {} holds other claims than that entry: damaged or "
+          "forged (flashctl dlq drop throws the letter away)",
+          entry.text(), coupon);
+      work.foreign.push_back(std::move(letter));
     } else if (in_stream->has_value() && (*in_stream)->epoch == epoch) {
       work.cases.push_back({**in_stream, letter.tag});
     } else if (letter.message) {

@@ -18,9 +18,9 @@ namespace flashclaim::admin {
 struct Letter {
   std::uint64_t tag = 0;
   std::string attempts;
-  std::optional<mirror::EntryMessage> message;  ///< nullopt: damaged
+  std::optional<mirror::EntryMessage> message;  ///< nullopt: damaged, or too large to be kept
   std::optional<ClaimId> named;                 ///< what the message id says of a damaged one; index 0
-  std::string problem;
+  std::string problem;  ///< why it cannot be read, or why nothing can be done with it
 };
 
 std::int64_t coupon_of(const Letter& letter);
@@ -36,9 +36,9 @@ Result<mirror::EntryMessage> message_of(std::int64_t coupon_id, redis::ReplyView
 /// The entry as the stream has it; nullopt when it is not there. A failure with the connection alive: it is damaged.
 Result<std::optional<mirror::EntryMessage>> stream_entry(redis::Client& redis, std::int64_t coupon_id, EntryId entry);
 
-/// The marked entries that the filter means, of all coupons.
+/// The marked entries that the filter means, of all coupons. One whose marks are damaged is counted as left.
 Result<std::set<std::pair<std::int64_t, EntryId>>> marks(redis::Client& redis, postgres::Session& pg,
-                                                         const DlqFilter& filter);
+                                                         const DlqFilter& filter, DlqReport& report);
 
 /// One dead entry on its way: with its letter, or without.
 struct Case {
@@ -50,6 +50,7 @@ struct Case {
 struct Worklist {
   std::vector<Case> cases;
   std::vector<Letter> hopeless;  ///< damaged, and without an entry in the stream
+  std::vector<Letter> foreign;   ///< whole, but its entry in the stream holds other claims: it is not that entry's letter
   std::vector<std::pair<std::int64_t, EntryId>> stale_marks;
 };
 
@@ -57,6 +58,11 @@ struct Worklist {
 Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp, const DlqFilter& filter,
                         DlqReport& report);
 
+/// Counts a letter that is left; the first reason is kept.
 void leave(DlqReport& report, std::string why);
+/// The same, and puts it back into the queue.
+Result<void> leave_there(amqp::Connection& amqp, std::optional<std::uint64_t> tag, DlqReport& report, std::string why);
+/// Whether the error reply is about this coupon's keys or this call, and not about the server.
+bool is_about_the_coupon(redis::Client& redis, const Error& error);
 
 }  // namespace flashclaim::admin

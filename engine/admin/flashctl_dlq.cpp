@@ -136,13 +136,34 @@ Answer act(Context& context, const Arguments& arguments, bool reject) {
 Answer replay(Context& context, const Arguments& arguments) { return act(context, arguments, false); }
 Answer reject(Context& context, const Arguments& arguments) { return act(context, arguments, true); }
 
+Answer drop(Context& context, const Arguments& arguments) {
+  const Filter filter = filter_of(arguments);
+  if (filter.wrong) return *filter.wrong;
+  if (context.dry_run()) {
+    Answer answer = list(context, arguments);
+    if (answer.exit == Exit::kOk)
+      answer.message = "would drop those of these that cannot be judged (nothing was changed)";
+    return answer;
+  }
+  if (auto stop =
+          context.confirm("Throw away the dead letters that are meant and cannot be judged? Nothing of them is kept."))
+    return *stop;
+  const Services services = services_of(context);
+  if (services.wrong) return *services.wrong;
+  const auto report = drop_dead(*services.redis, *services.pg, *services.amqp, filter.filter);
+  if (!report) return context.failed(report.error());
+  if (!report->matched()) return nothing_meant(context, *services.pg, filter.filter);
+  return answer_of(*report, fmt::format("dropped {}", report->dropped));
+}
+
 }  // namespace
 
 std::vector<Verb> dlq_verbs() {
   const std::vector<Option> options = {{"coupon", "ID", "only this coupon's"}, {"entry", "ID", "only this entry"}};
   return {{"dlq", "list", "", "dead letters and the entries that they hold", false, options, list},
           {"dlq", "replay", "", "give dead letters another chance", true, options, replay},
-          {"dlq", "reject", "", "refuse their claims for good; the units go back (asks)", true, options, reject}};
+          {"dlq", "reject", "", "refuse their claims for good; the units go back (asks)", true, options, reject},
+          {"dlq", "drop", "", "throw away what neither can judge: damaged, forged (asks)", true, options, drop}};
 }
 
 }  // namespace flashclaim::admin

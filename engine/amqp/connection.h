@@ -21,6 +21,7 @@ struct Options {
   int heartbeat_s = 10;                ///< a peer that is silent for twice this is given up
   int deadline_ms = 5000;              ///< bound of every call below but poll
   std::size_t unsent_max = 16u << 20;  ///< bytes that publish may leave unsent before it waits
+  std::size_t body_max = 1u << 20;     ///< bytes of a body that are kept: a larger one is read and thrown away
 };
 
 /// A persistent message. The views are copied before publish returns.
@@ -48,8 +49,9 @@ struct Delivery {
   std::uint64_t delivery_tag = 0;
   bool redelivered = false;
   std::string message_id;
-  Headers headers;  ///< string and integer values as text, others left out
+  Headers headers;  ///< see headers_of: what is too large or too much is left out
   std::string body;
+  std::uint64_t dropped = 0;  ///< bytes of a body above Options::body_max; `body` is empty then
   std::string consumer_tag;  ///< empty for get
 
   /// The header's value, or "" when absent.

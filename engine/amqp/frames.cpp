@@ -88,11 +88,14 @@ amqp_table_t table_of(std::vector<amqp_table_entry_t>& entries) {
 }
 
 Headers headers_of(const amqp_basic_properties_t& properties) {
+  constexpr std::size_t kHeadersMax = 32;
+  constexpr std::size_t kValueMax = 1024;
   Headers headers;
   if ((properties._flags & AMQP_BASIC_HEADERS_FLAG) == 0) return headers;
-  for (int i = 0; i < properties.headers.num_entries; ++i) {
+  for (int i = 0; i < properties.headers.num_entries && headers.size() < kHeadersMax; ++i) {
     const amqp_table_entry_t& entry = properties.headers.entries[i];
     if (entry.value.kind == AMQP_FIELD_KIND_UTF8) {
+      if (entry.value.value.bytes.len > kValueMax) continue;
       headers.emplace_back(text_of(entry.key), text_of(entry.value.value.bytes));
     } else if (auto integer = integer_of(entry.value)) {
       headers.emplace_back(text_of(entry.key), std::to_string(*integer));

@@ -4,7 +4,6 @@
 namespace flashclaim::amqp {
 namespace {
 
-constexpr std::uint64_t kBodyMax = 16u << 20;
 constexpr int kProtocolHeaderFrame = 'A';  // librabbitmq's private name for a peer of another protocol version
 
 template <class T>
@@ -201,7 +200,8 @@ Result<void> Connection::Impl::on_content(const amqp_frame_t& frame) {
   if (frame.frame_type == AMQP_FRAME_HEADER) {
     if (incoming_.header_seen || frame.payload.properties.class_id != AMQP_BASIC_CLASS)
       return failure("the broker sent a header out of place");
-    if (frame.payload.properties.body_size > kBodyMax) return failure("the broker sent a message above 16 MiB");
+    // Whoever may publish chooses the size: it is no fault of the connection, and must not end it.
+    if (frame.payload.properties.body_size > options.body_max) delivery.dropped = frame.payload.properties.body_size;
     const auto& properties = *static_cast<const amqp_basic_properties_t*>(frame.payload.properties.decoded);
     if (properties._flags & AMQP_BASIC_MESSAGE_ID_FLAG) delivery.message_id = text_of(properties.message_id);
     delivery.headers = headers_of(properties);
@@ -210,7 +210,8 @@ Result<void> Connection::Impl::on_content(const amqp_frame_t& frame) {
   } else {
     amqp_bytes_t part = frame.payload.body_fragment;
     if (!incoming_.header_seen || part.len > incoming_.missing) return failure("the broker sent a body out of place");
-    delivery.body.append(static_cast<const char*>(part.bytes), part.len);
+    if (delivery.dropped == 0 && incoming_.kind != Incoming::Kind::kReturn)
+      delivery.body.append(static_cast<const char*>(part.bytes), part.len);
     incoming_.missing -= part.len;
   }
   return incoming_.missing == 0 ? finish_content() : Result<void>();

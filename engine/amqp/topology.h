@@ -23,6 +23,10 @@ inline constexpr std::array<std::int64_t, 3> kRetryDelaysMs = {1000, 5000, 25000
 inline constexpr std::string_view kChecksumHeader = "x-checksum";
 inline constexpr std::string_view kAttemptsHeader = "x-attempts";
 
+/// Headers that a dismissed message carries besides, for whoever reads the DLQ: a word, and what exactly was wrong.
+inline constexpr std::string_view kFaultHeader = "x-fault";
+inline constexpr std::string_view kFaultDetailHeader = "x-fault-detail";
+
 /// `promotion.coupon.receive.retry.<ms>`. Publish to it through the default exchange ("") with this as routing key.
 std::string retry_queue(std::int64_t delay_ms);
 

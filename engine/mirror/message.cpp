@@ -11,6 +11,8 @@
 namespace flashclaim::mirror {
 namespace {
 
+constexpr std::int64_t kEpochMax = INT32_MAX;  // an integer of PostgreSQL
+
 void append_number(std::string& out, std::int64_t number) {
   char digits[20];
   auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
@@ -30,7 +32,7 @@ class Reader {
     auto coupon = parse_id(text((*object)["couponId"]));
     if (!coupon) return "couponId is no id";
     auto epoch = number((*object)["epoch"]);
-    if (!epoch || *epoch < 1) return "epoch is no positive integer";
+    if (!epoch || *epoch < 1 || *epoch > kEpochMax) return "epoch is no positive integer below 2^31";
     auto entry = parse_entry_id(text((*object)["entryId"]));
     if (!entry) return "entryId is no entry id";
     into_.coupon_id = *coupon;
@@ -90,6 +92,17 @@ std::string EntryMessage::message_id() const {
   return std::to_string(coupon_id) + '-' + std::to_string(epoch) + '-' + entry.text();
 }
 
+std::string EntryMessage::entry_checksum() const {
+  std::string text;
+  text.reserve(21 + 20 * users.size());
+  append_number(text, epoch);
+  for (std::size_t i = 0; i < users.size(); ++i) {
+    text += i == 0 ? ' ' : ',';
+    append_number(text, users[i]);
+  }
+  return checksum(text);
+}
+
 std::string encode(const EntryMessage& message) {
   constexpr std::size_t kClaimBytes = 120;
   std::string out;
@@ -135,7 +148,7 @@ Result<EntryMessage> parse_entry(std::int64_t coupon_id, EntryId entry, std::str
   signed_text.append(epoch).append(1, ' ').append(users);
   if (checksum(signed_text) != entry_checksum) return failure("the checksum is not that of the entry");
   auto number = parse_id(epoch);
-  if (!number) return failure("the epoch is no positive integer");
+  if (!number || *number > kEpochMax) return failure("the epoch is no positive integer below 2^31");
   EntryMessage message{coupon_id, *number, entry, {}};
   while (true) {
     auto comma = users.find(',');

@@ -20,11 +20,16 @@ struct EntryMessage {
 
   bool operator==(const EntryMessage&) const = default;
   [[nodiscard]] std::string message_id() const;  ///< `<coupon>-<epoch>-<ms>-<seq>`
+  /// Of epoch and users, as the Lua library writes it into the entry (its field `h`).
+  [[nodiscard]] std::string entry_checksum() const;
   [[nodiscard]] ClaimId claim_id(int index) const { return {coupon_id, epoch, entry, index}; }
 };
 
 /// Most claims in one entry: what one call of the Lua function claim may take.
 inline constexpr std::size_t kClaimsMax = 256;
+
+/// No body of ours is longer: 256 claims of the longest ids take half of it.
+inline constexpr std::size_t kBodyMax = std::size_t{64} << 10;
 
 /// The body: `{"v":1,"couponId":"42","epoch":1,"entryId":"…","claims":[{"claimId":"…","userId":"7","index":0}]}`.
 std::string encode(const EntryMessage& message);

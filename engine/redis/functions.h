@@ -98,6 +98,23 @@ Result<FinishReply> finish(Client& client, const FinishCall& call);
 void append_finish(Client& client, const FinishCall& call);
 Result<FinishReply> read_finish(Client& client);
 
+/// What Redis knows of the entry that a message is about. `checksum`: of the message's epoch and users (16 hex digits).
+struct EntryQuestion {
+  std::int64_t coupon_id = 0;
+  std::int64_t epoch = 0;
+  EntryId entry;
+  std::string_view checksum;
+};
+enum class EntryState {
+  kWaiting,   ///< in the stream, with these claims
+  kFinished,  ///< finished with these claims: each has its outcome in the database
+  kOther,     ///< in the stream, or finished, under this epoch with other claims
+  kUnknown,   ///< neither; it proves nothing: finished long ago, lost, never accepted, or of another epoch
+};
+/// Pipelined: every append_entry_view is answered by one read_entry_view, in order.
+void append_entry_view(Client& client, const EntryQuestion& question);
+Result<EntryState> read_entry_view(Client& client);
+
 // ---- state -------------------------------------------------------------------------------------------------------
 
 /// What Redis is told about a coupon: absolute values, `version` decides which is newer. Times in epoch milliseconds.

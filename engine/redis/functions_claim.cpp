@@ -29,6 +29,13 @@ constexpr Words<FinishReply, 5> kFinishReplies{{
     {FinishReply::kNoCoupon, "NO_COUPON"},
 }};
 
+constexpr Words<EntryState, 4> kEntryStates{{
+    {EntryState::kWaiting, "WAITING"},
+    {EntryState::kFinished, "FINISHED"},
+    {EntryState::kOther, "OTHER"},
+    {EntryState::kUnknown, "UNKNOWN"},
+}};
+
 constexpr Words<ClaimState, 5> kClaimStates{{
     {ClaimState::kPending, "PENDING"},
     {ClaimState::kSettled, "SETTLED"},
@@ -131,6 +138,14 @@ Result<FinishReply> finish(Client& client, const FinishCall& call) {
 void append_finish(Client& client, const FinishCall& call) { client.append(finish_command(call)); }
 
 Result<FinishReply> read_finish(Client& client) { return word_reply(client.read(), "finish", kFinishReplies); }
+
+void append_entry_view(Client& client, const EntryQuestion& question) {
+  const CouponKeys keys(question.coupon_id);
+  client.append(fcall_ro("entry_view", {keys.claims, keys.result(question.entry)},
+                         {std::to_string(question.epoch), question.entry.text(), std::string(question.checksum)}));
+}
+
+Result<EntryState> read_entry_view(Client& client) { return word_reply(client.read(), "entry_view", kEntryStates); }
 
 std::vector<std::string> claim_view_command(const ClaimId& claim) {
   const CouponKeys keys(claim.coupon_id);

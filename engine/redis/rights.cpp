@@ -44,7 +44,7 @@ Questions mirror_questions() {
       {"HSET", keys.coupon, "x", "x", "x"},
       {"HINCRBY", keys.coupon, "x", "x"},
       {"SREM", kIssuingKey, "x"},
-      {"SET", "coupon:swept:{0}", "x", "XX"},
+      {"SET", "coupon:sweeper:{0}", "x", "XX"},
   };
 }
 
@@ -59,6 +59,7 @@ Questions consumer_questions() {
       {"FCALL", "rebuild_freeze", "2", keys.coupon, keys.claims, "x"},
       {"FCALL", "apply_state", "5", keys.coupon, keys.stock, keys.claims, kReadyKey, kIssuingKey, "x"},
       {"FCALL_RO", "coupon_view", "3", keys.coupon, keys.stock, kReadyKey},
+      {"FCALL_RO", "entry_view", "2", keys.claims, keys.result(kNoEntry), "x"},
       {"FCALL_RO", "reconcile_counters", "1", keys.coupon, "x"},
       {"FCALL_RO", "reconcile_snapshot", "1", keys.coupon, "x"},
       {"FCALL_RO", "user_counts", "1", keys.coupon, "x"},

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "engine/base/digest.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/library.h"
 #include "engine/redis/rights.h"
@@ -106,6 +107,15 @@ std::string view_of_claim(Client& client, Coupon& coupon) {
       return "something else";
   }
 }
+std::string view_of_entry(Client& client, Coupon& coupon) {
+  const std::string sum = checksum("1 7,8");
+  redis::append_entry_view(client, {coupon.id, 1, coupon.claim.entry, sum});
+  const auto state = redis::read_entry_view(client);
+  if (!state) return state.error().message;
+  return *state == redis::EntryState::kWaiting    ? "waiting"
+         : *state == redis::EntryState::kFinished ? "finished"
+                                                  : "something else";
+}
 std::string view_of_coupon(Client& client, Coupon& coupon) {
   redis::CouponView view;
   const auto state = redis::coupon_view(client, coupon.id, 7, view);
@@ -140,6 +150,8 @@ std::vector<Call> claim_calls() {
           {"claim_view", {"engine", "admin"}, claimed, view_of_claim, "pending 8"},
           {"claim_view", {"engine", "admin"}, settled, view_of_claim, "refused over_limit"},
           {"claim_view", {"engine", "admin"}, published, view_of_claim, "something else"},
+          {"entry_view", {"consumer"}, claimed, view_of_entry, "waiting"},
+          {"entry_view", {"consumer"}, settled, view_of_entry, "finished"},
           {"coupon_view", {"engine", "consumer", "admin"}, claimed, view_of_coupon, "8 left, mine 1"},
           {"finish",
            {"consumer", "admin"},

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/admin/reconcile.h"
+#include "engine/amqp/topology.h"
 #include "engine/redis/functions.h"
 #include "tests/access/world.h"
 #include "tests/harness/folder.h"
@@ -97,12 +98,14 @@ TEST_F(UsersPath, SettlesRefusesRepairsRebuildsAndPurges) {
   EXPECT_EQ(claim("41", 1, "key-1"), 202);
   EXPECT_EQ(claim("41", 2), 202);
   EXPECT_EQ(claim("41", 2), 409);
-  // The mirror waits a second, takes the entries for unfinished and publishes them again.
+  // The broker loses them. The mirror sees the queue empty, waits a second, and publishes them again.
+  const auto broker = world_.amqp("admin");
+  ASSERT_TRUE(wait_until([&] { return broker->purge_queue(amqp::kQueue).value() > 0; }));
+  start_consumer();
   ASSERT_TRUE(wait_until([&] {
     const std::string metrics = harness::raw_request(http_ + 1, "GET", "/metrics").body;
     return std::stoi(metrics.substr(metrics.find("\nflashclaim_mirror_republished_total ") + 37)) > 0;
   }));
-  start_consumer();
   await_empty_stream(41);
   // Redis is made to believe in a unit and a claim of user 2 that are not there: PostgreSQL refuses, the mender mends.
   auto tester = world_.redis_superuser();

@@ -26,7 +26,7 @@ TEST_P(ControlConsumer, TakesADuplicateForASuccess) {
 }
 
 TEST_P(ControlConsumer, FinishTrustsOnlyTheEntry) {
-  without_lua("    return absent_entry(keys, coupon, epoch, entry_id, fresh)\n",
+  without_lua("    return absent_entry(keys, coupon, epoch, entry_id, fresh, n - size_of(refused))\n",
               "    for _ in pairs(refused) do redis.call('INCRBY', keys[2], '1') end\n    return 'FINISHED'\n");
   without("");
   poison_users_from(1'000'000);
@@ -42,9 +42,36 @@ TEST_P(ControlConsumer, FinishTrustsOnlyTheEntry) {
   flashctl({"dlq", "reject", "--yes"});
   EXPECT_EQ(redis_number({"GET", redis::CouponKeys(coupon).stock}), 100);
   EXPECT_EQ(consumer_->stop(), 0);
-  deliver(messages, 0);  // a copy that was under way all the time
+  // A copy that was under way all the time, for longer than Redis remembers what became of its entry.
+  EXPECT_EQ(redis_number({"DEL", redis::CouponKeys(coupon).result(messages[0].entry)}), 1);
+  deliver(messages, 0);
   consume_everything(coupon);
   verdict(4, "the total is 100");
+}
+
+/// Redis has lost entries whose messages live: that they are absent is no proof that they were finished.
+TEST_P(ControlConsumer, SkipsTheDatabaseOnlyForWhatFinishLeft) {
+  without("consumer.absent_is_no_proof");
+  const auto coupon = mirrored(20);
+  for (const auto& message : entries(coupon))
+    EXPECT_EQ(redis_number({"XDEL", redis::CouponKeys(coupon).claims, message.entry.text()}), 1);
+  consume_everything(coupon);
+  verdict(3, "acknowledged claims are nowhere");
+}
+
+/// A message whose checksums are right, about a real entry, with other users.
+TEST_P(ControlConsumer, AMessageSaysWhatItsEntrySays) {
+  without("consumer.entry_says_the_same", "consumer.mender");
+  const auto coupon = mirrored(1);
+  auto messages = entries(coupon);
+  ASSERT_TRUE(amqp().purge_queue(amqp::kQueue));
+  auto forged = messages;
+  forged[0].users = {777};
+  deliver(forged, 0);
+  deliver(messages, 0);
+  consume_everything(coupon);
+  (void)amqp().purge_queue(amqp::kDeadLetterQueue);
+  verdict(3, "have another user");
 }
 
 TEST_P(ControlConsumer, ClaimCountsTheUser) {

@@ -162,6 +162,81 @@ TEST_F(DeadLetters, AHopelessLetterIsLeftByReplayAndDroppedByReject) {
   expect_depths(0, 0);
 }
 
+TEST_F(DeadLetters, OneThatNobodyCanJudgeStopsNoOther) {
+  const auto other = issue(10);
+  const std::string body =
+      R"({"v":1,"couponId":"1","epoch":3000000000,"entryId":"5-0","claims":[{"claimId":"1-3000000000-5-0-0","userId":"7","index":0}]})";
+  publish(amqp::kDeadLetterQueue, body, "1-3000000000-5-0", checksum(body));
+  const auto real = message(claim(id_, {1}));
+  auto forged = real;
+  forged.users = {99};
+  const std::string forged_body = mirror::encode(forged);
+  publish(amqp::kDeadLetterQueue, forged_body, forged.message_id(), checksum(forged_body));
+  redis_raw({"SET", redis::CouponKeys(other).dead, "garbage"});
+  bury(claim(id_, {2}));
+  EXPECT_EQ(list().size(), 3U);
+  auto report = replay();
+  EXPECT_EQ(report.handled, 1);
+  EXPECT_EQ(report.left, 3) << report.why_left;
+  EXPECT_EQ(consume(), 1);
+  bury(claim(id_, {3}));
+  report = reject();
+  EXPECT_EQ(report.handled, 1);
+  EXPECT_EQ(report.returned, 1) << "the claim of user 1 is not the forged letter's to refuse";
+  EXPECT_EQ(report.dropped, 1);
+  EXPECT_EQ(report.left, 2) << report.why_left;
+  redis_raw({"DEL", redis::CouponKeys(other).dead});
+  const auto dropped = drop_dead(redis(), pg(), amqp(), {});
+  ASSERT_TRUE(dropped) << dropped.error().message;
+  EXPECT_EQ(dropped->dropped, 1);
+  EXPECT_EQ(dropped->left, 0);
+  EXPECT_EQ(replay_entries(redis(), amqp(), id_).value(), 1);
+  EXPECT_EQ(consume(), 1);
+  expect_depths(0, 0);
+  EXPECT_EQ(stock(id_), 8);
+  expect_sound(id_);
+}
+
+TEST_F(DeadLetters, ALetterThatCanBeJudgedIsNeverDropped) {
+  const auto dead = bury(claim(id_, {1}));
+  const auto dropped = drop_dead(redis(), pg(), amqp(), {id_, dead.entry});
+  ASSERT_TRUE(dropped) << dropped.error().message;
+  EXPECT_EQ(dropped->dropped, 0);
+  EXPECT_EQ(dropped->left, 1);
+  expect_depths(0, 1);
+  EXPECT_EQ(replay().handled, 1);
+  EXPECT_EQ(consume(), 1);
+  expect_sound(id_);
+}
+
+TEST_F(DeadLetters, AnEntryThatIsDamagedOrOfAnImpossibleEpochIsDroppedByItsName) {
+  const redis::CouponKeys keys(id_);
+  claim(id_, {1});
+  const std::vector<std::vector<std::string>> bad = {{"e", "3000000000", "u", "7", "h", checksum("3000000000 7")},
+                                                     {"e", "1", "u", "7", "h", "0123456789abcdef"},
+                                                     {"x", "y"}};
+  for (const auto& fields : bad) {
+    std::vector<std::string> add = {"XADD", keys.claims, "*"};
+    add.insert(add.end(), fields.begin(), fields.end());
+    const auto added = redis::ok(redis().command(add));
+    ASSERT_TRUE(added);
+    const auto entry = parse_entry_id(added->text());
+    ASSERT_TRUE(entry);
+    ASSERT_TRUE(redis::mark_dead(redis(), id_, *entry));
+    const auto dropped = drop_dead(redis(), pg(), amqp(), {id_, *entry});
+    ASSERT_TRUE(dropped) << dropped.error().message;
+    EXPECT_EQ(dropped->dropped, 1);
+  }
+  EXPECT_EQ(redis::ok(redis().command({"XLEN", keys.claims}))->integer(), 1);
+  EXPECT_TRUE(list().empty());
+  EXPECT_EQ(replay_entries(redis(), amqp(), id_).value(), 1);
+  EXPECT_EQ(consume(), 1);
+  ReconcileOptions options;
+  options.fix = true;
+  ASSERT_TRUE(reconcile(redis(), pg(), id_, options));
+  expect_sound(id_);
+}
+
 TEST_F(DeadLetters, RejectedTwiceTheUnitReturnsOnce) {
   const auto dead = bury(claim(id_, {1, 2}));
   EXPECT_EQ(stock(id_), 8);

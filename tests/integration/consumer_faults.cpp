@@ -7,6 +7,7 @@
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"
 #include "tests/harness/gate.h"
+#include "tests/harness/raw_amqp.h"
 #include "tests/integration/consumer_world.h"
 
 namespace flashclaim::consumer {
@@ -241,19 +242,93 @@ TEST_F(ConsumerFaults, GivesAPoisonMessageThreeRetriesThenTheDeadLetterQueue) {
 TEST_F(ConsumerFaults, BlamesOnlyTheMessageWhoseValuesTheDatabaseCannotTake) {
   const auto id = coupon(100);
   const auto good = accept_many(id, 6, 3);
-  auto guilty = accept(id, {7});
-  guilty.epoch = 3'000'000'000;  // our message in every respect, but no integer of the database
+  auto guilty = good[0];
+  guilty.entry = {9'000'000'000'000'000'000, 0};  // our message in every respect, but no time of the database
   deliver({good[0], good[1], good[2]});
   deliver_body(mirror::encode(guilty), guilty.message_id(), "3");
   deliver({good[3], good[4], good[5]});
   start();
-  ASSERT_TRUE(wait_until([&] { return rows(id) == 18 && in_stream(id) == 1; }));
+  ASSERT_TRUE(settles(id, 18));
   ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_dead_letters_total{fault=\"sql_data\"}") == 1; }));
   EXPECT_EQ(metric("flashclaim_consumer_retries_total{fault=\"sql_data\"}"), 0);
-  EXPECT_TRUE(dead(guilty));
   stop();
   EXPECT_TRUE(queue_empty());
   EXPECT_EQ(take_dead_letters().size(), 1U);
+  expect_books_agree();
+}
+
+// Whoever may publish chooses the body's size, the properties, the letters of their kinds. The connection outlives all
+// of it.
+TEST_F(ConsumerFaults, NoMessageOfWhateverFormStopsTheQueue) {
+  using harness::amqp_field;
+  using harness::amqp_long;
+  const auto id = coupon(100);
+  std::string nested = "V";
+  for (int depth = 0; depth < 5000; ++depth) nested = "A" + amqp_long(nested);
+  const std::string eight(8, 'x');
+  std::string every_kind;
+  for (const auto& [kind, value] : std::vector<std::pair<char, std::string>>{{'t', "x"},
+                                                                             {'b', "x"},
+                                                                             {'B', "x"},
+                                                                             {'s', "xx"},
+                                                                             {'u', "xx"},
+                                                                             {'I', "xxxx"},
+                                                                             {'i', "xxxx"},
+                                                                             {'l', eight},
+                                                                             {'f', "xxxx"},
+                                                                             {'d', eight},
+                                                                             {'D', "xxxxx"},
+                                                                             {'T', eight},
+                                                                             {'S', amqp_long("x")},
+                                                                             {'x', amqp_long("x")},
+                                                                             {'V', ""},
+                                                                             {'F', amqp_long("")},
+                                                                             {'A', amqp_long("")}})
+    every_kind += amqp_field(std::string(1, kind), kind, value);
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += amqp_field("h" + std::to_string(i), 'S', amqp_long("x"));
+  const std::vector<std::string> headers = {
+      every_kind,
+      many,
+      nested.size() > 120'000 ? "" : amqp_field("deep", 'A', nested.substr(1)),
+      amqp_field(amqp::kChecksumHeader, 'S', amqp_long(std::string(130'000, 'c'))),
+      amqp_field(amqp::kAttemptsHeader, 'l', std::string(8, '\xff')),
+      amqp_field("", 'S', amqp_long("\xff\xfe\r\n"))};
+  for (const auto& fields : headers)
+    harness::publish_raw(amqp_url_, amqp::kExchange, amqp::kRoutingKey, fields, "not ours");
+  for (const std::size_t size : {std::size_t{0}, mirror::kBodyMax, mirror::kBodyMax + 1, std::size_t{17} << 20})
+    harness::publish_raw(amqp_url_, amqp::kExchange, amqp::kRoutingKey, "", std::string(size, 'x'));
+  deliver(accept_many(id, 3, 3));
+  start();
+  ASSERT_TRUE(settles(id, 9));
+  ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_dead_letters_total{fault=\"too_large\"}") == 2; }));
+  const auto all = static_cast<double>(headers.size()) + 2;
+  ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_retries_total{fault=\"undecodable\"}") >= all; }));
+  EXPECT_EQ(metric("flashclaim_consumer_dropped_deliveries_total"), 0);
+  stop();
+  const auto letters = take_dead_letters();
+  ASSERT_GE(letters.size(), 2U);
+  EXPECT_EQ(letters[0].header(amqp::kFaultHeader), "too_large");
+  EXPECT_NE(letters[0].header(amqp::kFaultDetailHeader).find("65537"), std::string::npos);
+  EXPECT_NE(letters[1].header(amqp::kFaultDetailHeader).find("17825792"), std::string::npos);
+}
+
+// A quorum queue adds a header to what it delivers again: the frame is then larger than the agreed limit.
+TEST_F(ConsumerFaults, AMessageWithTheLargestHeadersIsDeliveredAgainToo) {
+  const auto id = coupon(100);
+  harness::publish_raw(amqp_url_, amqp::kExchange, amqp::kRoutingKey,
+                       harness::amqp_field("h", 'S', harness::amqp_long(std::string(131'072 - 8 - 25, 'x'))),
+                       "not ours");
+  {
+    auto taken = broker().get(amqp::kQueue);
+    ASSERT_TRUE(taken && taken->has_value()) << (taken ? "nothing there" : taken.error().message);
+    ASSERT_TRUE(broker().nack((*taken)->delivery_tag, true));
+  }
+  deliver(accept(id, {7}));
+  start();
+  ASSERT_TRUE(settles(id, 1));
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_consumer_retries_total{fault=\"undecodable\"}") >= 1; }));
+  EXPECT_EQ(metric("flashclaim_consumer_dropped_deliveries_total"), 0);
 }
 
 TEST_F(ConsumerFaults, DeadLettersAClaimIdThatAnotherUserHas) {
@@ -283,7 +358,8 @@ TEST_F(ConsumerFaults, DeadLettersAMessageThatIsNotItsEntry) {
   deliver(shorter);
   start();
   ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_dead_letters_total{fault=\"mismatch\"}") == 1; }));
-  EXPECT_TRUE(dead(entry));
+  EXPECT_FALSE(dead(entry)) << "it is not this entry's message";
+  EXPECT_EQ(rows(id), 0);
   EXPECT_EQ(in_stream(id), 1);
   stop();
   EXPECT_TRUE(queue_empty());

@@ -11,7 +11,7 @@ using Words = std::vector<std::string>;
 using namespace std::string_literals;
 
 /// What is no valid argument of a kind: n number >= 1, z number >= 0, s signed, m milliseconds, i id, e entry id, w
-/// status, f flag, t text, r refusal, c claim.
+/// status, h checksum, f flag, t text, r refusal, c claim.
 Words garbage(char kind) {
   Words numbers{"", " 1", "1 ", "+1", "01", "0x10", "1e1", "1.0", "abc", "-0", "--1", "1\n", "1\0"s, "\0"s, "nan"};
   const auto add = [&](std::initializer_list<const char*> more) {
@@ -37,6 +37,8 @@ Words garbage(char kind) {
       return {"", "5", "5-", "-5", "05-0", "5-00", "5-0-0", "a-b", "9223372036854775808-0", "*", "+", "5-*", " 5-0"};
     case 'w':
       return {"", "open", "ISSUING", "loading", "issuing "};
+    case 'h':
+      return {"", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeg", "0123456789abcde ", "0x23456789abcdef"};
     case 'f':
       return {"", "2", "00", "true", "-1"};
     case 'r':

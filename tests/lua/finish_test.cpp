@@ -1,4 +1,5 @@
 // finish: the token, the compensation, and what each kind of absence means.
+#include "engine/base/digest.h"
 #include "tests/lua/fixture.h"
 
 namespace flashclaim {
@@ -101,6 +102,42 @@ TEST_F(FinishFunction, MarksSuspectAFreshSettleWhoseEntryIsGone) {
   EXPECT_EQ(field("suspect"), "(nil)");
   EXPECT_EQ(finish(entry, 1, {}, true), "ABSENT");
   EXPECT_EQ(field("suspect"), "1");
+}
+
+TEST_F(FinishFunction, CountsClaimsThatWereSettledThoughRedisKnowsNothingOfTheirEntry) {
+  publish(10, 9);
+  const auto entry = accept({"7", "8"});
+  const EntryId never{entry.ms, entry.seq + 1};
+  EXPECT_EQ(finish(never, 2, {}, false), "BEYOND");
+  EXPECT_EQ(finish(never, 2, {"0=rejected", "1=rejected"}, true), "BEYOND");
+  EXPECT_EQ(field("unaccepted"), "(nil)") << "nothing was settled just now";
+  EXPECT_EQ(finish(never, 3, {"1=out_of_stock"}, true), "BEYOND");
+  EXPECT_EQ(field("unaccepted"), "2");
+  command({"XDEL", keys.claims, entry.text()});
+  EXPECT_EQ(finish(entry, 2, {}, true), "ABSENT");
+  EXPECT_EQ(field("unaccepted"), "4") << "an entry that was lost";
+  const auto other = accept({"9"});
+  ASSERT_EQ(finish(other, 1), "FINISHED");
+  EXPECT_EQ(finish(other, 1, {}, true), "ABSENT");
+  EXPECT_EQ(field("unaccepted"), "4") << "it was finished before: the answer of the database was lost, say";
+}
+
+TEST_F(FinishFunction, EntryViewSaysFinishedOnlyByWhatFinishLeft) {
+  publish(10, 9);
+  const auto entry = accept({"7", "8"});
+  const auto view = [&](const std::string& epoch, const std::string& users) {
+    return call("entry_view", {keys.claims, keys.result(entry)}, {epoch, entry.text(), checksum(epoch + " " + users)});
+  };
+  EXPECT_EQ(view("1", "7,8"), "WAITING");
+  EXPECT_EQ(view("1", "7,9"), "OTHER");
+  EXPECT_EQ(view("1", "7"), "OTHER");
+  EXPECT_EQ(view("2", "7,8"), "UNKNOWN") << "a message of another epoch is not about this entry";
+  ASSERT_EQ(finish(entry, 2, {"1=out_of_stock"}), "FINISHED");
+  EXPECT_EQ(view("1", "7,8"), "FINISHED");
+  EXPECT_EQ(view("1", "7,9"), "OTHER");
+  EXPECT_EQ(view("2", "7,8"), "UNKNOWN");
+  command({"DEL", keys.result(entry)});
+  EXPECT_EQ(view("1", "7,8"), "UNKNOWN") << "absent is no proof";
 }
 
 TEST_F(FinishFunction, MarksSuspectAnIdThatRedisNeverGaveOut) {

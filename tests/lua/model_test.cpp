@@ -50,9 +50,10 @@ const Defect kDefects[] = {
     {"TheSameKeyTwiceInABatchTakesTwo", "local replay = name and (replays[name] or stored[name])",
      "local replay = name and replays[name]"},
     {"ReplayNamesAnotherIndex", "stored[name] = accepted\n", "stored[name] = accepted + 1\n"},
-    {"FinishTrustsItsCaller", "  if not fields then\n    return absent_entry(keys, coupon, epoch, entry_id, fresh)",
+    {"FinishTrustsItsCaller",
+     "  if not fields then\n    return absent_entry(keys, coupon, epoch, entry_id, fresh, n - size_of(refused))",
      "  if not fields then\n    redis.call('INCRBY', keys[2], #args - 4)\n"
-     "    return absent_entry(keys, coupon, epoch, entry_id, fresh)"},
+     "    return absent_entry(keys, coupon, epoch, entry_id, fresh, n - size_of(refused))"},
     {"FinishOfAnotherSize", "if entry_epoch ~= args[1] or #users ~= n or", "if entry_epoch ~= args[1] or"},
     {"FinishOfAnotherEpochMarks", "suspicious = false -- a message", "suspicious = suspicious -- a message"},
     {"RefusedUsersCountOnce", "times[position[user]] = times[position[user]] + 1", "times[position[user]] = 1"},

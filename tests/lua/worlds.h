@@ -27,7 +27,7 @@ struct Call {
   std::function<bool(std::size_t)> fits = {};  ///< whether that many arguments are well-formed; empty = exactly all
 };
 
-/// All 23 functions.
+/// All functions.
 const std::vector<Call>& all_calls();
 
 /// The fields of the coupon's hash that `call` reads.

@@ -4,16 +4,19 @@
  * is one round trip to one store; between two of them anything else may happen, and a process may die.
  *
  * Sizes:  CLAIMS claims by USERS users for TOTAL units, CONSUMERS; budgets CRASHES (a consumer or mirror dies between two
- *         steps), DUPS (a confirm is lost), SPURIOUS (replays by age of an entry that the queue still holds).
+ *         steps), DUPS (a confirm is lost), SPURIOUS (an entry is published again although its message lives).
  * Faults: LOSS (Redis loses its data, then a rebuild; ID_REUSE: its clock goes back too, so entry ids repeat), BROKERLOSS
- *         (the queue loses its messages), DEAD=n (a message is dead-lettered, then replayed or rejected), DRIFT=n
+ *         (the queue loses its messages), LOSE_ONE (it loses one, wherever it stands), OVERTAKEN (an entry is published again when
+ *         one that was published later is finished, too), DEAD=n (a message is dead-lettered, then replayed or rejected), DRIFT=n
  *         (phantom units; HEALS: they must be gone at rest), REPAIR_DEATHS=n (rebuild or reconcile dies between two steps and
  *         is begun anew; with LOSS at most 1).
  * Operations: RAISE, CUT, PAUSE, RECONCILE=n (fixers at once).
  * Guards to take out (each must be found out): NO_EPOCH, NO_EPOCH_IN_ID, NO_TOKEN, NO_CAS, OVERLAP, TOTAL_FROM_DATABASE,
  *         NO_VERSION, NO_ONE_STATE (a rebuild that reads the coupon twice), NO_RESET (a repeated rebuild that adds to what the
- *         dead one loaded), DELETE_BEFORE_CONFIRM, NO_REPLAY; ACK_BEFORE_SETTLE alone is healed by the replay by age (that it
- *         holds is explored too) and is found out together with NO_REPLAY.
+ *         dead one loaded), DELETE_BEFORE_CONFIRM, NO_REPLAY, NO_EMPTY_QUEUE (what OVERTAKEN finds is all that is published
+ *         again), ABSENT_IS_FINISHED (a message is acknowledged without the database because its entry is gone, not because
+ *         finish left a result); ACK_BEFORE_SETTLE alone is healed by the replay (that it holds is explored too) and is found
+ *         out together with NO_REPLAY.
  */
 #ifndef CLAIMS
 #define CLAIMS 2
@@ -98,11 +101,38 @@ byte redis_total = TOTAL;
 byte count[USERS];
 byte fix_seq;
 bit suspect;
+/* What finish left of an entry, for a while: whose and of which epoch it was. */
+typedef Result { bit left; byte user; epoch_t epoch };
+Result result[CLAIMS];
 
 /* ---- RabbitMQ */
 chan queue = [6] of { byte, byte, epoch_t }; /* entry, user, epoch */
 chan dlq = [2] of { byte, byte, epoch_t };
 byte unacked;
+#ifdef OVERTAKEN
+bit later[CLAIMS * CLAIMS]; /* later[k * CLAIMS + j]: j was published after k's last publish */
+bit overtaken[CLAIMS];      /* ... and is finished */
+#define OVERTOOK(k) overtaken[k]
+inline note_published(i) {
+  overtaken[i] = 0; n_ = 0;
+  do
+  :: n_ < CLAIMS -> later[i * CLAIMS + n_] = 0; if :: n_ != i -> later[n_ * CLAIMS + i] = 1 :: else -> skip fi; n_++
+  :: else -> break
+  od; n_ = 0
+}
+inline note_finished(i) {
+  n_ = 0;
+  do
+  :: n_ < CLAIMS -> if :: later[n_ * CLAIMS + i] -> overtaken[n_] = 1 :: else -> skip fi; n_++
+  :: else -> break
+  od; n_ = 0
+}
+byte n_;
+#else
+#define OVERTOOK(k) false
+#define note_published(i) skip
+#define note_finished(i) skip
+#endif
 
 /* ---- PostgreSQL */
 epoch_t epoch;
@@ -179,6 +209,8 @@ inline finish(i, u, e, o) {
 #else
         :: stream[i].in && stream[i].user == u && o != CONFLICT ->
            stream[i].in = 0; stream[i].dead = 0;
+           result[i].left = 1; result[i].user = u; result[i].epoch = e;
+           note_finished(i);
            if
            :: o == REFUSED -> stock++; count[u]--
            :: else -> skip
@@ -213,7 +245,7 @@ end_mirror:
      fi;
 #endif
      atomic { /* publish, confirmed by the broker */
-       nfull(queue) -> queue ! i, u, e;
+       nfull(queue) -> queue ! i, u, e; note_published(i);
        if
        :: stream[i].in && stream[i].user == u && stream[i].epoch == e -> stream[i].mirrored = 1
        :: else -> skip
@@ -225,8 +257,14 @@ end_mirror:
   od
 }
 
-/* Replay by age: mirrored, unfinished, not dead. Always when the broker has lost it; at will within a budget. */
-#define OLD(k) (stream[k].in && stream[k].acked && !stream[k].dead && (spurious > 0 || (len(queue) == 0 && unacked == 0)))
+/* Published again: mirrored, unfinished, not dead, and its message seems gone: the queue is empty and quiet, or one that was
+ * published later is finished. At will within a budget: the belief may be wrong. */
+#ifdef NO_EMPTY_QUEUE
+#define QUIET false
+#else
+#define QUIET (len(queue) == 0 && unacked == 0)
+#endif
+#define OLD(k) (stream[k].in && stream[k].acked && !stream[k].dead && (spurious > 0 || QUIET || OVERTOOK(k)))
 inline find_lost(i) {
   i = 0;
   do
@@ -240,20 +278,27 @@ end_replayer:
   do
   :: atomic { nfull(queue) && (OLD(0) || (CLAIMS > 1 && OLD(1 % CLAIMS)) || (CLAIMS > 2 && OLD(2 % CLAIMS))) ->
        find_lost(i);
-       if :: !(len(queue) == 0 && unacked == 0) -> spurious-- :: else -> skip fi;
-       queue ! i, stream[i].user, stream[i].epoch; i = 0 }
+       if :: !QUIET && !OVERTOOK(i) -> spurious-- :: else -> skip fi;
+       queue ! i, stream[i].user, stream[i].epoch; note_published(i); i = 0 }
   od
 }
 
+/* The look in Redis before the database is asked. */
+#ifdef ABSENT_IS_FINISHED
+#define FINISHED(i, u, e) (status != LOST && !(stream[i].in && stream[i].epoch == e))
+#else
+#define FINISHED(i, u, e) (result[i].left && result[i].user == u && result[i].epoch == e)
+#endif
 proctype consumer() {
   byte i, u, o;
   epoch_t e;
 end_consumer:
   do
-  :: atomic { queue ? i, u, e; unacked++;
+  :: atomic { queue ? i, u, e; unacked++; /* and the look: nothing of this process happens between the two */
 #ifdef ACK_BEFORE_SETTLE
-       unacked--
+       unacked--;
 #endif
+       if :: FINISHED(i, u, e) -> goto acknowledge :: else -> skip fi
      }
      if
      :: atomic { crashes > 0 -> crashes--;
@@ -277,6 +322,7 @@ end_consumer:
           goto again }
      :: atomic { finish(i, u, e, o) }
      fi;
+acknowledge:
      if
      :: atomic { crashes > 0 -> crashes--;
 #ifndef ACK_BEFORE_SETTLE
@@ -446,6 +492,7 @@ proctype loss_and_rebuild() {
     :: else -> break
     od; k = 0;
     do :: k < USERS -> count[k] = 0; k++ :: else -> break od; k = 0;
+    do :: k < CLAIMS -> result[k].left = 0; result[k].user = 0; result[k].epoch = 0; k++ :: else -> break od; k = 0;
 #ifdef ID_REUSE
     next_id = 0
 #endif
@@ -504,6 +551,14 @@ proctype broker_loss() {
 }
 #endif
 
+#ifdef LOSE_ONE
+proctype lose_one() {
+  byte i, u;
+  epoch_t e;
+  atomic { queue ? i, u, e; i = 0; u = 0; e = 0 } /* at the front, at any time: those behind it stand */
+}
+#endif
+
 init {
   byte k, n;
   atomic {
@@ -529,6 +584,9 @@ init {
 #endif
 #ifdef BROKERLOSS
     run broker_loss();
+#endif
+#ifdef LOSE_ONE
+    run lose_one();
 #endif
   }
   timeout -> /* at rest */

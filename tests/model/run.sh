@@ -44,6 +44,9 @@ explore() {
 explore holds flashclaim -DCLAIMS=3 -DTOTAL=2 -DCRASHES=2 -DDUPS=2 -DSPURIOUS=1
 explore holds flashclaim -DCLAIMS=3 -DTOTAL=3 -DUSERS=2 -DLIMIT=2 -DCRASHES=1 -DDUPS=1
 explore holds flashclaim -DCLAIMS=3 -DTOTAL=2 -DCRASHES=1 -DBROKERLOSS -DDUPS=1
+explore holds flashclaim -DCLAIMS=3 -DTOTAL=2 -DCRASHES=1 -DLOSE_ONE -DOVERTAKEN
+explore holds flashclaim -DCLAIMS=3 -DTOTAL=3 -DBROKERLOSS -DOVERTAKEN -DDUPS=1
+explore holds flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DOVERTAKEN -DDUPS=1 -DSPURIOUS=1
 explore holds flashclaim -DCLAIMS=3 -DTOTAL=2 -DCRASHES=1 -DDEAD=1 -DDUPS=1
 explore holds flashclaim -DCLAIMS=3 -DTOTAL=2 -DDEAD=2 -DSPURIOUS=1
 explore holds flashclaim -DCLAIMS=3 -DTOTAL=2 -DRAISE -DCUT -DCRASHES=1
@@ -82,6 +85,9 @@ explore broken flashclaim -DCLAIMS=3 -DTOTAL=2 -DRECONCILE=1 -DRAISE -DHEALS -DT
 explore broken flashclaim -DCRASHES=1 -DDELETE_BEFORE_CONFIRM
 explore broken flashclaim -DCRASHES=1 -DACK_BEFORE_SETTLE -DNO_REPLAY
 explore broken flashclaim -DBROKERLOSS -DNO_REPLAY
+explore broken flashclaim -DCLAIMS=3 -DTOTAL=2 -DLOSE_ONE -DNO_REPLAY
+explore broken flashclaim -DCLAIMS=3 -DTOTAL=2 -DLOSE_ONE -DOVERTAKEN -DNO_EMPTY_QUEUE
+explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DABSENT_IS_FINISHED
 explore broken flashclaim -DDRIFT=1 -DHEALS
 explore broken settle -DONE_STATEMENT
 explore broken walk -DNO_LOG

@@ -108,8 +108,8 @@ TEST(ConsumerDismissal, KeepsTheChecksumAndSaysWhy) {
   const Dismissal plan = plan_dismissal(failed(Fault::kSqlData, "1"));
   const amqp::Headers expected = {{std::string(amqp::kChecksumHeader), checksum("body")},
                                   {std::string(amqp::kAttemptsHeader), "2"},
-                                  {std::string(kFaultHeader), "sql_data"},
-                                  {std::string(kFaultDetailHeader), "why"}};
+                                  {std::string(amqp::kFaultHeader), "sql_data"},
+                                  {std::string(amqp::kFaultDetailHeader), "why"}};
   EXPECT_EQ(plan.headers, expected);
 }
 

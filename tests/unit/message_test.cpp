@@ -25,7 +25,7 @@ TEST(Message, IsTheBodyOfTheContract) { EXPECT_EQ(encode(kMessage), kBody); }
 TEST(Message, HasTheIdCouponEpochEntry) { EXPECT_EQ(kMessage.message_id(), "42-1-1795380024805-0"); }
 
 TEST(Message, ComesBackAsItWasAtEverySizeAndLimit) {
-  EntryMessage message{INT64_MAX, INT64_MAX, {INT64_MAX, INT64_MAX}, {}};
+  EntryMessage message{INT64_MAX, INT32_MAX, {INT64_MAX, INT64_MAX}, {}};
   while (message.users.size() < kClaimsMax) {
     message.users.push_back(INT64_MAX - static_cast<std::int64_t>(message.users.size()));
     auto back = decode_signed(encode(message));
@@ -86,6 +86,7 @@ TEST(Message, RefusesEveryOtherShape) {
       {R"("couponId":"42")", R"("couponId":"43")"},
       {R"("epoch":1)", R"("epoch":0)"},
       {R"("epoch":1)", R"("epoch":-1)"},
+      {R"("epoch":1)", R"("epoch":2147483648)"},
       {R"("epoch":1)", R"("epoch":"1")"},
       {R"("epoch":1)", R"("epoch":2)"},
       {R"("entryId":"1795380024805-0")", R"("entryId":"1795380024805")"},
@@ -129,7 +130,7 @@ TEST(Entry, RefusesAWrongChecksumAndEveryOtherShape) {
   EXPECT_FALSE(parse_entry(42, {5, 6}, "3", "7,8", ""));
   for (const char* users : {"", ",", "7,", ",7", "7,,8", "7, 8", "0", "07", "a", "9223372036854775808", "-1"})
     EXPECT_FALSE(parse_entry(42, {5, 6}, "3", users, checksum(std::string("3 ") + users))) << users;
-  for (const char* epoch : {"", "0", "-1", "a", "1.0"})
+  for (const char* epoch : {"", "0", "-1", "a", "1.0", "2147483648"})
     EXPECT_FALSE(parse_entry(42, {5, 6}, epoch, "7", checksum(std::string(epoch) + " 7"))) << epoch;
   std::string many = "1";
   for (std::size_t i = 1; i < kClaimsMax; ++i) many += ",1";
