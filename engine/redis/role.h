@@ -26,7 +26,7 @@ std::optional<std::string> not_the_primary(const ReplyView& role);
 Result<void> check_primary(Client& client);
 
 /// As check_primary; and a command that counts as a write and changes nothing is not refused (READONLY, MISCONF,
-/// NOREPLICAS ...). For users who may XDEL in coupon:claims:*.
+/// NOREPLICAS ...). A user who may not XDEL in coupon:claims:* learns nothing by it.
 Result<void> check_writes(Client& client);
 
 }  // namespace flashclaim::redis
