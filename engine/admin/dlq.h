@@ -65,15 +65,15 @@ Result<DlqReport> replay_dead(redis::Client& redis, postgres::Session& pg, amqp:
 Result<DlqReport> reject_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                               const DlqFilter& filter);
 
-/// Throws away what neither replay nor reject can judge: letters that cannot be read and have no entry in the stream, and
-/// letters whose entry holds other claims (the entry stays: it has a message of its own). With coupon and entry named, also
-/// a stream entry that is damaged or of another epoch than its coupon: the coupon is marked suspect, and reconcile puts
-/// stock and counts right. Letters that can be judged are left.
+/// Throws away what neither replay nor reject can judge: letters that cannot be read and have no entry in the stream,
+/// and letters whose entry holds other claims (the entry stays: it has a message of its own). With coupon and entry
+/// named, also a stream entry that is damaged or of another epoch than its coupon: the coupon is marked suspect, and
+/// reconcile puts stock and counts right. Letters that can be judged are left.
 Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                             const DlqFilter& filter);
 
-/// Publishes every unfinished, not dead entry of the coupon's stream again (the mirror does so where it believes their messages lost); returns how
-/// many. Harmless at any time. Precondition: `amqp` is in confirm mode.
+/// Publishes every unfinished, not dead entry of the coupon's stream again (the mirror does so where it believes their
+/// messages lost); returns how many. Harmless at any time. Precondition: `amqp` is in confirm mode.
 Result<std::int64_t> replay_entries(redis::Client& redis, amqp::Connection& amqp, std::int64_t coupon_id);
 
 }  // namespace flashclaim::admin

@@ -20,7 +20,7 @@ struct Letter {
   std::string attempts;
   std::optional<mirror::EntryMessage> message;  ///< nullopt: damaged, or too large to be kept
   std::optional<ClaimId> named;                 ///< what the message id says of a damaged one; index 0
-  std::string problem;  ///< why it cannot be read, or why nothing can be done with it
+  std::string problem;                          ///< why it cannot be read, or why nothing can be done with it
 };
 
 std::int64_t coupon_of(const Letter& letter);
@@ -50,7 +50,8 @@ struct Case {
 struct Worklist {
   std::vector<Case> cases;
   std::vector<Letter> hopeless;  ///< damaged, and without an entry in the stream
-  std::vector<Letter> foreign;   ///< whole, but its entry in the stream holds other claims: it is not that entry's letter
+  std::vector<Letter>
+      foreign;  ///< whole, but its entry in the stream holds other claims: it is not that entry's letter
   std::vector<std::pair<std::int64_t, EntryId>> stale_marks;
 };
 

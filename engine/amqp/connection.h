@@ -52,7 +52,7 @@ struct Delivery {
   Headers headers;  ///< see headers_of: what is too large or too much is left out
   std::string body;
   std::uint64_t dropped = 0;  ///< bytes of a body above Options::body_max; `body` is empty then
-  std::string consumer_tag;  ///< empty for get
+  std::string consumer_tag;   ///< empty for get
 
   /// The header's value, or "" when absent.
   [[nodiscard]] std::string_view header(std::string_view name) const;

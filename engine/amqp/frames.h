@@ -25,8 +25,8 @@ amqp_table_entry_t integer_entry(const char* key, std::int64_t value);
 amqp_table_entry_t table_entry(const char* key, amqp_table_t value);
 amqp_table_t table_of(std::vector<amqp_table_entry_t>& entries);
 
-/// String and integer values as text. Left out: other kinds, values above 1024 bytes, and what comes after the first 32:
-/// whoever may publish chooses them, and they are kept until the message is acknowledged.
+/// String and integer values as text. Left out: other kinds, values above 1024 bytes, and what comes after the first
+/// 32: whoever may publish chooses them, and they are kept until the message is acknowledged.
 Headers headers_of(const amqp_basic_properties_t& properties);
 
 /// Appends encoded frames to a buffer of the caller's.

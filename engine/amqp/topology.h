@@ -42,8 +42,8 @@ std::vector<QueueDeclaration> topology_queues();
 Result<void> declare_topology(Connection& connection);
 
 /// For the programs, whose users may not configure anything (`flashctl access rabbitmq`): asks whether the exchange and
-/// the queues are there; the error names the one that is not and what to do. A binding that is missing shows in returned
-/// messages only.
+/// the queues are there; the error names the one that is not and what to do. A binding that is missing shows in
+/// returned messages only.
 Result<void> need_topology(Connection& connection);
 
 }  // namespace flashclaim::amqp

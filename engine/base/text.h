@@ -13,8 +13,8 @@ namespace flashclaim {
 std::size_t utf8_length(std::string_view text, std::size_t at);
 
 /// Whether a terminal would obey the character at `at` (of `length` bytes, as utf8_length has it) and not show it:
-/// controls, and those that turn the direction of the text around them, break its line or cannot be seen (U+202E, U+2028,
-/// U+200B ...). Not U+200E and U+200F: they do what any Latin or Hebrew letter does, and names need them.
+/// controls, and those that turn the direction of the text around them, break its line or cannot be seen (U+202E,
+/// U+2028, U+200B ...). Not U+200E and U+200F: they do what any Latin or Hebrew letter does, and names need them.
 bool commands_terminal(std::string_view text, std::size_t at, std::size_t length);
 
 /// The text as a table or a message may show it: `?` for what commands a terminal and for what is no UTF-8.

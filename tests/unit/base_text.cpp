@@ -19,8 +19,9 @@ namespace flashclaim {
 namespace {
 
 // RIGHT-TO-LEFT OVERRIDE and ISOLATE, separators, zero width space, byte order mark, controls of three kinds.
-const char* const kCommands[] = {"\u202e", "\u202a", "\u202c", "\u2066", "\u2067", "\u2069", "\u2028", "\u2029",
-                                 "\u200b", "\ufeff", "\u0085", "\u009b", "\x1b",   "\x7f",   "\n",     "\t", "\r"};
+const char* const kCommands[] = {"\u202e", "\u202a", "\u202c", "\u2066", "\u2067", "\u2069",
+                                 "\u2028", "\u2029", "\u200b", "\ufeff", "\u0085", "\u009b",
+                                 "\x1b",   "\x7f",   "\n",     "\t",     "\r"};
 
 TEST(ShownText, HidesWhatATerminalWouldObey) {
   for (const char* command : kCommands) EXPECT_EQ(shown("a" + std::string(command) + "b"), "a?b");
