@@ -72,7 +72,7 @@ int fail(const std::string& message, int code) {
   return code;
 }
 
-// The signals are waited for here and nowhere else: every other thread inherits the mask.
+// The signals are waited for here and nowhere else: every other thread inherits the mask, so none may start before it.
 int run(Options options, const http::Address& admin_listen) {
   signal(SIGPIPE, SIG_IGN);
   sigset_t ending;
@@ -80,6 +80,7 @@ int run(Options options, const http::Address& admin_listen) {
   sigaddset(&ending, SIGTERM);
   sigaddset(&ending, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  if (auto own = postgres::refuse_pooler(options.pg_url); !own) return fail(own.error().message, kExitFailure);
   auto service = Service::start(std::move(options), admin_listen);
   if (!service) return fail(service.error().message, kExitFailure);
   bool stopping = false;
@@ -118,7 +119,6 @@ int main_with_flags(int argc, char** argv) {
     if (!value) return fail(value.error().message, kExitFailure);
     *url = std::move(value).value();
   }
-  if (auto own = postgres::refuse_pooler(options->pg_url); !own) return fail(own.error().message, kExitFailure);
   return run(std::move(options).value(), *admin);
 }
 

@@ -230,7 +230,7 @@ Result<void> Mender::mend(std::int64_t coupon_id) {
 }
 
 Result<void> Mender::pass_by(std::int64_t coupon_id, const Error& error) {
-  if (stop_.told() || !redis_->connected() || !pg_->open()) return error;
+  if (stop_.told() || !redis_->connected() || !pg_->open() || !health_.library) return error;
   metrics_.passed_by(redis::is_damaged(error) ? "damaged" : "other");
   metrics_.forget_drift(coupon_id);  // what it was says nothing of what it is
   std::string& known = sick_[coupon_id];

@@ -163,8 +163,11 @@ Result<void> FrameReader::feed(std::string_view bytes, const Callback& callback)
   return {};
 }
 
+// RabbitMQ adds headers to what it delivers again (x-delivery-count, x-death) without looking at the agreed size: a
+// sender could otherwise make a message that ends every connection that it is delivered to.
 void FrameReader::tune(int channel_max, int frame_max) {
-  [[maybe_unused]] int status = amqp_tune_connection(state_.get(), channel_max, frame_max, 0);
+  constexpr int kAddedByTheBroker = 65'536;
+  [[maybe_unused]] int status = amqp_tune_connection(state_.get(), channel_max, frame_max + kAddedByTheBroker, 0);
   assert(status == AMQP_STATUS_OK);
 }
 

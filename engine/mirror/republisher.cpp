@@ -54,7 +54,7 @@ Result<void> Republisher::consider(redis::Client& client, const Depth& depth, Cl
          {"to", job.range.last.text()},
          {"effect", "what is unfinished of them is published again"}});
   }
-  start(depth.coupon_id, std::move(job));
+  start(depth.coupon_id, job);
   return {};
 }
 
@@ -80,7 +80,7 @@ void Republisher::append_lease(redis::Client& client, std::int64_t coupon) {
 
 void Republisher::start(std::int64_t coupon, Job job) {
   rewind(job);
-  jobs_.emplace(coupon, std::move(job));
+  jobs_.emplace(coupon, job);
   order_.push_back(coupon);
 }
 

@@ -120,7 +120,7 @@ TEST_F(Flashctl, StatusCallsOnlyADifferenceWhatIsOneForSure) {
   const auto id = issue(10);
   const auto difference = [&] {
     expect_exit(0, {"status", "--output", "json"});
-    return json(last_.out, "liveliest,0,difference");
+    return json(last_.out, "coupons,0,difference");
   };
   EXPECT_EQ(difference(), "0");
   for (const Acknowledged& claimed : claim(id, {1, 2, 3})) {
