@@ -177,6 +177,7 @@ Error Mender::postgres_away(const Error& error) {
   return error;
 }
 
+// A right that is missing makes this program not ready; what can be mended without it is mended all the same.
 Result<void> Mender::look_at_rights() {
   const auto at_redis = redis::missing_right(*redis_, redis::User::kConsumer);
   const auto at_postgres = admin::from_sql(postgres::missing_right(*pg_));
@@ -185,8 +186,10 @@ Result<void> Mender::look_at_rights() {
   health_.rights_denied = known && !health_.rights;
   if (!at_redis) return redis_away(at_redis.error());
   if (!at_postgres) return postgres_away(at_postgres.error());
-  if (health_.rights) return {};
-  return failure(redis::rights_text(redis::User::kConsumer, at_redis->empty() ? *at_postgres : *at_redis));
+  const auto text = redis::rights_text(redis::User::kConsumer, at_redis->empty() ? *at_postgres : *at_redis);
+  if (!health_.rights && text != rights_said_) log(LogLevel::kWarn, "mender", "rights_missing", {{"error", text}});
+  rights_said_ = text;
+  return {};
 }
 
 Result<std::vector<std::int64_t>> Mender::issuing() {

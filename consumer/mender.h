@@ -74,6 +74,7 @@ class Mender {
   std::set<std::int64_t> numbers_mended_;                  ///< in this round
   std::chrono::steady_clock::time_point looked_at_;        ///< for suspects, the last time
   std::map<std::int64_t, admin::ReconcileOutcome> known_;  ///< logged already, by coupon
+  std::string rights_said_;                                ///< of the last look
   std::map<std::int64_t, std::string> sick_;               ///< why it can not be looked at, by coupon; logged already
 };
 

@@ -218,7 +218,7 @@ TEST_F(DeadLetters, AnEntryThatIsDamagedOrOfAnImpossibleEpochIsDroppedByItsName)
   for (const auto& fields : bad) {
     std::vector<std::string> add = {"XADD", keys.claims, "*"};
     add.insert(add.end(), fields.begin(), fields.end());
-    const auto added = redis::ok(redis().command(add));
+    const auto added = redis::ok(tester().command(add));
     ASSERT_TRUE(added);
     const auto entry = parse_entry_id(added->text());
     ASSERT_TRUE(entry);
