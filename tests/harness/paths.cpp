@@ -4,18 +4,18 @@
 namespace flashclaim::harness {
 
 const std::string& source_dir() {
-  static const std::string path = FLASHCLAIM_SOURCE_DIR;
-  return path;
+  static const std::string kPath = FLASHCLAIM_SOURCE_DIR;
+  return kPath;
 }
 
 const std::string& bin_dir() {
-  static const std::string path = FLASHCLAIM_BIN_DIR;
-  return path;
+  static const std::string kPath = FLASHCLAIM_BIN_DIR;
+  return kPath;
 }
 
 const std::string& points_bin_dir() {
-  static const std::string path = FLASHCLAIM_POINTS_BIN_DIR;
-  return path;
+  static const std::string kPath = FLASHCLAIM_POINTS_BIN_DIR;
+  return kPath;
 }
 
 }  // namespace flashclaim::harness
