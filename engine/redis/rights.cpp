@@ -9,8 +9,8 @@ namespace {
 using Questions = std::vector<std::vector<std::string>>;
 
 const CouponKeys& nobodys() {
-  static const CouponKeys keys(0);
-  return keys;
+  static const CouponKeys kKeys(0);
+  return kKeys;
 }
 const std::string kReadyKey(kReady);
 const std::string kIssuingKey(kIssuing);

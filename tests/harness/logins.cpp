@@ -55,21 +55,21 @@ std::string role_of(const std::string& program, const std::vector<std::string>& 
 }  // namespace
 
 const std::string& keys_folder() {
-  static const std::string folder = [] {
+  static const std::string kFolder = [] {
     std::string path = run_folder() + "/keys";
     need(admin::make_keys(path));
     return path;
   }();
-  return folder;
+  return kFolder;
 }
 
 const std::string& tester_password() {
-  static const std::string password = [] {
+  static const std::string kPassword = [] {
     std::string made = admin::random_password();
     add_tester(std::string(kTester) + ':' + made);
     return made;
   }();
-  return password;
+  return kPassword;
 }
 
 void add_tester(const std::string& login) {
