@@ -1,6 +1,6 @@
 // A long backlog in Redis: nothing of ours holds Redis for 10 ms, nor grows with it, and another coupon's claims go on.
 //
-// FLASHCLAIM_BACKLOG=2000000 makes it that many entries of one claim (200,000 without it), in two and a half times as
+// FLASHCLAIM_BACKLOG=2000000 makes it that many entries of one claim (50,000 without it), in two and a half times as
 // many keys.
 #include <sched.h>
 #include <spdlog/fmt/fmt.h>
@@ -126,7 +126,7 @@ class Backlog : public Flashctl {
   }
 
   bool undisturbed_ = false;
-  std::int64_t entries_ = 200'000;
+  std::int64_t entries_ = 50'000;
   std::int64_t long_ = 0;
   std::int64_t other_ = 0;
 };
