@@ -121,11 +121,19 @@ TEST_F(CrashAdmin, ReconcileMendsExactlyWhereverItDies) {
   judge();
 }
 
-/// Two consumers have menders; one of them dies.
+/// Two consumers have menders, of which one at a time works; the one that works dies.
 TEST_F(CrashAdmin, SuspectsAreMendedExactlyWhereverAMenderDies) {
   Victim consumer = consumer_victim(kReconcilePoints, crashes_wanted(1), 1);
   Victim* const victims[] = {&consumer};
+  auto unchosen = std::chrono::steady_clock::now();
   let_die(victims, [&] {
+    if (const auto now = std::chrono::steady_clock::now(); now - unchosen > std::chrono::seconds(1)) {
+      unchosen = now;  // whoever else mends loses its session, and the lock with it
+      sql(
+          fmt::format("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%-mender' "
+                      "AND application_name <> 'flashclaim-consumer-{}-mender'",
+                      consumer.pid()));
+    }
     harm_and_suspect(consumer.point() == "reconcile.state.told" ? Harm::kHalfAnOperation : Harm::kDrift);
   });
   for (const auto& [point, count] : consumer.hits()) fmt::print("  {:28} {}\n", point, count);

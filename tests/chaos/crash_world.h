@@ -32,6 +32,7 @@ class Victim {
   [[nodiscard]] const std::map<std::string, int>& hits() const { return hits_; }
   [[nodiscard]] std::string output() const { return process_ == nullptr ? "" : process_->output(); }
   [[nodiscard]] const std::string& point() const { return point_; }
+  [[nodiscard]] pid_t pid() const { return process_ == nullptr ? -1 : process_->pid(); }
 
  private:
   void start();
