@@ -61,7 +61,6 @@ Questions consumer_questions() {
       {"FCALL_RO", "coupon_view", "3", keys.coupon, keys.stock, kReadyKey},
       {"FCALL_RO", "entry_view", "2", keys.claims, keys.result(kNoEntry), "x"},
       {"FCALL_RO", "reconcile_counters", "1", keys.coupon, "x"},
-      {"FCALL_RO", "reconcile_counters", "1", keys.coupon, "x"},
       {"FCALL_RO", "reconcile_snapshot", "1", keys.coupon, "x"},
       {"FCALL_RO", "user_counts", "1", keys.coupon, "x"},
       {"EXPIRE", "coupon:returned:{0}", "1"},
