@@ -103,11 +103,11 @@ TEST_F(MirrorTest, ABacklogIsNotSentAgainHoweverOldItGrows) {
   constexpr int kEntries = 600;
   streams_->add_coupon(1);
   auto settings = options();
-  settings.republish_after_ms = 200;
+  settings.republish_after_ms = 2000;
   RunningMirror mirror(settings);
   auto names = streams_->add_entries(1, kEntries);
-  // Nobody consumes for fifteen times the grace; then somebody who takes as long for it.
-  std::this_thread::sleep_for(std::chrono::seconds(3));
+  // Nobody consumes for twice the grace; then somebody who takes as long for it.
+  std::this_thread::sleep_for(std::chrono::seconds(4));
   EXPECT_EQ(mirror.stats().republished, 0u);
   auto consumer = connect();
   ASSERT_TRUE(consumer->consume(amqp::kQueue, "slow", 20));
