@@ -20,8 +20,7 @@ class ControlBounds : public Control {
   }
   void database_without_the_total(bool always) {
     if (always || removed()) sql("ALTER TABLE coupon DROP CONSTRAINT coupon_never_oversold");
-    out_of_sql(always, "settle_fresh", {{kRoom, ""}});
-    out_of_sql(always, "settle_claims", {{kRoom, ""}});
+    out_of_sql(always, "count_issued", {{kRoom, ""}});
     out_of_sql(always, "judge_claims", {{"admissible AND place <= remaining THEN", "admissible THEN"}});
   }
   void database_without_the_limit(bool always) {

@@ -109,9 +109,11 @@ TEST_F(FailoverPath, IsFollowedByEveryProgramBothWays) {
   told_.told = report.told;
   await_rest();
   EXPECT_EQ(expect_invariants(told_).settled, static_cast<std::int64_t>(report.acknowledged.size()));
-  // Once for each link and move: two threads, the probe, the mirror; workers, finishers and the mender.
-  EXPECT_LE(lines(*engine_, "event=lost") + lines(*engine_, "event=redis_lost"), 2 * 2 * 4) << engine_->output();
-  EXPECT_LE(lines(*consumer_, "level=warn"), 2 * 2 * 4) << consumer_->output();
+  // A few for each link and move (two threads, the probe, the mirror; workers, finishers and the mender), on a busy
+  // machine too; never one for each claim or attempt.
+  constexpr int kLinesMax = 2 * 4 * 8;
+  EXPECT_LE(lines(*engine_, "event=lost") + lines(*engine_, "event=redis_lost"), kLinesMax) << engine_->output();
+  EXPECT_LE(lines(*consumer_, "level=warn"), kLinesMax) << consumer_->output();
 }
 
 // Nobody claims and nothing is read: who is idle is asked whom it follows, too.
