@@ -162,13 +162,13 @@ end
 -- REPLY WAITING  in the stream, with these claims
 --       FINISHED finish was called for exactly these claims: each has its outcome in the database
 --       OTHER    in the stream, or finished lately, under this epoch with other claims: the message is not about it
---       UNKNOWN  nothing of this epoch: finished more than an hour ago, or lost by this Redis, or never accepted, or of before a
---                rebuild. Proves nothing
+--       UNKNOWN  nothing of this epoch: finished more than an hour ago, or lost by this Redis, or never accepted, or of
+--                before a rebuild. Proves nothing
 -- ERROR ARGUMENT, DAMAGED
 -- COST  one XRANGE of one entry; O(n) when it is not there
 --
--- Invariant: FINISHED rests on the result that finish wrote in the same call as its XDEL. That an entry is absent is no proof:
--- a claim that was answered 202 and lost here may live in this message alone, and must be settled (INV-3).
+-- Invariant: FINISHED rests on the result that finish wrote in the same call as its XDEL. That an entry is absent is no
+-- proof: a claim that was answered 202 and lost here may live in this message alone, and must be settled (INV-3).
 local function entry_view(keys, args)
   need_keys(keys, 2)
   need_args(args, 3, 3)
