@@ -36,8 +36,7 @@ class StallingDisk {
 class ControlDisk : public Control {
  protected:
   void use(harness::PrivateRedis& server) {
-    redis().close();
-    environment_["REDIS_URL"] = server.url();
+    Control::use("REDIS_URL", server.url());
     ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
     ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
   }
