@@ -30,7 +30,8 @@ TEST_P(ControlRepair, RebuildRaisesTheEpoch) {
   const auto coupon = mirrored(20);
   redis_server().flush();
   const auto rebuilt = admin::rebuild_coupon(admin_redis(), admin_pg(), coupon, {});
-  ASSERT_TRUE(rebuilt && rebuilt->outcome == admin::RebuildOutcome::kOpen);
+  ASSERT_TRUE(rebuilt && rebuilt->outcome == admin::RebuildOutcome::kOpen)
+      << (rebuilt ? admin::word(rebuilt->outcome) : rebuilt.error().message);
   ASSERT_TRUE(admin::mark_ready_if_complete(admin_redis(), admin_pg()).value());
   consume_everything(coupon);
   verdict(4, "the total is 100");

@@ -14,6 +14,8 @@ class ControlSql : public Control {
  protected:
   void drop_unique_keys() {
     sql("ALTER TABLE user_coupon DROP CONSTRAINT user_coupon_claim_key, DROP CONSTRAINT user_coupon_ordinal_key");
+    // The quick way rests on these keys alone.
+    always_without_sql("settle_fresh", {{"  IF v_single THEN", "  RETURN false;\n  IF v_single THEN"}});
   }
   /// Five claims wait in the queue.
   void five_claims_wait() {
