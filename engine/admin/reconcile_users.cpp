@@ -17,8 +17,14 @@ namespace {
 
 constexpr int kTriesMax = 5;      ///< another fixer may come between; it did the work then
 constexpr int kCatchUpsMax = 50;  ///< claims come faster than they are read
+/// Entries asked about in one call about several users: 500 were measured at 4 ms, and at 11 now and then.
+constexpr std::size_t kEntriesACall = 200;
 constexpr std::size_t kDriftsListed = 1000;
 constexpr EntryId kNoEnd{std::numeric_limits<std::int64_t>::max(), 0};
+
+std::size_t most_entries(std::span<const std::int64_t> users) {
+  return users.size() == 1 ? redis::kKnownEntriesMax : kEntriesACall;
+}
 
 void sort_unique(auto& list) {
   std::sort(list.begin(), list.end());
@@ -97,7 +103,7 @@ Result<std::optional<redis::UserCounts>> UsersPass::counts(std::span<const std::
       }
     }
     sort_unique(entries);
-    if (entries.size() > redis::kKnownEntriesMax) return std::optional(redis::UserCounts{});  // the caller parts them
+    if (entries.size() > most_entries(users)) return std::optional(redis::UserCounts{});  // the caller parts them
     auto counted =
         pace_([&] { return redis::user_counts(redis_, report_.coupon_id, flight_.known(), users, entries); });
     if (!counted || !counted->has_value() || !(*counted)->behind) return counted;
@@ -113,7 +119,7 @@ Result<std::optional<UsersPass::Look>> UsersPass::look(std::span<const std::int6
   if (!counted) return counted.error();
   if (!counted->has_value()) return std::optional<Look>();
   const redis::UserCounts& seen = **counted;
-  if (entries.size() > redis::kKnownEntriesMax) return std::optional(Look{-1, {}});
+  if (entries.size() > most_entries(users)) return std::optional(Look{-1, {}});
   if (seen.epoch != report_.epoch) return std::optional<Look>();
   std::vector<EntryId> flying;
   std::map<std::int64_t, std::int64_t> claims;
