@@ -140,20 +140,31 @@ Result<void> leave_foreign(amqp::Connection& amqp, const Worklist& work, DlqRepo
 
 /// The entry, if the stream holds it and it can be neither settled nor refused: damaged, or of another epoch than the
 /// coupon's. Whatever it held of stock and counts, reconcile puts right.
-Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, EntryId entry, DlqReport& report) {
+Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, const std::string& id, DlqReport& report) {
   const redis::CouponKeys keys(coupon);
+  const auto entry = parse_entry_id(id);
   const auto epoch = redis::ok(redis.command({"HGET", keys.coupon, "epoch"}));
   if (!epoch) return epoch.error();
-  const auto found = stream_entry(redis, coupon, entry);
-  if (!found && !redis.connected()) return found.error();
-  if (found && (!found->has_value() || std::to_string((*found)->epoch) == epoch->text())) return {};
+  if (entry) {
+    const auto found = stream_entry(redis, coupon, *entry);
+    if (!found && !redis.connected()) return found.error();
+    if (found && (!found->has_value() || std::to_string((*found)->epoch) == epoch->text())) return {};
+  }
   const auto suspect = redis::mark_suspect(redis, coupon);
   if (!suspect) return suspect.error();
-  const std::string id = entry.text();
   const auto removed = redis::ok(redis.command({"XDEL", keys.claims, id}));
   if (!removed) return removed.error();
-  if (auto unmarked = redis::unmark_dead(redis, coupon, entry); !unmarked) return unmarked.error();
+  if (removed->integer() == 0) return {};
+  if (entry)  // no other can have been marked
+    if (auto unmarked = redis::unmark_dead(redis, coupon, *entry); !unmarked) return unmarked.error();
   ++report.dropped;
+  if (!entry || entry->ms > mirror::kEntryMsMax) {
+    report.advice = fmt::format(
+        "the stream of coupon {} goes on from that id, and nothing that it accepts from here on can be settled: pause "
+        "it, "
+        "and give out the rest as another coupon",
+        coupon);
+  }
   log(LogLevel::kWarn, "admin", "entry_dropped", {{"coupon", coupon}, {"entry", id}});
   return {};
 }
@@ -264,7 +275,8 @@ Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::C
                             const DlqFilter& filter) {
   DlqReport report;
   if (filter.coupon_id && filter.entry)
-    if (auto dropped = drop_entry(redis, *filter.coupon_id, *filter.entry, report); !dropped) return dropped.error();
+    if (auto dropped = drop_entry(redis, *filter.coupon_id, filter.entry->text(), report); !dropped)
+      return dropped.error();
   const auto work = gather(redis, pg, amqp, filter, report);
   if (!work) return work.error();
   for (const auto* letters : {&work->hopeless, &work->foreign}) {
@@ -283,28 +295,48 @@ Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::C
   return report;
 }
 
-Result<std::int64_t> replay_entries(redis::Client& redis, amqp::Connection& amqp, std::int64_t coupon_id) {
+Result<DlqReport> drop_stream_entry(redis::Client& redis, std::int64_t coupon_id, std::string_view id) {
+  DlqReport report;
+  if (auto dropped = drop_entry(redis, coupon_id, std::string(id), report); !dropped) return dropped.error();
+  return report;
+}
+
+Result<ReplayReport> replay_entries(redis::Client& redis, amqp::Connection& amqp, std::int64_t coupon_id) {
+  ReplayReport report;
+  const auto leave_entry = [&](std::string_view what, const Error& error) {
+    if (report.left++ == 0) report.why_left = fmt::format("{} of coupon {}: {}", what, coupon_id, error.message);
+    log(LogLevel::kWarn, "admin", "entry_not_replayed",
+        {{"coupon", coupon_id}, {"what", what}, {"reason", error.message}});
+  };
   const auto dead = dead_entries(redis, coupon_id);
-  if (!dead) return dead.error();
+  if (!dead && !is_about_the_coupon(redis, dead.error())) return dead.error();
+  if (!dead) {
+    leave_entry("the marks of dead entries", dead.error());
+    return report;
+  }
   const redis::CouponKeys names(coupon_id);
-  std::int64_t published = 0;
   for (std::string from = "-";;) {
     const auto page = redis::ok(redis.command({"XRANGE", names.claims, from, "+", "COUNT", kEntriesPage}));
-    if (!page) return page.error();
-    if (page->size() == 0) return published;
+    if (!page && !is_about_the_coupon(redis, page.error())) return page.error();
+    if (!page) leave_entry("the stream", page.error());
+    if (!page || page->size() == 0) return report;
     std::vector<EntryMessage> messages;
     for (std::size_t i = 0; i < page->size(); ++i) {
-      from = "(" + std::string((*page)[i][0].text());
+      const std::string id((*page)[i][0].text());
+      from = "(" + id;
       auto message = message_of(coupon_id, (*page)[i]);
-      if (!message) return message.error();
-      if (!dead->contains(message->entry)) messages.push_back(std::move(message).value());
+      if (!message) {
+        leave_entry("entry " + id, message.error());
+      } else if (!dead->contains(message->entry)) {
+        messages.push_back(std::move(message).value());
+      }
     }
     const auto held = publish_confirmed(amqp, messages);
     if (!held) return held.error();
     if (std::find(held->begin(), held->end(), false) != held->end()) {
       return failure("no queue took the messages: flashctl mq declare");
     }
-    published += static_cast<std::int64_t>(messages.size());
+    report.published += static_cast<std::int64_t>(messages.size());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/admin/reconcile.h"
@@ -48,6 +49,7 @@ struct DlqReport {
   std::int64_t cleared = 0;   ///< marks taken off whose entry is gone
   std::int64_t left = 0;      ///< letters that were left where they are: each for a reason of its own
   std::string why_left;       ///< of the first of them
+  std::string advice;         ///< what is to be done next; empty: nothing
 
   /// Whether the filter meant anything at all.
   [[nodiscard]] bool matched() const { return handled + dropped + cleared + left > 0; }
@@ -72,8 +74,18 @@ Result<DlqReport> reject_dead(redis::Client& redis, postgres::Session& pg, amqp:
 Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                             const DlqFilter& filter);
 
+/// The same of one stream entry by its id as Redis writes it, also one that no EntryId holds (above 2^63).
+Result<DlqReport> drop_stream_entry(redis::Client& redis, std::int64_t coupon_id, std::string_view id);
+
+struct ReplayReport {
+  std::int64_t published = 0;  ///< entries
+  std::int64_t left = 0;       ///< entries, or whole coupons, that are damaged: each was passed by
+  std::string why_left;        ///< names the first of them
+};
+
 /// Publishes every unfinished, not dead entry of the coupon's stream again (the mirror does so where it believes their
-/// messages lost); returns how many. Harmless at any time. Precondition: `amqp` is in confirm mode.
-Result<std::int64_t> replay_entries(redis::Client& redis, amqp::Connection& amqp, std::int64_t coupon_id);
+/// messages lost). Harmless at any time. What is damaged is named and passed by; a failure is about the services.
+/// Precondition: `amqp` is in confirm mode.
+Result<ReplayReport> replay_entries(redis::Client& redis, amqp::Connection& amqp, std::int64_t coupon_id);
 
 }  // namespace flashclaim::admin

@@ -1,6 +1,8 @@
 // flashctl dlq: dead letters, listed, replayed, rejected.
 #include <spdlog/fmt/fmt.h>
 
+#include <charconv>
+
 #include "engine/admin/command.h"
 #include "engine/admin/dlq.h"
 #include "engine/admin/tell_redis.h"
@@ -101,6 +103,7 @@ Answer answer_of(const DlqReport& report, std::string message) {
       .add("dropped", Cell::number(report.dropped))
       .add("cleared", Cell::number(report.cleared))
       .add("left", Cell::number(report.left));
+  if (!report.advice.empty()) message += "; " + report.advice;
   if (report.left == 0) return done(std::move(message), document);
   return refused(fmt::format("{} letters were left: {}", report.left, report.why_left), document);
 }
@@ -136,8 +139,35 @@ Answer act(Context& context, const Arguments& arguments, bool reject) {
 Answer replay(Context& context, const Arguments& arguments) { return act(context, arguments, false); }
 Answer reject(Context& context, const Arguments& arguments) { return act(context, arguments, true); }
 
+/// An entry id that Redis takes and nothing of ours can hold: above 2^63.
+std::optional<std::string> id_beyond(const Arguments& arguments) {
+  const auto text = arguments.text("entry");
+  if (!text || parse_entry_id(*text)) return std::nullopt;
+  const auto dash = text->find('-');
+  const auto fits = [](std::string_view part) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    return error == std::errc{} && end == part.data() + part.size() && (part == "0" || part.front() != '0');
+  };
+  if (dash == std::string::npos || !fits(text->substr(0, dash)) || !fits(text->substr(dash + 1))) return std::nullopt;
+  return text;
+}
+
+/// Throws the one entry away; asked already.
+Answer drop_beyond(Context& context, std::int64_t coupon, const std::string& id) {
+  const auto redis = context.redis();
+  if (!redis) return context.failed(redis.error());
+  const auto report = drop_stream_entry(**redis, coupon, id);
+  if (!report) return context.failed(report.error());
+  if (!report->matched()) return not_found(fmt::format("the stream of coupon {} holds no entry {}", coupon, id));
+  return answer_of(*report, "dropped 1");
+}
+
 Answer drop(Context& context, const Arguments& arguments) {
-  const Filter filter = filter_of(arguments);
+  Arguments named = arguments;
+  const auto beyond = id_beyond(arguments);
+  if (beyond && arguments.has("coupon")) named.options.erase("entry");
+  const Filter filter = filter_of(named);
   if (filter.wrong) return *filter.wrong;
   if (context.dry_run()) {
     Answer answer = list(context, arguments);
@@ -148,6 +178,7 @@ Answer drop(Context& context, const Arguments& arguments) {
   if (auto stop =
           context.confirm("Throw away the dead letters that are meant and cannot be judged? Nothing of them is kept."))
     return *stop;
+  if (beyond) return drop_beyond(context, *filter.filter.coupon_id, *beyond);
   const Services services = services_of(context);
   if (services.wrong) return *services.wrong;
   const auto report = drop_dead(*services.redis, *services.pg, *services.amqp, filter.filter);

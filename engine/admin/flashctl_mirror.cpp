@@ -56,16 +56,23 @@ Answer replay(Context& context, const Arguments& arguments) {
   if (!amqp) return context.failed(amqp.error());
   const auto confirms = (*amqp)->enable_confirms();
   if (!confirms) return context.failed(confirms.error());
-  std::int64_t entries = 0;
+  ReplayReport all;
   const Progress progress = Context::progress("coupons");
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto replayed = replay_entries(**redis, **amqp, ids[i]);
     if (!replayed) return context.failed(replayed.error());
-    entries += *replayed;
+    all.published += replayed->published;
+    if (all.left == 0) all.why_left = replayed->why_left;
+    all.left += replayed->left;
     if (progress) progress(static_cast<std::int64_t>(i + 1), static_cast<std::int64_t>(ids.size()));
   }
-  return done(fmt::format("published {} entries of {} coupons again", entries, ids.size()),
-              Document().add("entries", Cell::number(entries)));
+  Document document;
+  document.add("entries", Cell::number(all.published)).add("left", Cell::number(all.left));
+  const auto published = fmt::format("published {} entries of {} coupons again", all.published, ids.size());
+  if (all.left == 0) return done(published, document);
+  return refused(fmt::format("{}; {} were left: {} (flashctl dlq drop --coupon ID --entry ID throws an entry away)",
+                             published, all.left, all.why_left),
+                 document);
 }
 
 }  // namespace

@@ -262,7 +262,7 @@ void publish_again(Context& context, const std::vector<std::int64_t>& ids) {
     const auto confirms = (*amqp)->enable_confirms();
     if (!confirms) return confirms.error();
     for (const std::int64_t id : ids) {
-      const auto replayed = replay_entries(**redis, **amqp, id);
+      const auto replayed = replay_entries(**redis, **amqp, id);  // what is damaged it has named
       if (!replayed) return replayed.error();
     }
     return {};

@@ -34,7 +34,7 @@ class Reader {
     auto epoch = number((*object)["epoch"]);
     if (!epoch || *epoch < 1 || *epoch > kEpochMax) return "epoch is no positive integer below 2^31";
     auto entry = parse_entry_id(text((*object)["entryId"]));
-    if (!entry) return "entryId is no entry id";
+    if (!entry || entry->ms > kEntryMsMax) return "entryId is no entry id within PostgreSQL's time";
     into_.coupon_id = *coupon;
     into_.epoch = *epoch;
     into_.entry = *entry;
@@ -147,6 +147,7 @@ Result<EntryMessage> parse_entry(std::int64_t coupon_id, EntryId entry, std::str
   signed_text.reserve(epoch.size() + 1 + users.size());
   signed_text.append(epoch).append(1, ' ').append(users);
   if (checksum(signed_text) != entry_checksum) return failure("the checksum is not that of the entry");
+  if (entry.ms > kEntryMsMax) return failure("the entry id is beyond PostgreSQL's time");
   auto number = parse_id(epoch);
   if (!number || *number > kEpochMax) return failure("the epoch is no positive integer below 2^31");
   EntryMessage message{coupon_id, *number, entry, {}};

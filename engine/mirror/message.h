@@ -28,6 +28,10 @@ struct EntryMessage {
 /// Most claims in one entry: what one call of the Lua function claim may take.
 inline constexpr std::size_t kClaimsMax = 256;
 
+/// Entry ids above this one are damage: PostgreSQL's time, in which a row says when it was claimed, ends a second later
+/// (in the year 294276). No clock of Redis gives them out.
+inline constexpr std::int64_t kEntryMsMax = 9'224'318'014'999'999;
+
 /// No body of ours is longer: 256 claims of the longest ids take half of it.
 inline constexpr std::size_t kBodyMax = std::size_t{64} << 10;
 

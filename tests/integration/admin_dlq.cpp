@@ -190,7 +190,7 @@ TEST_F(DeadLetters, OneThatNobodyCanJudgeStopsNoOther) {
   ASSERT_TRUE(dropped) << dropped.error().message;
   EXPECT_EQ(dropped->dropped, 1);
   EXPECT_EQ(dropped->left, 0);
-  EXPECT_EQ(replay_entries(redis(), amqp(), id_).value(), 1);
+  EXPECT_EQ(replay_entries(redis(), amqp(), id_).value().published, 1);
   EXPECT_EQ(consume(), 1);
   expect_depths(0, 0);
   EXPECT_EQ(stock(id_), 8);
@@ -229,12 +229,67 @@ TEST_F(DeadLetters, AnEntryThatIsDamagedOrOfAnImpossibleEpochIsDroppedByItsName)
   }
   EXPECT_EQ(redis::ok(redis().command({"XLEN", keys.claims}))->integer(), 1);
   EXPECT_TRUE(list().empty());
-  EXPECT_EQ(replay_entries(redis(), amqp(), id_).value(), 1);
+  EXPECT_EQ(replay_entries(redis(), amqp(), id_).value().published, 1);
   EXPECT_EQ(consume(), 1);
   ReconcileOptions options;
   options.fix = true;
   ASSERT_TRUE(reconcile(redis(), pg(), id_, options));
   expect_sound(id_);
+}
+
+TEST_F(DeadLetters, ADamagedEntryStopsNoReplayOfTheOthers) {
+  const redis::CouponKeys keys(id_);
+  claim(id_, {1});
+  const auto damaged = redis::ok(tester().command({"XADD", keys.claims, "*", "x", "y"}));
+  ASSERT_TRUE(damaged);
+  claim(id_, {2});
+  redis_raw({"XADD", keys.claims, "*", "e", "1", "u", "7", "h", "0123456789abcdef"});
+  claim(id_, {3});
+  const auto replayed = replay_entries(redis(), amqp(), id_);
+  ASSERT_TRUE(replayed) << replayed.error().message;
+  EXPECT_EQ(replayed->published, 3);
+  EXPECT_EQ(replayed->left, 2);
+  EXPECT_NE(replayed->why_left.find(damaged->text()), std::string::npos) << replayed->why_left;
+  EXPECT_EQ(consume(), 3);
+}
+
+TEST_F(DeadLetters, ADamagedStreamOrMarksAreLeftByAReplay) {
+  const redis::CouponKeys keys(id_);
+  claim(id_, {1});
+  redis_raw({"SADD", keys.dead, "garbage"});
+  auto replayed = replay_entries(redis(), amqp(), id_);
+  ASSERT_TRUE(replayed) << replayed.error().message;
+  EXPECT_EQ(replayed->left, 1);
+  EXPECT_EQ(replay().left, 1) << "marks that cannot be read stop no other coupon's letters";
+  redis_raw({"DEL", keys.dead, keys.claims});
+  redis_raw({"SET", keys.claims, "garbage"});
+  replayed = replay_entries(redis(), amqp(), id_);
+  ASSERT_TRUE(replayed) << replayed.error().message;
+  EXPECT_EQ(replayed->left, 1);
+}
+
+/// PostgreSQL's last moment is known to the C++: what the bound lets pass settles, what is above it is damage.
+TEST_F(DeadLetters, TheLastEntryThatCanBeSettledIsNoDamageAndTheNextIsDropped) {
+  const redis::CouponKeys keys(id_);
+  const std::vector<postgres::SettleClaim> last = {{id_, 1, {mirror::kEntryMsMax, 0}, 0, 5}};
+  EXPECT_TRUE(postgres::settle_claims(pg(), last));
+  const std::string good = std::to_string(mirror::kEntryMsMax) + "-0";
+  redis_raw({"XADD", keys.claims, good, "e", "1", "u", "5", "h", checksum("1 5")});
+  EXPECT_EQ(replay_entries(redis(), amqp(), id_).value().published, 1);
+  const std::string next = std::to_string(mirror::kEntryMsMax + 1) + "-0";
+  for (const std::string& id : {next, std::string("9224318016000000-1"), std::string("18446744073709551615-7")}) {
+    redis_raw({"XADD", keys.claims, id, "e", "1", "u", "7", "h", checksum("1 7")});
+    const auto replayed = replay_entries(redis(), amqp(), id_);
+    ASSERT_TRUE(replayed) << replayed.error().message;
+    EXPECT_EQ(replayed->published, 1);
+    EXPECT_EQ(replayed->left, 1);
+    const auto entry = parse_entry_id(id);
+    const auto dropped = entry ? drop_dead(redis(), pg(), amqp(), {id_, *entry}) : drop_stream_entry(redis(), id_, id);
+    ASSERT_TRUE(dropped) << dropped.error().message;
+    EXPECT_EQ(dropped->dropped, 1) << id;
+    EXPECT_NE(dropped->advice.find("pause it"), std::string::npos);
+  }
+  EXPECT_EQ(redis::ok(redis().command({"XLEN", keys.claims}))->integer(), 1);
 }
 
 TEST_F(DeadLetters, RejectedTwiceTheUnitReturnsOnce) {
@@ -332,7 +387,7 @@ TEST_F(DeadLetters, EntriesInFlightAreReplayedButNotTheDead) {
   bury(claim(id_, {3}));
   const auto replayed = replay_entries(redis(), amqp(), id_);
   ASSERT_TRUE(replayed) << replayed.error().message;
-  EXPECT_EQ(*replayed, 2);
+  EXPECT_EQ(replayed->published, 2);
   expect_depths(2, 1);
   const auto again = replay_entries(redis(), amqp(), id_);
   ASSERT_TRUE(again);

@@ -91,6 +91,26 @@ TEST_F(FlashctlRepair, OneCommandRebuildsARedisThatLostItsFiles) {
   EXPECT_NE(last_.out.find("nothing to rebuild"), std::string::npos);
 }
 
+TEST_F(FlashctlRepair, AReplayPassesByWhatIsDamagedAndADropThrowsItAway) {
+  const auto sick = issue(10);
+  const auto healthy = issue(10);
+  declare();
+  claim(sick, {1});
+  claim(healthy, {1});
+  const std::string stream = redis::CouponKeys(sick).claims;
+  redis_raw({"XADD", stream, "18446744073709551615-7", "x", "y"});
+  expect_exit(4, {"mirror", "replay"});
+  EXPECT_NE(last_.err.find("entry 18446744073709551615-7 of coupon " + std::to_string(sick)), std::string::npos);
+  EXPECT_NE(last_.err.find("published 2 entries"), std::string::npos) << last_.err;
+  const std::vector<std::string> drop = {
+      "dlq", "drop", "--coupon", std::to_string(sick), "--entry", "18446744073709551615-7", "--yes"};
+  expect_exit(0, drop);
+  EXPECT_NE(last_.out.find("pause it"), std::string::npos) << last_.out;
+  expect_exit(3, drop);
+  expect_exit(2, {"dlq", "drop", "--entry", "18446744073709551615-7", "--yes"});
+  expect_exit(0, {"mirror", "replay"});
+}
+
 TEST_F(FlashctlRepair, RebuildAfterALossWaitsForWhatRabbitHolds) {
   const auto id = issue(10);
   declare();
