@@ -70,6 +70,8 @@ explore holds walk -DENTRIES=3 -DFIXERS=2
 explore holds walk -DENTRIES=3 -DDRIFT=0
 explore holds walk -DENTRIES=4 -DLOG_MAX=1
 explore holds walk -DCOUNTS -DENTRIES=4
+explore holds operators
+explore holds operators -DCRASHES=2
 
 # One guard taken out: the violation must be found.
 explore broken flashclaim -DCLAIMS=2 -DTOTAL=2 -DLOSS -DNO_EPOCH -DDUPS=1
@@ -100,6 +102,9 @@ explore broken walk -DFIXERS=2 -DNO_CAS
 explore broken walk -DALWAYS_KNOWN
 explore broken walk -DCOUNTS -DNO_PRESENCE
 explore broken walk -DCOUNTS -DNO_TAIL
+explore broken operators -DNO_CAS
+explore broken operators -DNO_CAS_BACK
+explore broken operators -DNO_CAS_COMPLETE
 
 echo "model: $held configurations hold INV-1 to INV-4, $found violations found again with a guard taken out, $failed not as expected"
 echo "       $all_states states explored in $SECONDS s"
