@@ -83,6 +83,7 @@ class Mirror::Impl {
   void look_at_queue();
   Result<void> look_after(const Depth& depth, Clock::time_point before);
   Result<void> take_over_idle(std::int64_t coupon);
+  Result<void> take_over_still(const Depth& depth);
   Result<void> republish();
   void note_damage(const Seen& seen);
 
@@ -102,6 +103,14 @@ class Mirror::Impl {
   std::map<std::int64_t, EntryId> recovering_;          // coupon -> position among our own pending entries
   std::unordered_set<EntryKey, EntryKeyHash> damaged_;  // already reported
   std::unordered_map<std::int64_t, Depth> depths_;      // as of the last look
+  /// Since when another mirror's oldest pending entry is the same; `until`: what it is judged to have given up.
+  struct Still {
+    EntryId oldest;
+    std::int64_t deliveries = 0;
+    Clock::time_point since;
+    EntryId until;
+  };
+  std::unordered_map<std::int64_t, std::map<std::string, Still>> still_;  // by coupon and consumer
   std::deque<std::int64_t> to_look_at_;
   std::uint64_t look_rounds_ = 0;
   Clock::time_point coupons_at_{}, upkeep_at_{}, look_round_at_{}, cold_at_{};

@@ -149,6 +149,57 @@ Result<Reading> Outbox::take_over(Position from, int idle_ms, std::size_t count,
   return reading;
 }
 
+Result<std::vector<Unacknowledged>> Outbox::of_others(std::int64_t coupon_id) {
+  const std::string stream = redis::CouponKeys(coupon_id).claims;
+  std::vector<Unacknowledged> others;
+  auto summary = client_.command({"XPENDING", stream, redis::kMirrorGroup});
+  if (!summary) return summary.error();
+  if (summary->is_error()) return others;  // as in take_over
+  const auto consumers = (*summary)[3];    // [consumer, how many], nil: none
+  for (std::size_t i = 0; i < consumers.size(); ++i) {
+    const std::string name(consumers[i][0].text());
+    if (name == consumer_) continue;
+    others.push_back({name, {}, 0});
+    client_.append({"XPENDING", stream, redis::kMirrorGroup, "-", "+", "1", name});
+  }
+  Result<void> outcome;
+  for (Unacknowledged& other : others) {
+    auto first = client_.read();
+    if (!first) {
+      outcome = first.error();
+    } else if (const auto id = first->size() == 1 ? parse_entry_id((*first)[0][0].text()) : std::nullopt) {
+      other.oldest = *id;
+      other.deliveries = (*first)[0][3].integer();
+    }
+  }
+  if (!outcome) return outcome.error();
+  std::erase_if(others, [](const Unacknowledged& other) { return other.deliveries == 0; });
+  return others;
+}
+
+Result<Reading> Outbox::take_over_from(std::int64_t coupon_id, const std::string& consumer, EntryId last,
+                                       std::size_t count) {
+  Reading reading;
+  const std::string stream = redis::CouponKeys(coupon_id).claims;
+  auto list =
+      client_.command({"XPENDING", stream, redis::kMirrorGroup, "-", last.text(), std::to_string(count), consumer});
+  if (!list) return list.error();
+  if (list->is_error()) return reading;
+  for (std::size_t i = 0; i < list->size(); ++i)
+    client_.append({"XAUTOCLAIM", stream, redis::kMirrorGroup, consumer_, "0", (*list)[i][0].text(), "COUNT", "1"});
+  Result<void> outcome;
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    auto taken = client_.read();
+    if (!taken) {
+      outcome = taken.error();
+    } else if (!taken->is_error()) {
+      append_entries((*taken)[1], coupon_id, reading.entries);
+    }
+  }
+  if (!outcome) return outcome.error();
+  return reading;
+}
+
 Result<Reading> Outbox::range(std::int64_t coupon_id, EntryId first, EntryId last, std::size_t count) {
   Reading reading;
   auto reply = client_.command(

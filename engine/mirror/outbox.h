@@ -45,6 +45,13 @@ struct Depth {
   EntryId finished;  ///< the highest id that was ever removed from it; 0-0: none
 };
 
+/// What another member of the group has read and not acknowledged: its oldest entry, and how often that was delivered.
+struct Unacknowledged {
+  std::string consumer;
+  EntryId oldest;
+  std::int64_t deliveries = 0;
+};
+
 /// Entry ids to acknowledge, by coupon.
 using Acknowledgements = std::map<std::int64_t, std::vector<EntryId>>;
 
@@ -63,6 +70,11 @@ class Outbox {
   Result<Reading> read_own(std::span<const Position> positions, std::size_t count);
   /// Takes pending entries over from consumers that let them lie for idle_ms. `next` is where to go on; 0-0 at the end.
   Result<Reading> take_over(Position from, int idle_ms, std::size_t count, EntryId& next);
+  /// What the others have pending, one element a member that has something.
+  Result<std::vector<Unacknowledged>> of_others(std::int64_t coupon_id);
+  /// Takes up to `count` entries up to `last` over from this consumer, however long they are idle. One that it
+  /// acknowledges meanwhile may be replaced by the next pending one, whosever that is.
+  Result<Reading> take_over_from(std::int64_t coupon_id, const std::string& consumer, EntryId last, std::size_t count);
   Result<Reading> range(std::int64_t coupon_id, EntryId first, EntryId last, std::size_t count);
   /// Returns how many of the group's pending entries this removed. Nothing may be owed on the client.
   Result<std::uint64_t> acknowledge(const Acknowledgements& entries);

@@ -25,6 +25,7 @@ Result<void> Mirror::Impl::upkeep_if_due() {
     look_round_at_ = now + std::chrono::milliseconds(round_ms);
     ++look_rounds_;
     to_look_at_.assign(streams_.all().begin(), streams_.all().end());
+    std::erase_if(still_, [this](const auto& item) { return !streams_.contains(item.first); });
     std::erase_if(depths_, [this](const auto& item) { return !streams_.contains(item.first); });
     republisher_.judge().forget_if([this](auto coupon) { return !streams_.contains(coupon); });
     look_at_queue();
@@ -72,8 +73,12 @@ Result<void> Mirror::Impl::look_after(const Depth& depth, Clock::time_point befo
   const auto of_this = [&](const EntryKey& key) { return key.coupon_id == depth.coupon_id; };
   if (depth.pending > 0 && std::any_of(damaged_.begin(), damaged_.end(), of_this)) recovering_[depth.coupon_id] = {};
   if (carrier_.room() == 0) return {};
-  if (depth.pending > 0)
+  if (depth.pending > 0) {
     if (auto done = take_over_idle(depth.coupon_id); !done) return done;
+    if (auto done = take_over_still(depth); !done) return done;
+  } else {
+    still_.erase(depth.coupon_id);
+  }
   return republisher_.consider(redis_->client, depth, before);
 }
 
@@ -88,6 +93,34 @@ Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {
     take(std::move(*reading));
     from.after = next;
   } while (from.after != EntryId{} && ready_.size() < options_.window);
+  return {};
+}
+
+/// Redis measures idleness by its wall clock: what was read while that was ahead is not idle until it is there again.
+/// So whose oldest entry is the same for as long by our clock, which only goes forward, has given up what it read.
+Result<void> Mirror::Impl::take_over_still(const Depth& depth) {
+  auto others = redis_->outbox.of_others(depth.coupon_id);
+  if (!others) return others.error();
+  std::map<std::string, Still> now_still;
+  const auto now = Clock::now();
+  for (const Unacknowledged& other : *others) {
+    Still& still = now_still[other.consumer];
+    still = still_[depth.coupon_id][other.consumer];
+    const bool judged = still.until != EntryId{} && other.oldest <= still.until;
+    const bool same = still.oldest == other.oldest && still.deliveries == other.deliveries;
+    if (!judged && !same) still = {other.oldest, other.deliveries, now, {}};
+    if (!judged && now - still.since < std::chrono::milliseconds(options_.idle_claim_ms)) continue;
+    if (!judged) still.until = depth.last_read;
+    while (ready_.size() < options_.window) {
+      auto reading = redis_->outbox.take_over_from(depth.coupon_id, other.consumer, still.until, kTakeOverMax);
+      if (!reading) return reading.error();
+      if (reading->entries.empty()) break;
+      for (const Seen& seen : reading->entries)
+        if (seen.message && !in_hand_.contains({seen.coupon_id, seen.entry})) ++now_.taken_over;
+      take(std::move(*reading));
+    }
+  }
+  still_[depth.coupon_id] = std::move(now_still);
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "engine/amqp/topology.h"
+#include "tests/harness/shifted_clock.h"
 #include "tests/integration/mirror_bench.h"
 
 namespace flashclaim::mirror {
@@ -34,6 +35,30 @@ TEST_F(MirrorTest, TakesOverWhatAMirrorThatIsGoneHadRead) {
   read_as(*streams_, "gone", 350);
   auto settings = options("m2");
   settings.idle_claim_ms = 200;
+  RunningMirror mirror(settings);
+  EXPECT_TRUE(arrives(names));
+  EXPECT_TRUE(wait_until([&] { return streams_->pending(1) == 0; }));
+  EXPECT_EQ(mirror.stats().taken_over, 350u);
+}
+
+// Redis' clock was ahead while the other read: their idle time is negative for an hour, and its own take-over by idle
+// time waits for that long.
+TEST_F(MirrorTest, TakesOverWhatWasReadByAClockThatWentBack) {
+  harness::ShiftedClock clock;
+  const harness::PrivateRedis server(clock.setup());
+  redis_url_ = server.url();
+  load_library(redis_url_);
+  streams_ = std::make_unique<Streams>(redis_url_);
+  streams_->add_coupon(1);
+  clock.ahead_by(3'600'000);
+  auto names = streams_->add_entries(1, 350);
+  read_as(*streams_, "gone", 350);
+  clock.ahead_by(0);
+  const auto idle = streams_->run({"XAUTOCLAIM", "coupon:claims:{1}", "mirror", "probe", "1", "0-0"});
+  EXPECT_EQ(idle[1].size(), 0U) << "by idle time there is nothing to take";
+  auto settings = options("m2");
+  settings.idle_claim_ms = 300;
+  settings.republish_after_ms = 400;  // its rounds come quickly
   RunningMirror mirror(settings);
   EXPECT_TRUE(arrives(names));
   EXPECT_TRUE(wait_until([&] { return streams_->pending(1) == 0; }));
