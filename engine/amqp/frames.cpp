@@ -1,8 +1,12 @@
 // See frames.h. No socket is ever given to librabbitmq, so nothing in it can wait.
 #include "engine/amqp/frames.h"
 
+#include <algorithm>
 #include <cassert>
 #include <new>
+#include <utility>
+
+#include "engine/amqp/header_check.h"
 
 namespace flashclaim::amqp {
 namespace {
@@ -19,7 +23,10 @@ void begin_frame(std::string& out, int type, amqp_channel_t channel, std::size_t
 
 void end_frame(std::string& out) { out += static_cast<char>(AMQP_FRAME_END); }
 
-constexpr std::size_t kOverhead = 8;  // of one frame: 7 bytes before the payload, 1 behind it
+constexpr std::size_t kFrameHead = 7;              // type, channel, size
+constexpr std::size_t kOverhead = kFrameHead + 1;  // of one frame: and 1 byte behind it
+constexpr std::size_t kContentHead = 14;           // class, weight, size of the body, flags
+constexpr int kAddedByTheBroker = 65'536;
 
 /// An integer field's value; nullopt for other kinds.
 std::optional<std::int64_t> integer_of(const amqp_field_value_t& value) {
@@ -149,7 +156,7 @@ FrameReader::FrameReader() : state_(amqp_new_connection()) {
   if (!state_) throw std::bad_alloc();
 }
 
-Result<void> FrameReader::feed(std::string_view bytes, const Callback& callback) {
+Result<void> FrameReader::decode(std::string_view bytes, const Callback& callback) {
   while (!bytes.empty()) {
     amqp_frame_t frame;
     int used = amqp_handle_input(state_.get(), bytes_of(bytes), &frame);
@@ -163,10 +170,51 @@ Result<void> FrameReader::feed(std::string_view bytes, const Callback& callback)
   return {};
 }
 
+/// The header frame that is held, as it may be decoded.
+std::string FrameReader::checked_header() {
+  std::string frame = std::exchange(held_, {});
+  const auto payload = std::string_view(frame).substr(kFrameHead, frame.size() - kOverhead);
+  if (may_be_decoded(payload)) return frame;
+  const std::string bare = without_properties(payload);
+  std::string changed = frame.substr(0, 3);
+  append_integer(changed, bare.size(), 4);
+  changed += bare;
+  changed += frame.back();
+  return changed;
+}
+
+// Content headers are collected and looked at; everything else goes through as it comes.
+Result<void> FrameReader::feed(std::string_view bytes, const Callback& callback) {
+  const auto collect = [&](std::size_t size) {
+    const auto part = bytes.substr(0, size - std::min(size, held_.size()));
+    held_ += part;
+    bytes.remove_prefix(part.size());
+    return held_.size() >= size;
+  };
+  while (!bytes.empty()) {
+    if (through_ > 0) {
+      const auto part = bytes.substr(0, through_);
+      bytes.remove_prefix(part.size());
+      through_ -= part.size();
+      if (auto done = decode(part, callback); !done) return done;
+      continue;
+    }
+    if (!collect(kFrameHead)) return {};
+    std::size_t size = 0;
+    for (std::size_t i = 3; i < kFrameHead; ++i) size = size << 8 | static_cast<unsigned char>(held_[i]);
+    const bool header = held_[0] == AMQP_FRAME_HEADER && size >= kContentHead && size <= kFrameMax + kAddedByTheBroker;
+    if (header && !collect(size + kOverhead)) return {};
+    // A broker that speaks another protocol answers with the name of its own, which is no frame.
+    if (!header) through_ = held_[0] == 'A' ? std::string_view::npos : size + 1;
+    const std::string frame = header ? checked_header() : std::exchange(held_, {});
+    if (auto done = decode(frame, callback); !done) return done;
+  }
+  return {};
+}
+
 // RabbitMQ adds headers to what it delivers again (x-delivery-count, x-death) without looking at the agreed size: a
 // sender could otherwise make a message that ends every connection that it is delivered to.
 void FrameReader::tune(int channel_max, int frame_max) {
-  constexpr int kAddedByTheBroker = 65'536;
   [[maybe_unused]] int status = amqp_tune_connection(state_.get(), channel_max, frame_max + kAddedByTheBroker, 0);
   assert(status == AMQP_STATUS_OK);
 }

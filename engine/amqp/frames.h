@@ -45,7 +45,8 @@ class FrameWriter {
   std::vector<char> scratch_ = std::vector<char>(kFrameMax);
 };
 
-/// Decodes the byte stream of the peer. What a frame points to lives only inside the callback.
+/// Decodes the byte stream of the peer. What a frame points to lives only inside the callback. Properties that
+/// librabbitmq must not be given (header_check.h) are left out of their message.
 class FrameReader {
  public:
   using Callback = std::function<Result<void>(const amqp_frame_t&)>;
@@ -57,6 +58,11 @@ class FrameReader {
   void tune(int channel_max, int frame_max);
 
  private:
+  Result<void> decode(std::string_view bytes, const Callback& callback);
+  std::string checked_header();
+
+  std::string held_;         ///< the beginning of a frame, or a content header that is not complete
+  std::size_t through_ = 0;  ///< bytes of the present frame that go through unseen
   struct Destroy {
     void operator()(amqp_connection_state_t_* state) const { amqp_destroy_connection(state); }
   };

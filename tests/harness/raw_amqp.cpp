@@ -92,6 +92,19 @@ std::string amqp_field(std::string_view name, char kind, std::string_view value)
   return short_text(name) + kind + std::string(value);
 }
 
+std::string amqp_nested(char kind, int depth) {
+  // From the outside in: each is a length and the head of the next, so the whole is written in one go.
+  const std::size_t head = kind == 'F' ? 2 : 1;  // a table's field has an empty name
+  std::string value;
+  for (int left = depth - 1; left >= 0; --left) {
+    value += number(static_cast<std::size_t>(left) * (head + 4), 4);
+    if (left == 0) break;
+    if (kind == 'F') value += '\0';
+    value += kind;
+  }
+  return value;
+}
+
 void publish_raw(const std::string& amqp_url, std::string_view exchange, std::string_view routing_key,
                  std::string_view fields, std::string_view body) {
   constexpr std::size_t kPart = 131072 - 8;

@@ -11,6 +11,9 @@ std::string amqp_field(std::string_view name, char kind, std::string_view value)
 /// A long string's value; also what an array or a table of these bytes is.
 std::string amqp_long(std::string_view bytes);
 
+/// The value of an array ('A') or a table ('F') in which such a one lies, and so on: `depth` of them.
+std::string amqp_nested(char kind, int depth);
+
 /// One message to `exchange` with `routing_key`, a header table of these fields and this body, and a close that the
 /// broker has answered: it has taken it. Throws when anything else happens. The URL is
 /// amqp://user:password@host:port/vhost.
