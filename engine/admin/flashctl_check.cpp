@@ -13,6 +13,8 @@
 namespace flashclaim::admin {
 namespace {
 
+/// A coupon is counted in one statement, so that its numbers are of one moment: 10,000,000 rows take some seconds.
+constexpr std::chrono::minutes kLongestCount(10);
 constexpr int kListPage = 500;
 
 /// `claimId,userId` a line; an empty answer text means that all was read.
@@ -94,6 +96,7 @@ Answer check_verb(Context& context, const Arguments& arguments) {
   if (!redis) return context.failed(redis.error());
   const auto pg = context.pg();
   if (!pg) return context.failed(pg.error());
+  if (auto set = (*pg)->allow_long_statements(kLongestCount); !set) return context.failed(set.error().as_error());
   if (!ids.empty()) {
     const auto state = from_sql(postgres::coupon_state(**pg, ids.front()));
     if (!state) return context.failed(state.error());

@@ -2,11 +2,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "engine/admin/command.h"
 #include "engine/admin/tell_redis.h"
-#include "engine/admin/user_keys.h"
 #include "engine/amqp/alarm.h"
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
@@ -121,36 +121,62 @@ void note_again(std::vector<CouponLine>& lines, const std::vector<postgres::Coup
   }
 }
 
+/// What Redis says of it.
+void note_redis(CouponLine& line, const redis::Reply& counted, const redis::Reply& dead) {
+  const auto counters = redis::parse_counters(counted.view());
+  if (!counters || dead.is_error()) {
+    line.trouble = counters ? std::string(dead.text()) : counters.error().message;
+  } else if (counters->has_value()) {
+    const redis::Counters& seen = **counters;
+    line.loaded = true;
+    line.left = std::max<std::int64_t>(0, seen.stock);
+    line.stock = seen.stock;
+    line.total = seen.version > line.state.version ? seen.total : line.state.target_total;
+    line.in_flight = seen.inflight;
+    line.suspect = seen.suspect;
+    line.dead = dead.integer();
+  }
+}
+
+/// The published ones of a page, with what one pipeline to Redis says of them.
+Result<std::vector<CouponLine>> lines_of(const std::vector<postgres::CouponState>& page, redis::Client& redis) {
+  std::vector<CouponLine> lines;
+  for (const postgres::CouponState& state : page) {
+    if (state.publish_version == 0) continue;
+    const redis::CouponKeys keys(state.id);
+    redis.append(redis::reconcile_counters_command(keys));
+    redis.append({"SCARD", keys.dead});
+    CouponLine line;
+    line.state = state;
+    line.issued_after = state.issue_num;
+    lines.push_back(std::move(line));
+  }
+  std::optional<Error> error;
+  for (CouponLine& line : lines) {
+    const auto counted = redis.read();
+    const auto dead = redis.read();
+    if (!counted || !dead) {
+      error = counted ? dead.error() : counted.error();
+    } else {
+      note_redis(line, *counted, *dead);
+    }
+  }
+  if (error) return *error;
+  return lines;
+}
+
 Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Session& pg) {
   std::vector<CouponLine> lines;
   for (std::int64_t after = 0;;) {
     const auto page = from_sql(postgres::list_coupons(pg, after, kListPage));
     if (!page) return page.error();
     if (page->empty()) break;
-    for (const postgres::CouponState& state : *page) {
-      if (state.publish_version == 0) continue;
-      CouponLine line;
-      line.state = state;
-      line.issued_after = state.issue_num;
-      const auto counters = redis::reconcile_counters(redis, state.id);
-      if (!counters && !redis.connected()) return counters.error();
-      if (!counters) line.trouble = counters.error().message;
-      if (counters && counters->has_value()) {
-        line.loaded = true;
-        line.left = std::max<std::int64_t>(0, (*counters)->stock);
-        line.stock = (*counters)->stock;
-        line.total = (*counters)->version > state.version ? (*counters)->total : state.target_total;
-        line.in_flight = (*counters)->inflight;
-        line.suspect = (*counters)->suspect;
-        const auto dead = dead_count(redis, state.id);
-        if (!dead) return dead.error();
-        line.dead = *dead;
-      }
-      lines.push_back(std::move(line));
-    }
+    auto seen = lines_of(*page, redis);
+    if (!seen) return seen.error();
     const auto again = from_sql(postgres::list_coupons(pg, after, kListPage));
     if (!again) return again.error();
-    note_again(lines, *again);
+    note_again(*seen, *again);
+    lines.insert(lines.end(), std::make_move_iterator(seen->begin()), std::make_move_iterator(seen->end()));
     after = page->back().id;
   }
   return lines;

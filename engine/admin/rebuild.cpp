@@ -259,14 +259,8 @@ Result<bool> is_lost(redis::Client& redis, postgres::Session& pg, const postgres
   return true;
 }
 
-}  // namespace
-
-Result<RebuildReport> rebuild_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
-                                     const RebuildOptions& options) {
-  return Rebuild(redis, pg, coupon_id, options).run();
-}
-
-Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postgres::Session& pg) {
+/// Of all coupons, in id order; no more than `most`.
+Result<std::vector<std::int64_t>> find_lost(redis::Client& redis, postgres::Session& pg, std::size_t most) {
   std::vector<std::int64_t> lost;
   for (std::int64_t after = 0;;) {
     const auto page = from_sql(postgres::list_coupons(pg, after, kCouponsPage));
@@ -276,9 +270,21 @@ Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postg
       const auto missing = is_lost(redis, pg, state);
       if (!missing) return missing.error();
       if (*missing) lost.push_back(state.id);
+      if (lost.size() >= most) return lost;
     }
     after = page->back().id;
   }
+}
+
+}  // namespace
+
+Result<RebuildReport> rebuild_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
+                                     const RebuildOptions& options) {
+  return Rebuild(redis, pg, coupon_id, options).run();
+}
+
+Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postgres::Session& pg) {
+  return find_lost(redis, pg, std::numeric_limits<std::size_t>::max());
 }
 
 Result<std::vector<std::int64_t>> to_rebuild(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id) {
@@ -293,7 +299,7 @@ Result<std::vector<std::int64_t>> to_rebuild(redis::Client& redis, postgres::Ses
 }
 
 Result<bool> mark_ready_if_complete(redis::Client& redis, postgres::Session& pg) {
-  const auto lost = coupons_to_rebuild(redis, pg);
+  const auto lost = find_lost(redis, pg, 1);
   if (!lost) return lost.error();
   if (!lost->empty()) return false;
   const auto marked = redis::mark_ready(redis);

@@ -66,6 +66,8 @@ class Session {
   [[nodiscard]] bool open() const;
   /// At once; the session stays closed.
   void close();
+  /// From now on a statement may take `limit` before the server cancels it: for the few that read a whole coupon.
+  SqlResult<void> allow_long_statements(std::chrono::milliseconds limit);
   /// One round trip that touches no table.
   SqlResult<void> ping();
 

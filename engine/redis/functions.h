@@ -200,6 +200,9 @@ struct Counters {
 /// nullopt, here and below: Redis does not know the coupon, or has not its numbers (loading, no stock): a rebuild is
 /// due or under way.
 Result<std::optional<Counters>> reconcile_counters(Client& client, std::int64_t coupon_id);
+/// The same for a pipeline: the command, and what its reply says.
+std::vector<std::string> reconcile_counters_command(const CouponKeys& keys);
+Result<std::optional<Counters>> parse_counters(ReplyView reply);
 
 /// The counters after a walk over the stream, and what finishes returned to the stock since `returns` of the first
 /// look.

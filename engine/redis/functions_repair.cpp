@@ -57,15 +57,23 @@ std::string_view word(FixReply reply) { return word_of(reply, kFixReplies); }
 std::string_view word(BeginReply reply) { return word_of(reply, kBeginReplies); }
 std::string_view word(OpenReply reply) { return word_of(reply, kOpenReplies); }
 
-Result<std::optional<Counters>> reconcile_counters(Client& client, std::int64_t coupon_id) {
-  const CouponKeys keys(coupon_id);
-  const auto reply = ok(client.command(fcall_ro("reconcile_counters", {keys.coupon, keys.stock, keys.claims})));
-  if (!reply) return reply.error();
-  if (holds_nothing(reply->view())) return std::optional<Counters>();
-  WordReader head{(*reply)[0].text()};
+std::vector<std::string> reconcile_counters_command(const CouponKeys& keys) {
+  return fcall_ro("reconcile_counters", {keys.coupon, keys.stock, keys.claims});
+}
+
+Result<std::optional<Counters>> parse_counters(ReplyView reply) {
+  if (reply.is_error()) return failure(std::string(reply.text()));
+  if (holds_nothing(reply)) return std::optional<Counters>();
+  WordReader head{reply[0].text()};
   Counters seen = read_counters(head);
   if (!head.good) return failure("reconcile_counters: unexpected reply");
   return std::optional(std::move(seen));
+}
+
+Result<std::optional<Counters>> reconcile_counters(Client& client, std::int64_t coupon_id) {
+  const auto reply = client.command(reconcile_counters_command(CouponKeys(coupon_id)));
+  if (!reply) return reply.error();
+  return parse_counters(reply->view());
 }
 
 Result<std::optional<CountersSince>> reconcile_counters_since(Client& client, std::int64_t coupon_id,
