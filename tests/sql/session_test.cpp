@@ -108,6 +108,14 @@ TEST_F(SessionErrors, TheNameBecomesTheActor) {
 }
 
 // Stopped, not dead: connected, and never an answer.
+TEST_F(SessionErrors, ALongStatementIsAllowedAsLongAsItSaysAndNoLonger) {
+  const auto own = connect();
+  ASSERT_TRUE(own->allow_long_statements(std::chrono::minutes(10)));
+  EXPECT_EQ(query(*own, "SELECT current_setting('statement_timeout')"), "10min");
+  ASSERT_TRUE(own->allow_long_statements(std::chrono::milliseconds(50)));
+  EXPECT_EQ(refused(*own, "SELECT pg_sleep(60)").sqlstate, "57014");
+}
+
 TEST(SessionChaos, AServerThatDoesNotAnswerIsGivenUp) {
   PrivatePostgres server;
   server.start();
