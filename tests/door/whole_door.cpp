@@ -272,6 +272,55 @@ TEST_F(WholeDoor, IsServedByHaproxyWhichKnowsTheUserAndSigns) {
   expect_invariants();
 }
 
+/// A query of HAProxy gives a list and a string as text, and reads 1e30 as 1. What this engine refuses by itself (jwt),
+/// and what a library of an issuer may write, is right and wrong here as well.
+TEST_F(WholeDoor, HaproxyRefusesClaimsOfAnotherKindThanTheirOwn) {
+  engine_ = engine({"--auth=gateway", "--auth-keys=" + keys_file_, "--listen=unix:" + socket_});
+  const TokenMint mint("ES256", "k");
+  const int port = harness::free_ports();
+  const auto proxy =
+      start_haproxy({port, socket_, certificate_, write_private("token.pem", mint.pem()), "k1", secret_});
+  const std::string now = std::to_string(std::time(nullptr));
+  const std::string later = std::to_string(std::time(nullptr) + 300);
+  const auto status = [&](const std::string& header, const std::string& claims) {
+    RawConnection fresh(port, tls());
+    return exchange(fresh,
+                    "GET /users/me/coupons HTTP/1.1\r\nHost: a\r\n" + bearer_of(mint.token(header, claims)) + "\r\n")
+        .status;
+  };
+  const std::string sound = R"("sub":"11","aud":"flashclaim","exp":)" + later;
+  const std::string begun = R"(,"nbf":)" + now;
+  // Without a database the engine knows no coupons of anybody: 503 is its answer to who is known, 401 to who is not.
+  const int known = status(mint.header(), "{" + sound + "}");
+  ASSERT_NE(known, 401);
+  for (const std::string& right :
+       {"{" + sound + begun + "}", "{" + sound + begun + ".5}", "{ \n " + sound + " , \"iat\" : [1] }",
+        "{" + sound + R"(,"scope":"nbf crit sub","list":["exp","nbf"]})"})
+    EXPECT_EQ(status(mint.header(), right), known) << right;
+  const std::string names = R"("sub":"11","aud":"flashclaim")";
+  std::vector<std::string> wrong;
+  for (const char* nbf : {"[]", "[1]", "[9999999999]", "\"1\"", "\"\"", "-1", "1e30", "99999999999999999999", "null",
+                          "true", "false", "{}", R"({"nbf":1})", "9999999999"})
+    wrong.push_back("{" + sound + R"(,"nbf":)" + nbf + "}");
+  wrong.push_back("{" + sound + begun + R"(,"nbf":9999999999})");
+  for (const std::string& exp :
+       {"[" + later + "]", "\"" + later + "\"", std::string("-1"), std::string("1e30"),
+        std::string("99999999999999999999"), std::string("null"), std::string("true"), std::string("{}"), now})
+    wrong.push_back("{" + names + R"(,"exp":)" + exp + "}");
+  wrong.push_back("{" + names + "}");
+  wrong.push_back("{" + names + R"(,"other":{"exp":)" + later + "}}");
+  for (const char* sub : {"11", "[\"11\"]", "1.1e1", "null", "true", "{}", "\"11 \"", "\"011\"", "\"\"", "\"-1\""})
+    wrong.push_back(R"({"aud":"flashclaim","exp":)" + later + R"(,"sub":)" + sub + "}");
+  for (const char* aud : {"[]", "[\"other\"]", "null", "true", "{}", "7", "\"\"", "\"flashclaim \""})
+    wrong.push_back(R"({"sub":"11","exp":)" + later + R"(,"aud":)" + aud + "}");
+  wrong.insert(wrong.end(), {"", "{}", "[]", "7", "null"});
+  for (const std::string& claims : wrong) EXPECT_EQ(status(mint.header(), claims), 401) << claims;
+  for (const char* more :
+       {R"("crit":["x"],"x":1)", R"("crit":[])", R"("crit":null)", R"("typ":"logout+jwt")", R"("typ":7)"})
+    EXPECT_EQ(status(R"({"alg":"ES256","kid":"k",)" + std::string(more) + "}", "{" + sound + "}"), 401) << more;
+  EXPECT_EQ(status(R"({"alg":"ES256","kid":"k","typ":"at+jwt"})", "{" + sound + "}"), known);
+}
+
 TEST_F(WholeDoor, IsServedByNginxWhichLeavesTokensToTheEngine) {
   const TokenMint mint("RS256", "k");
   const auto jwks = write_private("jwks.json", harness::jwk_set({mint.jwk()}));
