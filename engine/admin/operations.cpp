@@ -161,13 +161,27 @@ Result<Operated> operate(redis::Client& redis, postgres::Session& pg, std::int64
   }
 }
 
+/// A cut whose second half finds no coupon in Redis: another one purged it, or rebuilds it, or the data was lost.
+Result<Operated> cut_without_coupon(postgres::Session& pg, const CouponState& state) {
+  const auto now = from_sql(postgres::coupon_state(pg, state.id));
+  if (!now) return now.error();
+  if (now->has_value() && (*now)->status == postgres::CouponStatus::kPurged) {
+    return undone_by(pg, **now, fmt::format("it was to be cut to {}", state.target_total));
+  }
+  return Operated{
+      Effect::kUnfinished,
+      fmt::format("coupon {0} is to be cut to {1}, but Redis does not hold it now: wait for the rebuild that is "
+                  "under way, or flashctl rebuild {0}, and repeat the command",
+                  state.id, state.target_total)};
+}
+
 /// The second half of a cut: Redis gives out no more than the new total; once what it gave out before is decided, the
 /// database may lower its own limit.
 Result<Operated> finish_cut(redis::Client& redis, postgres::Session& pg, const CouponState& state,
                             std::chrono::milliseconds drain) {
   const auto before = redis::reconcile_counters(redis, state.id);
   if (!before) return before.error();
-  if (!before->has_value()) return failure("Redis lost the coupon meanwhile: flashctl rebuild");
+  if (!before->has_value()) return cut_without_coupon(pg, state);
   const auto deadline = steady_clock::now() + drain;
   for (;;) {
     const auto waiting = oldest_living(redis, state.id, (*before)->last);

@@ -143,6 +143,23 @@ TEST_F(TwoOperators, ARestockStandsAgainstACutThatWaits) {
   expect_sound(id);
 }
 
+TEST_F(TwoOperators, ACutThatFindsNoCouponInRedisIsToldToComeAgain) {
+  const auto id = issue(10);
+  const redis::CouponKeys keys(id);
+  Held a(*this, total(id, 5));
+  a.begin_slowly(kSlowMs);
+  const auto told = [&] { return redis::ok(redis().command({"HGET", keys.coupon, "totalNum"}))->text() == "5"; };
+  ASSERT_TRUE(wait_until(told));
+  redis_raw({"DEL", keys.stock});  // as a rebuild does
+  const Operated cut = a.result();
+  EXPECT_EQ(cut.effect, Effect::kUnfinished) << cut.message;
+  EXPECT_NE(cut.message.find("repeat the command"), std::string::npos) << cut.message;
+  ASSERT_TRUE(rebuild_coupon(redis(), pg(), id));
+  EXPECT_TRUE(now(total(id, 5)).ok());
+  EXPECT_EQ(stock(id), 5);
+  expect_sound(id);
+}
+
 TEST_F(TwoOperators, ACutThatWaitsGoesOnThroughAPause) {
   const auto id = issue(10);
   claim(id, {1, 2, 3});
