@@ -85,6 +85,7 @@ redis_start() { # one that was killed just now may still be going: it is not our
     elif [ -z "$mended" ] && redis_tail_is_torn; then
       mended=yes
       redis_mend_tail || failed_start Redis "$dir/check-aof.log"
+      refuse_taken_port "$port" # the one that found the torn tail may still be going
       redis_launch
     fi
     sleep 0.05
