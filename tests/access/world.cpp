@@ -5,7 +5,6 @@
 
 #include "tests/harness/folder.h"
 #include "tests/harness/logins.h"
-#include "tests/harness/witness.h"
 
 namespace flashclaim::access {
 namespace {
@@ -33,7 +32,6 @@ World::World()
   const auto migrated = harness::run_program("flashctl", {"db", "migrate", "--yes"}, {{"PG_URL", superuser_pg_url}});
   if (migrated.exit_code != 0) throw std::runtime_error(migrated.err);
   harness::PrivatePostgres::grant(superuser_pg_url);
-  harness::demand_witness();
   flashctl({"lua", "load", "--yes"});
   flashctl({"mq", "declare", "--yes"});
   flashctl({"rebuild", "--if-new", "--yes"});

@@ -1,6 +1,7 @@
 // Negative controls of the consumer and of what it asks Redis and the database.
 #include "engine/amqp/topology.h"
 #include "tests/chaos/control_world.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::chaos {
 namespace {
@@ -26,6 +27,7 @@ TEST_P(ControlConsumer, TakesADuplicateForASuccess) {
 }
 
 TEST_P(ControlConsumer, FinishTrustsOnlyTheEntry) {
+  harness::announce_error("dead_lettered");
   without_lua("    return absent_entry(keys, coupon, epoch, entry_id, fresh, n - size_of(refused))\n",
               "    for _ in pairs(refused) do redis.call('INCRBY', keys[2], '1') end\n    return 'FINISHED'\n");
   without("");
@@ -61,6 +63,7 @@ TEST_P(ControlConsumer, SkipsTheDatabaseOnlyForWhatFinishLeft) {
 
 /// A message whose checksums are right, about a real entry, with other users.
 TEST_P(ControlConsumer, AMessageSaysWhatItsEntrySays) {
+  harness::announce_error("dead_lettered");
   without("consumer.entry_says_the_same", "consumer.mender");
   const auto coupon = mirrored(1);
   auto messages = entries(coupon);

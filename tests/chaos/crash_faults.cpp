@@ -8,6 +8,7 @@
 #include "engine/mirror/message.h"
 #include "tests/chaos/crash_points.h"
 #include "tests/chaos/crash_world.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::chaos {
 namespace {
@@ -21,6 +22,7 @@ class CrashFaults : public CrashWorld {
  protected:
   void SetUp() override {
     CrashWorld::SetUp();
+    harness::announce_error("dead_lettered");
     poison_users_from(kPoisonedFrom);
     open_coupon(10'000'000, 1'000'000);
     start_survivors();

@@ -24,6 +24,7 @@
 #include "tests/harness/logins.h"
 #include "tests/harness/raw_http.h"
 #include "tests/harness/wait.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::chaos {
 namespace {
@@ -197,6 +198,8 @@ class Storm {
     auto amqp =
         need(amqp::Connection::open(harness::as("admin", environment_.at("AMQP_URL")), {.name = "storm"}), "RabbitMQ");
     judge({redis, *pg, *amqp}, sale_, std::move(crowd), log_, report);
+    harness::look_at_everything();
+    report.denied = denials_.count();
     report.faults = log_.faults_by_kind();
     report.commands = log_.commands();
     report.wrong_count = log_.wrong_count();
@@ -214,6 +217,7 @@ class Storm {
 
   const StormOptions options_;
   StormLog log_;
+  Denials denials_{log_};
   harness::PrivateRedis redis_;
   harness::PrivateRabbit rabbit_;
   harness::PrivatePostgres postgres_;

@@ -37,6 +37,7 @@ struct StormReport {
   std::int64_t refused = 0;     ///< by the database: here a promise broken
   std::int64_t wrong_refusals = 0;
   std::int64_t dead = 0;
+  std::int64_t denied = 0;  ///< rights that a service denied somebody: here a promise broken
   admin::CheckReport check;
   std::vector<std::string> victims;
   std::map<std::string, std::int64_t> faults;  ///< by `<victim> <kind>`

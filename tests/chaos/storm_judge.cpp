@@ -10,6 +10,7 @@
 #include "engine/postgres/ledger.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::chaos {
 namespace {
@@ -79,6 +80,15 @@ std::int64_t duplicates(std::int64_t coupon, const std::vector<Decided>& decided
   for (const auto& [user, count] : excess) all += std::max<std::int64_t>(0, count);
   return all;
 }
+
+Denials::Denials(StormLog& log) {
+  harness::announce_error("");
+  harness::tell_findings_to([this, &log](const std::string& where, const std::string& line) {
+    ++count_;
+    log.wrong(fmt::format("a right was denied, in {}: {}", where, line));
+  });
+}
+Denials::~Denials() { harness::tell_findings_to(nullptr); }
 
 void judge(Stores stores, const Sale& sale, CrowdReport crowd, StormLog& log, StormReport& report) {
   admin::CheckOptions options;

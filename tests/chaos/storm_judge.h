@@ -1,6 +1,8 @@
 // The judgement of a storm: the one checker, and what only the crowd can know (duplicates, refusals and their time).
 #pragma once
 
+#include <atomic>
+
 #include "tests/chaos/storm.h"
 
 namespace flashclaim::chaos {
@@ -20,6 +22,20 @@ std::int64_t wrong_refusals(const std::vector<Refusal>& refusals, std::vector<De
 
 /// Claims of (coupon, user) beyond those acknowledged and those in doubt.
 std::int64_t duplicates(std::int64_t coupon, const std::vector<Decided>& decided, const CrowdReport& crowd);
+
+/// Until its end every right that a service denies, whenever and to whom, is a promise broken; one at a time. Programs
+/// may well say that a person must act.
+class Denials {
+ public:
+  explicit Denials(StormLog& log);
+  ~Denials();
+  Denials(const Denials&) = delete;
+  Denials& operator=(const Denials&) = delete;
+  [[nodiscard]] std::int64_t count() const { return count_; }  ///< any thread
+
+ private:
+  std::atomic<std::int64_t> count_ = 0;
+};
 
 struct Stores {
   redis::Client& redis;

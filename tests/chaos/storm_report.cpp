@@ -54,6 +54,7 @@ Counts totals(const StormReport& report) {
           {"unresolved", report.crowd.unresolved},
           {"refused", report.refused},
           {"dead", report.dead},
+          {"denied", report.denied},
           {"told_sold_out", report.sold_out},
           {"told_limit_reached", report.limit_reached},
           {"wrong_refusals", report.wrong_refusals},
@@ -92,8 +93,9 @@ std::string text_of(const StormReport& report) {
                      line("unlearnt", "answer lost, and sent without a key") +
                      line("unresolved", "with a key, and no final answer after all was healed") +
                      line("refused", "accepted, then refused by the database") +
-                     line("dead", "claims in dead letters") + line("told_sold_out", "") +
-                     line("told_limit_reached", "") + line("wrong_refusals", "of those two, when it was not true") +
+                     line("dead", "claims in dead letters") + line("denied", "rights that a service denied somebody") +
+                     line("told_sold_out", "") + line("told_limit_reached", "") +
+                     line("wrong_refusals", "of those two, when it was not true") +
                      line("replayed_keys", "accepted keys sent once more") +
                      line("polls", "GET /claims/{id} of accepted claims") + line("coupons", "opened");
   text += "  answers\n" + lines(report.crowd.answers);

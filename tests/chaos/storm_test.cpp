@@ -5,6 +5,7 @@
 
 #include "tests/chaos/storm_judge.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim::chaos {
 namespace {
@@ -72,6 +73,16 @@ TEST(StormJudge, CountsClaimsThatNobodyAskedFor) {
   EXPECT_EQ(duplicates(1, two_given(), crowd), 1);
   crowd.doubts[{1, 71}] = 1;
   EXPECT_EQ(duplicates(1, two_given(), crowd), 0);
+}
+
+TEST(StormJudge, CountsEveryRightThatWasDeniedAndNoOtherWord) {
+  StormLog log;
+  const Denials denials(log);
+  harness::judge_output("mirror-a", "ts=1 level=warn event=broker_lost error=ACCESS_REFUSED\n");
+  harness::judge_output("engine-a", "ts=2 level=error event=entry_damaged\n");
+  EXPECT_EQ(denials.count(), 1);
+  ASSERT_EQ(log.wrong_count(), 1);
+  EXPECT_NE(log.wrongs()[0].find("mirror-a: ts=1"), std::string::npos) << log.wrongs()[0];
 }
 
 TEST(StormSale, TellsTheLowestTotalThatMayBeInForce) {

@@ -13,6 +13,7 @@
 #include "tests/harness/folder.h"
 #include "tests/harness/tokens.h"
 #include "tests/harness/whole_path.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim {
 namespace {
@@ -153,6 +154,7 @@ TEST_F(WholeDoor, LimitsAUserAndTakesNothingForWhatItRefuses) {
 }
 
 TEST_F(WholeDoor, ReadsKeysAndCertificateAgainAtSighupAndKeepsTheOldOnesWhenTheyAreWrong) {
+  harness::announce_error("keys_not_reloaded");
   engine_ = engine(production());
   const auto coupon = open_coupon(100, 100);
   RawConnection connection(http_port_, tls());

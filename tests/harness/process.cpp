@@ -178,7 +178,9 @@ Finished run_program(const std::string& program, const std::vector<std::string>&
     waitpid(pid, &status, 0);
     throw std::runtime_error(program + " did not end: " + read_file(files.out) + read_file(files.err));
   }
-  return {code_of(status), read_file(files.out), read_file(files.err)};
+  Finished finished{code_of(status), read_file(files.out), read_file(files.err)};
+  judge_output(program, finished.err);
+  return finished;
 }
 
 }  // namespace flashclaim::harness

@@ -44,6 +44,10 @@ T need(Result<T> result) {
   return std::move(result).value();
 }
 
+std::string tester_url(int port) {
+  return "redis://" + std::string(kTester) + ":" + tester_password() + "@127.0.0.1:" + std::to_string(port) + "/0";
+}
+
 }  // namespace
 
 Service::Service(const char* kind, int ports, Setup setup)
@@ -56,7 +60,6 @@ Service::Service(const char* kind, int ports, Setup setup)
   std::filesystem::create_directories(folder_);
   if (setup.tls) use(*setup.tls);
   start();
-  watch_service(*this);
 }
 
 std::string Service::log_path() const {
@@ -84,8 +87,8 @@ void Service::use(const ServerTls& tls) {
 std::string Service::trusted() const { return tls_ ? folder_ + "/tls/ca.pem" : ""; }
 
 Service::~Service() {
-  look_at_service(*this);
-  forget_service(*this);
+  look_at_server(log_path());
+  forget_server(log_path());
   run_program(source("tests/stack/service.sh"), {"kill", kind_, folder_, std::to_string(port_)});
 }
 
@@ -96,13 +99,14 @@ void Service::run(const char* verb) const {
 void Service::start() {
   for (const auto& [name, text] : files_) std::ofstream(folder_ + "/" + name) << text;
   run("start");
+  watch_server(log_path(), kind() == "redis" ? tester_url(port()) : "");
 }
 void Service::stop() {
-  look_at_service(*this);
+  look_at_server(log_path());
   run("stop");
 }
 void Service::kill() {
-  look_at_service(*this);
+  look_at_server(log_path());
   run("kill");
 }
 
@@ -151,9 +155,7 @@ PrivateRedis& PrivateRedis::shared() {
   return redis;
 }
 
-std::string PrivateRedis::url() const {
-  return "redis://" + std::string(kTester) + ":" + tester_password() + "@127.0.0.1:" + std::to_string(port()) + "/0";
-}
+std::string PrivateRedis::url() const { return tester_url(port()); }
 
 std::string PrivateRedis::cli(const std::vector<std::string>& words) const {
   std::vector<std::string> all = {"-p", std::to_string(port()), "--user", kTester};

@@ -4,19 +4,21 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <sstream>
+#include <thread>
 #include <vector>
 
+#include "engine/base/log_repeated.h"
 #include "engine/redis/client.h"
-#include "tests/harness/logins.h"
-#include "tests/harness/services.h"
 
 namespace flashclaim::harness {
 namespace {
@@ -42,13 +44,24 @@ struct Log {
   }
 };
 
+/// A server that denies rights; without a URL it has no ACL LOG.
+struct Server {
+  Log log;
+  std::string redis_url;
+};
+
+/// Erlang's logger holds lines back for two seconds.
+constexpr auto kRabbitWritesWithin = std::chrono::milliseconds(2500);
+
 bool holds(const std::string& line, std::initializer_list<const char*> texts) {
   return std::any_of(texts.begin(), texts.end(),
                      [&](const char* text) { return line.find(text) != std::string::npos; });
 }
 bool is_error(const std::string& line) { return holds(line, {" level=error ", R"("level":"error")"}); }
-/// Of PostgreSQL and RabbitMQ.
-bool is_denial(const std::string& line) { return holds(line, {"permission denied", "access_refused"}); }
+/// Of PostgreSQL and RabbitMQ, and what a program of ours writes of one of theirs or of Redis'.
+bool is_denial(const std::string& line) {
+  return holds(line, {"permission denied", "access_refused", "ACCESS_REFUSED", "NOPERM"});
+}
 
 /// What a Redis remembers of denials; forgotten there afterwards. Nothing when it does not answer.
 Texts acl_log(const std::string& url) {
@@ -68,11 +81,6 @@ Texts acl_log(const std::string& url) {
   return found;
 }
 
-std::string tester_url(const Service& redis) {
-  return "redis://" + std::string(kTester) + ":" + tester_password() + "@127.0.0.1:" + std::to_string(redis.port()) +
-         "/0";
-}
-
 class Witness {
  public:
   static Witness& get() {
@@ -80,9 +88,13 @@ class Witness {
     return *witness;
   }
 
-  void announce(Texts& list, const std::string& text) {
+  void announce_error(const std::string& text) {
     const std::lock_guard lock(mutex_);
-    list.push_back(text);
+    errors_.push_back(text);
+  }
+  void announce_denial(const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    denials_.push_back(text);
   }
   void watch(const std::string& path) {
     const std::lock_guard lock(mutex_);
@@ -95,17 +107,26 @@ class Witness {
     read_program(*log);
     logs_.erase(log);
   }
-  void watch(const Service& service) {
+  void judge(const std::string& program, const std::string& text) {
     const std::lock_guard lock(mutex_);
-    services_[&service] = {service.log_path()};
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) judge_program(program, line);
   }
-  void look_at(const Service& service) {
+  void watch_server(const std::string& log, const std::string& redis_url) {
     const std::lock_guard lock(mutex_);
-    read_service(service);
+    servers_.try_emplace(log, Server{{log}, redis_url});  // it may have been started again
   }
-  void forget(const Service& service) {
+  void look_at_server(const std::string& log) {
     const std::lock_guard lock(mutex_);
-    services_.erase(&service);
+    if (const auto server = servers_.find(log); server != servers_.end()) read_server(server->second);
+  }
+  void forget_server(const std::string& log) {
+    const std::lock_guard lock(mutex_);
+    servers_.erase(log);
+  }
+  void tell(Finding finding) {
+    const std::lock_guard lock(mutex_);
+    finding_ = std::move(finding);
   }
   /// From a room that runs in this process, on any thread of it.
   void heard(std::string line) {
@@ -113,27 +134,31 @@ class Witness {
     heard_.push_back(std::move(line));
   }
 
-  void test_ended() {
+  void look() {
     const std::lock_guard lock(mutex_);
     for (Log& log : logs_) read_program(log);
-    for (const auto& [service, log] : services_) read_service(*service);
+    for (auto& [log, server] : servers_) read_server(server);
+    flush_repeated(true);  // what it held back is of this test, not of the next
     Texts heard;
     {
       const std::lock_guard heard_lock(heard_mutex_);
       heard.swap(heard_);
     }
     for (const std::string& line : heard) judge_error("this process", line);
+  }
+  void test_ended() {
+    look();
+    const std::lock_guard lock(mutex_);
     errors_before_.swap(errors_);
     errors_.clear();
     denials_before_.insert(denials_before_.end(), denials_.begin(), denials_.end());
     denials_.clear();
   }
-
-  std::atomic<bool> demanded_ = false;
-  Texts errors_;         ///< announced by this test
-  Texts errors_before_;  ///< and by the one before it: a program may write a moment later
-  Texts denials_;
-  Texts denials_before_;  ///< by all before it: RabbitMQ writes its log seconds later
+  void suite_ended() {
+    if (watches_rabbit()) std::this_thread::sleep_for(kRabbitWritesWithin);
+    look();
+    suite_ended_ = true;
+  }
 
  private:
   class Sink final : public spdlog::sinks::base_sink<std::mutex> {
@@ -149,57 +174,84 @@ class Witness {
       get().test_ended();
     }
   };
+  /// After the last test, where a failure still fails the suite.
+  class TheEnd final : public ::testing::Environment {
+    void TearDown() override { get().suite_ended(); }
+  };
 
   Witness() {
     ::testing::UnitTest::GetInstance()->listeners().Append(new Listener);  // gtest's to delete
+    ::testing::AddGlobalTestEnvironment(new TheEnd);
     spdlog::default_logger()->sinks().push_back(std::make_shared<Sink>());
+    std::atexit([] {  // the first that is told, so the last that runs: a suite's own stack and programs end before it
+      if (!get().found_too_late_) return;
+      std::fflush(nullptr);
+      _exit(1);
+    });
   }
 
-  void read_program(Log& log) const {
-    for (const std::string& line : log.next_lines())
-      if (is_error(line)) judge_error(log.path, line);
+  void read_program(Log& log) {
+    for (const std::string& line : log.next_lines()) judge_program(log.path, line);
   }
-  void read_service(const Service& service) {
-    Log& log = services_.at(&service);
-    for (const std::string& line : log.next_lines())
-      if (is_denial(line) && !(service.kind() == "rabbitmq" && announced(line, denials_before_)))
-        judge_denial(log.path, line);
-    if (service.kind() == "redis")
-      for (const std::string& denied : acl_log(tester_url(service))) judge_denial("ACL LOG", denied);
+  void judge_program(const std::string& where, const std::string& line) {
+    if (is_error(line)) judge_error(where, line);
+    if (is_denial(line)) judge_denial(where, line);
   }
-  void judge_error(const std::string& where, const std::string& line) const {
+  void read_server(Server& server) {
+    for (const std::string& line : server.log.next_lines())
+      if (is_denial(line) && !(line.find("access_refused") != std::string::npos && announced(line, denials_before_)))
+        judge_denial(server.log.path, line);
+    if (!server.redis_url.empty())
+      for (const std::string& denied : acl_log(server.redis_url)) judge_denial("ACL LOG", denied);
+  }
+  bool watches_rabbit() {
+    const std::lock_guard lock(mutex_);
+    return std::any_of(servers_.begin(), servers_.end(),
+                       [](const auto& server) { return server.first.find("rabbitmq") != std::string::npos; });
+  }
+  void judge_error(const std::string& where, const std::string& line) {
     if (!announced(line, errors_) && !announced(line, errors_before_)) say(where, line);
   }
-  void judge_denial(const std::string& where, const std::string& line) const {
+  void judge_denial(const std::string& where, const std::string& line) {
     if (!announced(line, denials_)) say(where, line);
   }
   static bool announced(const std::string& line, const Texts& texts) {
     return std::any_of(texts.begin(), texts.end(),
                        [&](const std::string& text) { return line.find(text) != std::string::npos; });
   }
-  void say(const std::string& where, const std::string& line) const {
-    if (demanded_)
-      ADD_FAILURE() << "nobody announced this, in " << where << ":\n" << line;
-    else
-      std::printf("WITNESS: nobody announced this, in %s: %s\n", where.c_str(), line.c_str());
+  void say(const std::string& where, const std::string& line) {
+    if (finding_) return finding_(where, line);
+    ADD_FAILURE() << "nobody announced this, in " << where << ":\n" << line;
+    if (suite_ended_) found_too_late_ = true;
   }
 
   std::mutex mutex_;
+  Texts errors_;         ///< announced by this test
+  Texts errors_before_;  ///< and by the one before it: a program may write a moment later
+  Texts denials_;
+  Texts denials_before_;  ///< by all before it: RabbitMQ writes its log later
+  Finding finding_;
   std::vector<Log> logs_;
-  std::map<const Service*, Log> services_;
+  std::map<std::string, Server> servers_;
+  bool suite_ended_ = false;
+  bool found_too_late_ = false;  ///< for a failure to count
   std::mutex heard_mutex_;
   Texts heard_;
 };
 
+[[maybe_unused]] const bool kFromTheStart = (Witness::get(), true);  // the rooms of a test need no service
+
 }  // namespace
 
-void announce_error(const std::string& text) { Witness::get().announce(Witness::get().errors_, text); }
-void announce_denial(const std::string& text) { Witness::get().announce(Witness::get().denials_, text); }
-void demand_witness() { Witness::get().demanded_ = true; }
+void announce_error(const std::string& text) { Witness::get().announce_error(text); }
+void announce_denial(const std::string& text) { Witness::get().announce_denial(text); }
 void watch_log(const std::string& path) { Witness::get().watch(path); }
 void forget_log(const std::string& path) { Witness::get().forget(path); }
-void watch_service(const Service& service) { Witness::get().watch(service); }
-void forget_service(const Service& service) { Witness::get().forget(service); }
-void look_at_service(const Service& service) { Witness::get().look_at(service); }
+void judge_output(const std::string& program, const std::string& text) { Witness::get().judge(program, text); }
+void watch_server(const std::string& log, const std::string& redis_url) { Witness::get().watch_server(log, redis_url); }
+void forget_server(const std::string& log) { Witness::get().forget_server(log); }
+void look_at_server(const std::string& log) { Witness::get().look_at_server(log); }
+void look_at_everything() { Witness::get().look(); }
+void tell_findings_to(Finding finding) { Witness::get().tell(std::move(finding)); }
 
 }  // namespace flashclaim::harness

@@ -8,6 +8,7 @@
 #include "engine/redis/library.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/raw_amqp.h"
+#include "tests/harness/witness.h"
 #include "tests/integration/consumer_world.h"
 
 namespace flashclaim::consumer {
@@ -218,6 +219,7 @@ TEST_F(ConsumerFaults, EndsAtOnceOnASecondSignal) {
 // --- the message is at fault
 
 TEST_F(ConsumerFaults, GivesAPoisonMessageThreeRetriesThenTheDeadLetterQueue) {
+  harness::announce_error("dead_lettered");
   const auto id = coupon(100);
   const auto poisoned = accept(id, {7, 8});
   const auto neighbours = accept_many(id, 5, 4);
@@ -240,6 +242,7 @@ TEST_F(ConsumerFaults, GivesAPoisonMessageThreeRetriesThenTheDeadLetterQueue) {
 }
 
 TEST_F(ConsumerFaults, BlamesOnlyTheMessageWhoseValuesTheDatabaseCannotTake) {
+  harness::announce_error("dead_lettered");
   const auto id = coupon(100);
   const auto good = accept_many(id, 6, 3);
   auto guilty = good[0];
@@ -260,6 +263,7 @@ TEST_F(ConsumerFaults, BlamesOnlyTheMessageWhoseValuesTheDatabaseCannotTake) {
 // Whoever may publish chooses the body's size, the properties, the letters of their kinds. The connection outlives all
 // of it.
 TEST_F(ConsumerFaults, NoMessageOfWhateverFormStopsTheQueue) {
+  harness::announce_error("dead_lettered");
   using harness::amqp_field;
   using harness::amqp_long;
   const auto id = coupon(100);
@@ -332,6 +336,7 @@ TEST_F(ConsumerFaults, AMessageWithTheLargestHeadersIsDeliveredAgainToo) {
 }
 
 TEST_F(ConsumerFaults, DeadLettersAClaimIdThatAnotherUserHas) {
+  harness::announce_error("dead_lettered");
   const auto id = coupon(100);
   const auto first = accept(id, {7, 8});
   const auto neighbour = accept(id, {9});
@@ -351,6 +356,7 @@ TEST_F(ConsumerFaults, DeadLettersAClaimIdThatAnotherUserHas) {
 }
 
 TEST_F(ConsumerFaults, DeadLettersAMessageThatIsNotItsEntry) {
+  harness::announce_error("dead_lettered");
   const auto id = coupon(100);
   const auto entry = accept(id, {7, 8});
   auto shorter = entry;
@@ -366,6 +372,8 @@ TEST_F(ConsumerFaults, DeadLettersAMessageThatIsNotItsEntry) {
 }
 
 TEST_F(ConsumerFaults, ADamagedKeyOfOneCouponKeepsNoOtherWaiting) {
+  harness::announce_error("dead_lettered");
+  harness::announce_error("coupon_passed_by");
   const auto damaged = coupon(100);
   const auto sound = coupon(100);
   const auto stuck = accept(damaged, {7});

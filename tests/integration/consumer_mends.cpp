@@ -1,6 +1,7 @@
 // The mender beside what it cannot mend: one coupon never holds up the others, and one mender works at a time.
 #include "engine/postgres/coupons.h"
 #include "tests/harness/logins.h"
+#include "tests/harness/witness.h"
 #include "tests/integration/consumer_world.h"
 
 namespace flashclaim::consumer {
@@ -31,6 +32,8 @@ class ConsumerMends : public ConsumerTest {
 };
 
 TEST_F(ConsumerMends, TheNextCouponThoughOneIsForbidden) {
+  harness::announce_denial("NOPERM half");
+  harness::announce_error("coupon_passed_by");
   const auto sick = coupon(10);
   const auto well = coupon(10);
   suspect(sick);
@@ -48,6 +51,7 @@ TEST_F(ConsumerMends, TheNextCouponThoughOneIsForbidden) {
 }
 
 TEST_F(ConsumerMends, TheNextCouponThoughOneIsDamaged) {
+  harness::announce_error("coupon_passed_by");
   const auto sick = coupon(10);
   const auto well = coupon(10);
   command({"SET", redis::CouponKeys(sick).stock, "many"});

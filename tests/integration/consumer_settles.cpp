@@ -7,6 +7,7 @@
 #include "engine/redis/keys.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/raw_http.h"
+#include "tests/harness/witness.h"
 #include "tests/integration/consumer_world.h"
 
 namespace flashclaim::consumer {
@@ -87,6 +88,7 @@ TEST_F(ConsumerSettles, AClaimThatRedisLostAndOnlyItsMessageHolds) {
 }
 
 TEST_F(ConsumerSettles, NothingForAMessageThatSaysOtherThanItsEntry) {
+  harness::announce_error("dead_lettered");
   const auto id = coupon(100);
   const auto message = accept(id, {7, 8});
   auto forged = message;
@@ -226,6 +228,7 @@ TEST_F(ConsumerSettles, NothingOfAnEarlierEpoch) {
 }
 
 TEST_F(ConsumerSettles, AndFreezesACouponWhoseRedisIsOfThePast) {
+  harness::announce_error("coupon_frozen");
   const auto id = coupon(10);
   auto future = accept(id, {7});
   deliver(future);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/harness/gate.h"
+#include "tests/harness/witness.h"
 #include "tests/integration/engine_world.h"
 
 namespace flashclaim {
@@ -203,6 +204,7 @@ TEST_F(EngineClaims, WithoutTheLibraryNothingIsReady) {
 }
 
 TEST_F(EngineClaims, ADamagedKeyIsOurFaultAndTakesNothing) {
+  harness::announce_error("claim_failed");
   publish(coupon(42, 10, 1));
   start_engine();
   ASSERT_EQ(text_of({"SET", "coupon:stock:{42}", "ten"}), "OK");

@@ -1,4 +1,5 @@
 // The mirror in health: every entry reaches the queue, stays in its stream, and is acknowledged there.
+#include "tests/harness/witness.h"
 #include "tests/integration/mirror_bench.h"
 
 namespace flashclaim::mirror {
@@ -111,6 +112,7 @@ TEST_F(MirrorTest, AnEndedCouponWithAnEmptyStreamIsReadNoMore) {
 }
 
 TEST_F(MirrorTest, ADamagedEntryStaysPendingAndDoesNotStopTheOthers) {
+  harness::announce_error("entry_damaged");
   streams_->add_coupon(1);
   std::vector<EntryName> good = {streams_->add_entry(1)};
   streams_->add_raw(1, {"e", "1", "u", "7,8", "h", "0123456789abcdef"});
@@ -134,6 +136,7 @@ TEST_F(MirrorTest, ADamagedEntryStaysPendingAndDoesNotStopTheOthers) {
 }
 
 TEST_F(MirrorTest, AStreamKeyOfAnotherTypeDoesNotStopTheOthers) {
+  harness::announce_error("stream_unreadable");
   streams_->add_coupon(1);
   streams_->add_coupon(3);
   streams_->run({"SET", "coupon:claims:{2}", "garbage"});

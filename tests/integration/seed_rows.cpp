@@ -4,6 +4,7 @@
 #include "engine/admin/rebuild.h"
 #include "engine/amqp/topology.h"
 #include "tests/harness/whole_path.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim {
 namespace {
@@ -110,6 +111,7 @@ TEST_F(SeedRows, RoutesByTheTopicIntoADurableQueueThatSurvivesTheBroker) {
 }
 
 TEST_F(SeedRows, TriesAFaultyMessageThreeTimesThenKeepsItAsADeadLetter) {
+  harness::announce_error("dead_lettered");
   start_programs();
   const auto coupon = open_coupon(10, 1);
   ASSERT_TRUE(amqp().publish({.exchange = amqp::kExchange,

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/amqp/topology.h"
+#include "tests/harness/witness.h"
 #include "tests/links/links.h"
 
 namespace flashclaim::links {
@@ -31,6 +32,7 @@ class DamageTest : public LinksTest {
 };
 
 TEST_F(DamageTest, OfAnEntryOnItsWayToTheMirrorHealsByReadingItAgain) {
+  harness::announce_error("entry_damaged");
   const auto coupon = open_coupon(1'000'000, 5);
   const auto before = metric(Link::kMirrorRedis, "flashclaim_mirror_damaged_total");
   Witnesses witnesses(http_port_, coupon);
@@ -41,6 +43,7 @@ TEST_F(DamageTest, OfAnEntryOnItsWayToTheMirrorHealsByReadingItAgain) {
 }
 
 TEST_F(DamageTest, OfAMessageOnItsWayToTheConsumerHealsByARetry) {
+  harness::announce_error("dead_lettered");
   const auto coupon = open_coupon(1'000'000, 5);
   const auto before = metric(Link::kConsumerRabbit, kUndecodable);
   Witnesses witnesses(http_port_, coupon);
@@ -52,6 +55,7 @@ TEST_F(DamageTest, OfAMessageOnItsWayToTheConsumerHealsByARetry) {
 /// What the broker stored is damaged for good: retries cannot help. The entry in the stream is whole: the mirror sends
 /// it again by its age, and an operator gets rid of the letters with one command.
 TEST_F(DamageTest, OfAMessageOnItsWayToTheBrokerEndsInTheDeadLetterQueueAndIsReplayed) {
+  harness::announce_error("dead_lettered");
   const auto coupon = open_coupon(1'000'000, 5);
   const auto retried = metric(Link::kConsumerRabbit, kUndecodable);
   const auto dead = metric(Link::kConsumerRabbit, kDead);

@@ -5,6 +5,7 @@
 
 #include "tests/harness/services.h"
 #include "tests/harness/wait.h"
+#include "tests/harness/witness.h"
 #include "tests/lua/fixture.h"
 
 namespace flashclaim {
@@ -97,6 +98,7 @@ TEST(BlockingClientUrl, IsCheckedAndNeverRepeated) {
 }
 
 TEST(BlockingClientPassword, IsGivenAndAWrongOneIsAFailure) {
+  harness::announce_denial("NOPERM shop: auth");
   harness::PrivateRedis server;
   auto admin = connect_to(server.url());
   ASSERT_EQ(admin.command({"ACL", "SETUSER", "shop", "on", ">s3cret", "+@all", "~*"})->text(), "OK");
