@@ -1,11 +1,7 @@
 // The document of the API against the running engine, and the JavaScript client.
-#include <sys/stat.h>
-
-#include <fstream>
 #include <utility>
 
 #include "tests/browser/world.h"
-#include "tests/harness/folder.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/paths.h"
 
@@ -30,12 +26,6 @@ class Api : public BrowserWorld {
     http_port_ = port;
     return made;
   }
-  static std::string keys_file() {
-    std::string path = harness::run_folder() + "/walk-keys";
-    std::ofstream(path) << "k1 " << std::string(64, 'a') << '\n';
-    EXPECT_EQ(chmod(path.c_str(), 0600), 0);
-    return path;
-  }
 };
 
 TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
@@ -44,6 +34,7 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   const auto later = coupon(1, kHourMs, 2 * kHourMs);
   const auto paused = coupon(1, -1000, kHourMs);
   const auto ended = coupon(1, -1000, kHourMs);
+  const auto behind_gate = coupon(10'000, -1000, kHourMs);
   ASSERT_EQ(claim(sold_out, 1).status, 202);
   const auto paused_now = admin::pause_coupon(admin_redis(), admin_pg(), paused);
   ASSERT_TRUE(paused_now && paused_now->ok());
@@ -54,18 +45,20 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   harness::Gate gate(redis_server().port());
   const Other stalled = other(gate.through(redis_url), {"--threads=1"});
   const Other limited = other(redis_url, {"--address-rate=1"});
-  const Other gateway = other(redis_url, {"--auth=gateway", "--gateways=127.0.0.1", "--auth-keys=" + keys_file()});
+  const Other gateway = other(redis_url, {"--auth=gateway", "--gateways=127.0.0.1", "--auth-keys=" + walk_keys()});
   auto field = [](const char* name, std::int64_t id) {
     return std::string("\"") + name + "\":\"" + std::to_string(id) + "\"";
   };
-  gate.set(harness::GateMode::kStall);
+  auto stalling = std::make_unique<Stalling>(gate);
   node("openapi.mjs", {},
        {{"DOWN_URL", down.url},
         {"STALLED_URL", stalled.url},
         {"LIMITED_URL", limited.url},
         {"GATEWAY_URL", gateway.url},
         {"COUPONS", "{" + field("open", open) + "," + field("soldOut", sold_out) + "," + field("later", later) + "," +
-                        field("paused", paused) + "," + field("ended", ended) + "}"}});
+                        field("paused", paused) + "," + field("ended", ended) + "," + field("stalled", behind_gate) +
+                        "}"}});
+  stalling.reset();
   await_rest();
   expect_invariants();
 }

@@ -1,8 +1,10 @@
 // Lints engine/http/openapi.yaml, then asks a running engine for every answer that it names, and holds each of them to it.
-// HTTP_URL, and engines of other kinds: DOWN_URL (its Redis is away), STALLED_URL (its Redis is silent), LIMITED_URL (one request
-// a second), GATEWAY_URL (believes signatures only); COUPONS: JSON of coupon ids by state.
+// HTTP_URL, and engines of other kinds: DOWN_URL (its Redis is away), STALLED_URL (its Redis is silent now and then), LIMITED_URL (one request
+// a second), GATEWAY_URL (believes signatures only); COUPONS: JSON of coupon ids by state. Where there is a gateway
+// (gateway.mjs), every request that names a user is signed.
 import { readFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
+import { passedOn } from './gateway.mjs';
 import { load } from './packages.mjs';
 
 const { parse } = await load('yaml');
@@ -50,13 +52,27 @@ function codes(schema) {
   return code?.enum ?? (code?.const ? [code.const] : []);
 }
 
+// Who is told to wait waits, unless that is the wanted answer.
+async function ask(method, url, headers, wanted) {
+  for (;;) {
+    const answer = await fetch(url, { method, headers: passedOn(method, url, headers) });
+    if (answer.status !== 429 || wanted === 429) return answer;
+    await new Promise((resume) => setTimeout(resume, 1000 * Number(answer.headers.get('Retry-After'))));
+  }
+}
+
 async function see(method, path, parts, headers, status, code, base = up) {
   const url = base + path.replace(/\{\w+\}/, parts.id ?? '') + (parts.query ?? '');
-  const answer = await fetch(url, { method, headers });
-  const what = `${method} ${path} ${answer.status}`;
+  const answer = await ask(method, url, headers, status);
   const text = await answer.text();
   assert.equal(answer.status, status, `${method} ${url}: ${text}`);
-  const response = resolve(spec.paths[path][method].responses[String(status)]);
+  return judge(method, path, answer, text, code);
+}
+
+// What the document says of this answer. code: the wanted one, or a list of them.
+function judge(method, path, answer, text, code) {
+  const what = `${method} ${path} ${answer.status}`;
+  const response = resolve(spec.paths[path][method].responses[String(answer.status)]);
   assert.ok(response, `${what} is not in the document`);
   left.delete(what);
   for (const [name, reference] of Object.entries(response.headers ?? {})) {
@@ -70,16 +86,24 @@ async function see(method, path, parts, headers, status, code, base = up) {
   assert.equal(answer.headers.get('Content-Type').split(';')[0], type, what);
   const body = type.endsWith('json') ? JSON.parse(text) : text;
   check(media.schema, body, what);
-  if (code) assert.equal(body.code, code, what);
-  if (code) left.delete(`${what} ${code}`);
+  if (code) assert.ok([code].flat().includes(body.code), `${what}: ${body.code} and not ${code}`);
+  if (code) left.delete(`${what} ${body.code}`);
   return { body, headers: answer.headers };
 }
 
-// The first one is on its way to a Redis that does not answer; who comes later is not let into that queue.
-const lost = see('post', receive, { id: coupons.open }, { 'X-User-Id': '9' }, 503, 'OUTCOME_UNKNOWN', stalled);
-await new Promise((resume) => setTimeout(resume, 1500));
-await see('post', receive, { id: coupons.open }, { 'X-User-Id': '10' }, 503, 'BUSY', stalled);
-await lost;
+// The first ones are on their way to a Redis that does not answer; who comes a second later is not let into that queue.
+// This machine may be too slow for that once; the Redis falls silent again and again.
+const wanted = ['OUTCOME_UNKNOWN', 'BUSY'].map((code) => `post ${receive} 503 ${code}`);
+for (let round = 0; round < 20 && wanted.some((item) => left.has(item)); ++round) {
+  const sent = [];
+  for (let n = 0; n < 60; ++n) {
+    const url = stalled + receive.replace('{couponId}', coupons.stalled);
+    sent.push(ask('POST', url, { 'X-User-Id': String(100 + round * 60 + n) }));
+    await new Promise((resume) => setTimeout(resume, 50));
+  }
+  for (const answer of await Promise.all(sent))
+    judge('post', receive, answer, await answer.text(), answer.status === 202 ? null : ['OUTCOME_UNKNOWN', 'BUSY', 'NOT_READY']);
+}
 
 const keyed = { ...user, 'Idempotency-Key': 'walk-1' };
 const first = await see('post', receive, { id: coupons.open }, keyed, 202);
@@ -120,7 +144,7 @@ await see('get', page, { id: '042' }, {}, 404, 'COUPON_NOT_FOUND');
 await see('get', claims, { id: claimId }, {}, 401, 'UNAUTHENTICATED', gateway);
 const ids = { [receive]: coupons.open, [claims]: claimId, [one]: coupons.open, [page]: coupons.open };
 for (const [path, item] of Object.entries(spec.paths)) {
-  await fetch(limited + list); // what this second allows
+  await ask('GET', limited + list, user, 429); // what this second allows
   await see(item.get ? 'get' : 'post', path, { id: ids[path] }, user, 429, 'RATE_LIMITED', limited);
 }
 
@@ -130,7 +154,7 @@ for (const [path, item] of Object.entries(spec.paths)) {
   const options = await fetch(url, { method: 'OPTIONS' });
   assert.equal(options.status, 204);
   assert.equal(options.headers.get('Allow'), item.get ? 'GET, HEAD, OPTIONS' : 'POST, OPTIONS');
-  const head = await fetch(url, { method: 'HEAD', headers: user });
+  const head = await ask('HEAD', url, user, 200);
   assert.equal(head.status, item.get ? 200 : 405);
   assert.equal((await fetch(url, { method: 'DELETE' })).status, 405);
 }

@@ -1,4 +1,6 @@
 // A browser tab on the sale page, and what a scenario asks of it. HTTP_URL, COUPON; SHOTS: a folder for pictures.
+// Where a gateway signs (gateway.mjs), it stands in front of every tab that has a user.
+import { passedOn, signs } from './gateway.mjs';
 import { load } from './packages.mjs';
 
 const { chromium } = (await load('playwright-core')).default;
@@ -9,10 +11,11 @@ export const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
 });
 
-// options: of the context, and `user`: who is told by the fragment; null: nobody. `context`: of another tab. `before(page)`: ahead
-// of the page's own script.
+// options: of the context, and `user`: who is told by the fragment (or the gateway); null: nobody. `context`: of another
+// tab. `before(page)`: ahead of the page's own script.
 export async function open({ user = 7, context, before, ...options } = {}) {
-  const shared = context ?? await browser.newContext({ locale: 'en-GB', viewport: { width: 390, height: 720 }, ...options });
+  const usual = { locale: 'en-GB', viewport: { width: 390, height: 720 }, ignoreHTTPSErrors: signs };
+  const shared = context ?? await browser.newContext({ ...usual, ...options });
   const page = await shared.newPage();
   page.setDefaultTimeout(60000);
   page.faults = [];
@@ -24,8 +27,9 @@ export async function open({ user = 7, context, before, ...options } = {}) {
     if (request.method() === 'POST') page.claims.push(request.headers()['idempotency-key']);
     if (new URL(request.url()).pathname === `/coupons/${coupon}`) ++page.looks;
   });
+  if (signs && user !== null) await signedIn({ user })(page);
   await before?.(page);
-  await page.goto(`${base}/sale/${coupon}${user === null ? '' : `#user=${user}`}`);
+  await page.goto(`${base}/sale/${coupon}${signs || user === null ? '' : `#user=${user}`}`);
   return page;
 }
 
@@ -42,8 +46,8 @@ export async function shot(page, name) {
 export async function loseAnswers(page) {
   let lose = true;
   await page.route('**/receive', async (route) => {
-    if (!lose) return route.continue();
-    const answer = await page.request.fetch(route.request());
+    if (!lose) return route.fallback();
+    const answer = await page.request.fetch(route.request(), { headers: fromGateway(page, route.request()) });
     if (answer.status() !== 202) throw new Error(`not accepted: ${answer.status()}`);
     return route.abort('connectionreset');
   });
@@ -52,7 +56,12 @@ export async function loseAnswers(page) {
 
 // Who a gateway in front says that the user is, as after a sign-in: `who.user` may change.
 export const signedIn = (who) => async (page) => {
-  await page.route('**/*', (route) => route.continue({ headers: { ...route.request().headers(), 'x-user-id': String(who.user) } }));
+  page.who = who;
+  await page.route('**/*', (route) => route.continue({ headers: fromGateway(page, route.request()) }));
+};
+const fromGateway = (page, request) => {
+  const headers = page.who ? { ...request.headers(), 'x-user-id': String(page.who.user) } : request.headers();
+  return passedOn(request.method(), request.url(), headers);
 };
 
 // Without the looks of every few seconds: what is seen then was seen for another reason.

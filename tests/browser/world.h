@@ -2,15 +2,35 @@
 #pragma once
 
 #include <string>
+#include <thread>
 
+#include "tests/harness/gate.h"
 #include "tests/harness/whole_path.h"
 
 namespace flashclaim {
 
+/// Runs tests/browser/`script` to its end and expects it to succeed; `environment` has HTTP_URL, the engine's.
+void run_node(const std::string& script, const std::vector<std::string>& arguments, harness::Environment environment);
+/// A file of a gateway's keys, for engines without one of their own.
+std::string walk_keys();
+
+/// Stalls a gate for some seconds, again and again, until its end.
+class Stalling {
+ public:
+  explicit Stalling(harness::Gate& gate);
+  ~Stalling();  ///< the gate passes
+  Stalling(const Stalling&) = delete;
+  Stalling& operator=(const Stalling&) = delete;
+
+ private:
+  harness::Gate& gate_;
+  std::jthread thread_;
+};
+
 class BrowserWorld : public WholePath {
  protected:
   void SetUp() override;
-  /// Runs tests/browser/`script` to its end and expects it to succeed; HTTP_URL is the engine's.
+  /// run_node with this engine.
   void node(const std::string& script, const std::vector<std::string>& arguments,
             harness::Environment environment = {});
   /// A coupon with a window of its own; times in ms from now.

@@ -9,8 +9,10 @@
 #include "tests/harness/paths.h"
 #include "tests/harness/process.h"
 #include "tests/harness/raw_http.h"
+#include "tests/harness/stack_folder.h"
 #include "tests/harness/wait.h"
 #include "tests/harness/whole_path.h"
+#include "tests/harness/witness.h"
 
 namespace flashclaim {
 namespace {
@@ -20,86 +22,57 @@ using harness::Finished;
 using harness::RawAnswer;
 using harness::RawConnection;
 using harness::run_program;
+using harness::StackFolder;
 using harness::wait_until;
 
 class ProductionStack : public ::testing::Test {
  protected:
-  void SetUp() override {
-    base_ = harness::free_ports(8);
-    run_ = harness::run_folder() + "/stack-" + std::to_string(base_);
-    std::filesystem::create_directories(run_);
-  }
-  void TearDown() override { make("down"); }
+  explicit ProductionStack(const std::string& door = "on") : stack_(door) {}
 
-  static std::string script(const std::string& name) { return harness::source_dir() + "/tests/stack/" + name; }
-  void make(const std::string& goal) const {
-    const Finished done = run_program(script("stack.sh"), {goal},
-                                      {{"FLASHCLAIM_RUN", run_},
-                                       {"FLASHCLAIM_BIN", harness::bin_dir()},
-                                       {"FLASHCLAIM_PORT_BASE", std::to_string(base_)},
-                                       {"FLASHCLAIM_DOOR", door_}});
+  /// `make` with a goal that must succeed.
+  void make(const std::string& goal) {
+    const Finished done = stack_.make(goal);
     ASSERT_EQ(done.exit_code, 0) << goal << ": " << done.out << done.err;
   }
-  /// One line of a shell that has read .run/env, as an operator has.
-  [[nodiscard]] Finished operate(const std::string& line) const {
-    return run_program("/bin/bash", {"-c", ". \"$0/env\" && " + line, run_});
-  }
-  std::string printed(const std::string& line) const {
-    const Finished done = operate(line);
-    EXPECT_EQ(done.exit_code, 0) << line << ": " << done.out << done.err;
-    return done.out;
-  }
-
+  std::string printed(const std::string& line) const { return stack_.printed(line); }
   [[nodiscard]] RawAnswer claim(const std::string& headers) const {
-    RawConnection connection(base_, harness::TlsClient{.trusted = run_ + "/door/engine.pem"});
+    RawConnection connection = stack_.connect();
     connection.send("POST /coupons/1/receive HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
     return connection.answer().value_or(RawAnswer{});
   }
-  /// As door.sh prints them for curl.
-  [[nodiscard]] std::string signed_headers(const std::string& user, const std::string& key = "") const {
-    std::vector<std::string> words = {"sign", run_ + "/door", "POST", "/coupons/1/receive", user};
-    if (!key.empty()) words.push_back(key);
-    std::string lines = run_program(script("door.sh"), words).out;
-    for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) lines.insert(at, "\r");
-    return lines;
-  }
   void expect_a_row_for(const std::string& user) const {
-    const RawAnswer accepted = claim(signed_headers(user));
+    const RawAnswer accepted = stack_.ask("POST", "/coupons/1/receive", user);
     ASSERT_EQ(accepted.status, 202) << accepted.body;
     EXPECT_TRUE(wait_until([&] {
       return printed("psql -qXAt \"$PG_URL\" -c 'SELECT count(*) FROM user_coupon WHERE user_id = " + user + "'") ==
-             "1\n";
+             "1";
     })) << "the claim did not settle";
   }
   void expect_what_production_promises(const std::string& user) const {
     expect_a_row_for(user);
     EXPECT_EQ(claim("X-User-Id: 99\r\n").status, 401) << "an unsigned name";
     EXPECT_EQ(claim("").status, 401);
-    const RawAnswer keyed = claim(signed_headers(user, "k-1"));
+    const RawAnswer keyed = stack_.ask("POST", "/coupons/1/receive", user, "k-1");
     EXPECT_NE(keyed.body.find("LIMIT_REACHED"), std::string::npos) << "the key is signed: " << keyed.body;
     EXPECT_EQ(printed("echo \"${HTTP_URL%%:*} ${AMQP_URL%%:*} ${PG_URL##*sslmode=}\""),
-              "https amqps verify-full&sslrootcert=" + run_ + "/door/ca.pem\n");
+              "https amqps verify-full&sslrootcert=" + stack_.path("door/ca.pem"));
     EXPECT_EQ(printed("psql -qXAt \"$PG_URL\" -c \"SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a "
                       "USING (pid) WHERE a.client_port IS NOT NULL\""),
-              "t\n");
-    const Finished plain = operate("psql -qXAt \"${PG_URL%%\\?*}?sslmode=disable\" -c 'SELECT 1'");
+              "t");
+    const Finished plain = stack_.operate("psql -qXAt \"${PG_URL%%\\?*}?sslmode=disable\" -c 'SELECT 1'");
     EXPECT_NE(plain.err.find("no encryption"), std::string::npos) << plain.out << plain.err;
-    const Finished checked = operate("flashctl check 1");
+    const Finished checked = stack_.operate("flashctl check 1");
     EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
   }
   /// What `make up` left before there were users: nobody at Redis, guest at RabbitMQ, the superuser at PostgreSQL.
   void leave_a_stack_without_users() const {
-    std::ofstream(run_ + "/port_base") << base_ << "\n";
-    int offset = 2;
-    for (const char* service : {"redis", "rabbitmq", "postgres"}) {
-      const Finished started =
-          run_program(script("service.sh"), {"start", service, run_ + "/" + service, std::to_string(base_ + offset)});
-      ASSERT_EQ(started.exit_code, 0) << started.out << started.err;
-      offset = offset == 2 ? 3 : 6;
-    }
-    const auto port = [&](int n) { return std::to_string(base_ + n); };
+    const int base = stack_.base();
+    std::filesystem::create_directories(stack_.path());
+    std::ofstream(stack_.path("port_base")) << base << "\n";
+    for (const char* service : {"redis", "rabbitmq", "postgres"}) stack_.service("start", service);
+    const auto port = [&](int n) { return std::to_string(base + n); };
     std::string password;
-    std::ifstream(run_ + "/postgres/password") >> password;
+    std::ifstream(stack_.path("postgres/password")) >> password;
     const std::string postgres = "postgresql://flashclaim:" + password + "@127.0.0.1:" + port(6);
     const Environment old{{"REDIS_URL", "redis://127.0.0.1:" + port(2) + "/0"},
                           {"AMQP_URL", "amqp://guest:guest@127.0.0.1:" + port(3) + "/%2F"},
@@ -118,18 +91,7 @@ class ProductionStack : public ::testing::Test {
 
   /// One request of user 7, as the door wants it.
   [[nodiscard]] RawAnswer ask(const std::string& method, const std::string& path) const {
-    const std::string head = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n";
-    if (door_ == "off") {
-      RawConnection connection(base_);
-      connection.send(head + "X-User-Id: 7\r\n\r\n");
-      return connection.answer().value_or(RawAnswer{});
-    }
-    std::string lines =
-        run_program(script("door.sh"), {"sign", run_ + "/door", method, path.substr(0, path.find('?')), "7"}).out;
-    for (std::size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) lines.insert(at, "\r");
-    RawConnection connection(base_, harness::TlsClient{.trusted = run_ + "/door/engine.pem"});
-    connection.send(head + lines + "\r\n");
-    return connection.answer().value_or(RawAnswer{});
+    return stack_.ask(method, path, "7");
   }
   /// What the page asks, and what a client that follows the Location of its 202 is told.
   void expect_every_route_to_answer() const {
@@ -153,7 +115,7 @@ class ProductionStack : public ::testing::Test {
     const harness::Process program("/bin/bash", {"-c",
                                                  ". \"$0/" + file + "\" && exec \"" + harness::bin_dir() + "/\"" +
                                                      command + " --admin-listen=127.0.0.1:" + std::to_string(port),
-                                                 run_});
+                                                 stack_.path()});
     std::string body;
     const auto asked = [&] {
       try {
@@ -167,9 +129,12 @@ class ProductionStack : public ::testing::Test {
     return body;
   }
 
-  std::string door_ = "on";
-  int base_ = 0;
-  std::string run_;
+  StackFolder stack_;
+};
+
+class StackWithoutDoor : public ProductionStack {
+ protected:
+  StackWithoutDoor() : ProductionStack("off") {}
 };
 
 TEST_F(ProductionStack, AnswersEveryRouteWithTheDoorOn) {
@@ -177,10 +142,12 @@ TEST_F(ProductionStack, AnswersEveryRouteWithTheDoorOn) {
   expect_every_route_to_answer();
 }
 
-TEST_F(ProductionStack, AnswersEveryRouteWithTheDoorOffAndIsReadyAsItselfOnly) {
-  door_ = "off";
+TEST_F(StackWithoutDoor, AnswersEveryRouteAndIsReadyAsItselfOnly) {
   make("up");
   expect_every_route_to_answer();
+  harness::look_at_everything();  // what is denied up to here is nobody's test
+  harness::announce_denial("NOPERM admin");
+  harness::announce_denial("NOPERM this user");
   const std::string engine =
       "flashclaim-engine --listen=127.0.0.1:" + std::to_string(harness::free_ports(1)) + " --mirror-name=by-hand";
   EXPECT_NE(readiness_by_hand("env.engine", engine).find(R"("status":"ready")"), std::string::npos);

@@ -7,8 +7,11 @@
 #include <vector>
 
 #include "tests/harness/process.h"
+#include "tests/harness/stack_folder.h"
 
 namespace flashclaim {
+
+using harness::StackFolder;
 
 /// The content of a file without its last line end; "" when there is none.
 std::string content_of(const std::string& path);
@@ -35,35 +38,6 @@ class ServiceFolder {
   std::string kind_;
   std::string folder_;
   int port_;
-};
-
-/// `make up` and its like in a folder of their own; down at the end.
-class StackFolder {
- public:
-  explicit StackFolder(std::string door = "off", std::string folder = "");
-  ~StackFolder();
-  StackFolder(const StackFolder&) = delete;
-  StackFolder& operator=(const StackFolder&) = delete;
-
-  /// stack.sh with a goal of make. A name in `changed` with an empty value is not set.
-  [[nodiscard]] harness::Finished make(const std::string& goal, const harness::Environment& changed = {}) const;
-  /// One line of a shell that has read .run/env.
-  [[nodiscard]] harness::Finished operate(const std::string& line) const;
-  /// The same of one that must succeed, without its last line end.
-  [[nodiscard]] std::string printed(const std::string& line) const;
-  /// service.sh for one of its servers.
-  void service(const std::string& verb, const std::string& kind, const std::vector<std::string>& words = {}) const;
-  /// One claim of coupon 1 for each user, each accepted.
-  void claim(int first_user, int count) const;
-  /// Rows of coupon 1, as the database has them.
-  [[nodiscard]] std::string rows() const;
-  [[nodiscard]] std::string path(const std::string& name = "") const { return folder_ + "/" + name; }
-  [[nodiscard]] int base() const { return base_; }
-
- private:
-  std::string folder_;
-  std::string door_;
-  int base_;
 };
 
 /// The tests of one stack, door off, which is up when each of them begins.
