@@ -43,6 +43,7 @@ TEST_F(DamageTest, OfAnEntryOnItsWayToTheMirrorHealsByReadingItAgain) {
 }
 
 TEST_F(DamageTest, OfAMessageOnItsWayToTheConsumerHealsByARetry) {
+  // What the consumer puts into the retry queue is what it read: that copy stays damaged, and may die as a letter.
   harness::announce_error("dead_lettered");
   const auto coupon = open_coupon(1'000'000, 5);
   const auto before = metric(Link::kConsumerRabbit, kUndecodable);
