@@ -16,6 +16,7 @@
 #include "engine/claim/desk.h"
 #include "engine/door/door.h"
 #include "engine/loop/loop.h"
+#include "engine/pages/refusal.h"
 #include "engine/pages/site.h"
 #include "engine/redis/subscriber.h"
 
@@ -58,7 +59,7 @@ Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
     state->site.bind(*state->archive);
   }
   if (options.tls) state->server.use(options.tls);
-  state->door.bind(state->server, state->desk);
+  state->door.bind(state->server, state->desk, pages::refusal_page);
   state->server.allow(options.cors);
   state->thread = std::thread([raw = state.get()] { raw->loop.run(); });
   std::unique_ptr<Worker> worker(new Worker(std::move(state)));

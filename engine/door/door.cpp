@@ -72,9 +72,10 @@ std::string_view challenge(Auth auth, bool token_was_wrong) {
 Door::Door(const Setup& setup)
     : policy_(setup.policy), limits_(setup.limits), keys_(setup.keys), tokens_(policy_.audience) {}
 
-void Door::bind(http::Server& server, Guarded& guarded) {
+void Door::bind(http::Server& server, Guarded& guarded, PageOf page_of) {
   server_ = &server;
   guarded_ = &guarded;
+  page_of_ = page_of;
 }
 
 void Door::handle(const Request& request, Exchange exchange) noexcept {
@@ -82,15 +83,15 @@ void Door::handle(const Request& request, Exchange exchange) noexcept {
   if (limits_ && !policy_.gateways.contains(*request.peer)) {
     if (const std::int64_t wait_ms = limits_->address_waits(*request.peer, now_us); wait_ms > 0) {
       count(counters_.address_limited);
-      return tell_to_wait(exchange, "address", limits_->rates().address_per_second, wait_ms);
+      return tell_to_wait(request, exchange, "address", limits_->rates().address_per_second, wait_ms);
     }
   }
   const Known known = caller_of(request);
-  if (known.fault != Fault::kNone) return refuse(exchange, known.fault);
+  if (known.fault != Fault::kNone) return refuse(request, exchange, known.fault);
   if (limits_ && known.caller.known()) {
     if (const std::int64_t wait_ms = limits_->user_waits(known.caller.user_id, now_us); wait_ms > 0) {
       count(counters_.user_limited);
-      return tell_to_wait(exchange, "user", limits_->rates().user_per_second, wait_ms);
+      return tell_to_wait(request, exchange, "user", limits_->rates().user_per_second, wait_ms);
     }
   }
   guarded_->handle(request, known.caller, exchange);
@@ -147,12 +148,23 @@ Door::Known Door::caller_from_token(const Credentials& shown) {
   return {user.fault, {user.user, user.user_id}};
 }
 
-void Door::refuse(Exchange exchange, Fault fault) {
+void Door::answer(const Request& request, Exchange exchange, Problem problem, std::string headers) {
+  http::Answer answer = http::problem_answer(problem);
+  if (const auto page = page_of_ != nullptr ? page_of_(request, problem) : std::nullopt) {
+    answer.content_type = page->content_type;
+    answer.body = page->text;
+    headers += page->headers;
+  }
+  answer.headers = headers;
+  server_->answer(exchange, answer);
+}
+
+void Door::refuse(const Request& request, Exchange exchange, Fault fault) {
   count(counters_.refused[static_cast<std::size_t>(fault)]);
   const Problem problem = problem_of(fault);
-  http::Answer answer = http::problem_answer(problem);
-  if (problem == Problem::kUnauthenticated) answer.headers = challenge(policy_.auth, fault != Fault::kOtherScheme);
-  server_->answer(exchange, answer);
+  const bool unknown = problem == Problem::kUnauthenticated;
+  answer(request, exchange, problem,
+         unknown ? std::string(challenge(policy_.auth, fault != Fault::kOtherScheme)) : std::string());
 }
 
 void Door::refuse_unknown(Exchange exchange) {
@@ -162,14 +174,13 @@ void Door::refuse_unknown(Exchange exchange) {
 }
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers, and Retry-After for the clients that know only that.
-void Door::tell_to_wait(Exchange exchange, const char* whose, int per_second, std::int64_t wait_ms) {
+void Door::tell_to_wait(const Request& request, Exchange exchange, const char* whose, int per_second,
+                        std::int64_t wait_ms) {
   const std::int64_t wait_s = (wait_ms + 999) / 1000;
-  const std::string headers =
+  std::string headers =
       fmt::format("Retry-After: {0}\r\nRateLimit-Policy: \"{1}\";q={2};w=1\r\nRateLimit: \"{1}\";r=0;t={0}\r\n", wait_s,
                   whose, per_second);
-  http::Answer answer = http::problem_answer(Problem::kRateLimited);
-  answer.headers = headers;
-  server_->answer(exchange, answer);
+  answer(request, exchange, Problem::kRateLimited, std::move(headers));
 }
 
 }  // namespace flashclaim::door

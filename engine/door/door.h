@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/door/caller.h"
@@ -25,6 +26,15 @@ struct Policy {
   /// user is.
   PeerList gateways;
 };
+
+/// What a reader with a browser is shown in place of a problem. The views live as long as the program.
+struct Page {
+  std::string_view content_type;
+  std::string_view headers;  ///< lines, each ended by CRLF
+  std::string_view text;
+};
+/// nullopt: the problem as it is. From any thread.
+using PageOf = std::optional<Page> (*)(const http::Request& request, http::Problem problem);
 
 /// What a door is made from. `limits` is shared by all doors of the process; none: no limits. `keys` as load_keys made
 /// them for the policy. As it stands here: everybody is let in as whoever he says.
@@ -49,8 +59,8 @@ struct DoorCounters {
 class Door final : public http::Handler {
  public:
   explicit Door(const Setup& setup = {});
-  /// Before the first request.
-  void bind(http::Server& server, Guarded& guarded);
+  /// Before the first request. Without `page_of` everybody is told problems.
+  void bind(http::Server& server, Guarded& guarded, PageOf page_of = nullptr);
 
   void handle(const http::Request& request, http::Exchange exchange) noexcept override;
   bool admits(const http::Peer& peer) noexcept override;
@@ -73,8 +83,10 @@ class Door final : public http::Handler {
   Known caller_of(const http::Request& request);
   Known caller_from_gateway(const http::Request& request, const Credentials& shown);
   Known caller_from_token(const Credentials& shown);
-  void refuse(http::Exchange exchange, Fault fault);
-  void tell_to_wait(http::Exchange exchange, const char* whose, int per_second, std::int64_t wait_ms);
+  void refuse(const http::Request& request, http::Exchange exchange, Fault fault);
+  void tell_to_wait(const http::Request& request, http::Exchange exchange, const char* whose, int per_second,
+                    std::int64_t wait_ms);
+  void answer(const http::Request& request, http::Exchange exchange, http::Problem problem, std::string headers);
 
   Policy policy_;
   std::shared_ptr<Limits> limits_;
@@ -82,6 +94,7 @@ class Door final : public http::Handler {
   TokenReader tokens_;
   http::Server* server_ = nullptr;
   Guarded* guarded_ = nullptr;
+  PageOf page_of_ = nullptr;
   DoorCounters counters_;
 };
 

@@ -2,7 +2,7 @@
 # The modules become one script, in this order, without their imports and the lines that are only comments: a browser then waits for one
 # file instead of a chain. So no two modules may use the same name at their top level, and an import is one line.
 set(pages_modules client.js kept.js states.js texts.js view.js sale.js)
-set(pages_files sale.html missing.html sale.css sale.js)
+set(pages_files sale.html missing.html busy.html refused.html sale.css sale.js)
 set(pages_script "")
 foreach(name ${pages_modules})
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/pages/web/${name})

@@ -29,11 +29,6 @@ namespace {
 constexpr std::string_view kPublic = "public, max-age=1";
 constexpr std::string_view kPersonal = "private, no-cache";
 
-/// Nothing but our own scripts, styles and API; nobody frames the button.
-constexpr std::string_view kPolicy =
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n"
-    "Referrer-Policy: no-referrer\r\nCross-Origin-Opener-Policy: same-origin\r\n";
 constexpr std::string_view kForever = "public, max-age=31536000, immutable";  // its address has its version
 
 std::string_view type_of(std::string_view name) {
@@ -43,13 +38,6 @@ std::string_view type_of(std::string_view name) {
 }
 
 constexpr std::string_view kMissing = "missing.html";
-
-/// nullptr: there is none of that name.
-const WebFile* web_file(std::string_view name) {
-  for (const WebFile& one : web_files())
-    if (one.name == name) return &one;
-  return nullptr;
-}
 
 }  // namespace
 

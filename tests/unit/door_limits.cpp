@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/pages/refusal.h"
 #include "tests/harness/wait.h"
 #include "tests/unit/door_world.h"
 
@@ -143,6 +144,35 @@ TEST(DoorLimits, TellAUserOverTheRateToWait) {
     connection.send("GET /x HTTP/1.1\r\nHost: a\r\nX-User-Id: 7\r\n\r\n");
     return connection.answer()->status == 200;
   })) << "the bucket fills again";
+}
+
+constexpr const char* kReader = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+constexpr std::string_view kHtml = "text/html; charset=utf-8";
+
+TEST(DoorLimits, ShowAReaderAPageAndAProgramTheProblem) {
+  DoorWorld world(door::Setup{.limits = std::make_shared<Limits>(Rates{1, 0, 0})}, pages::refusal_page);
+  RawConnection connection(world.port());
+  RawAnswer last;
+  admitted_at_once(connection, std::string("X-User-Id: 7\r\n") + kReader, last);
+  EXPECT_EQ(last.status, 429);
+  EXPECT_EQ(last.headers.at("content-type"), kHtml);
+  EXPECT_EQ(last.headers.at("retry-after"), "1");
+  EXPECT_TRUE(last.headers.contains("content-security-policy"));
+  EXPECT_NE(last.body.find("One moment, please"), std::string::npos) << last.body;
+  admitted_at_once(connection, "X-User-Id: 7\r\nAccept: */*\r\n", last);
+  EXPECT_EQ(last.headers.at("content-type"), "application/problem+json");
+  for (const char* wrong : {"X-User-Id: 007\r\n", "X_User_Id: 7\r\n", "Authorization: Basic x\r\nX-User-Id: 7\r\n"}) {
+    const RawAnswer shown = world.ask(std::string(wrong) + kReader);
+    EXPECT_EQ(shown.status, 400) << wrong;
+    EXPECT_EQ(shown.headers.at("content-type"), kHtml);
+    EXPECT_NE(shown.body.find("not in order"), std::string::npos) << shown.body;
+    EXPECT_EQ(world.ask(wrong).headers.at("content-type"), "application/problem+json");
+    EXPECT_EQ(world.ask(std::string(wrong) + kReader, "POST").headers.at("content-type"), "application/problem+json");
+  }
+  const RawAnswer unknown = world.ask(std::string("Authorization: Bearer x\r\n") + kReader);
+  EXPECT_EQ(unknown.status, 401);
+  EXPECT_EQ(unknown.headers.at("content-type"), kHtml);
+  EXPECT_EQ(unknown.headers.at("www-authenticate"), "X-User-Id");
 }
 
 TEST(DoorLimits, TellAnAddressOverTheRateToWaitWhoeverItsUsersAre) {

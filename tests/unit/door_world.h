@@ -17,12 +17,12 @@ namespace flashclaim {
 /// Its loop runs in a thread of its own until it is destroyed.
 class DoorWorld final : public door::Guarded {
  public:
-  explicit DoorWorld(const door::Setup& setup = {}) : door_(setup) {
+  explicit DoorWorld(const door::Setup& setup = {}, door::PageOf page_of = nullptr) : door_(setup) {
     std::promise<int> port;
-    thread_ = std::thread([this, &port] {
+    thread_ = std::thread([this, &port, page_of] {
       http::Server server(loop_, door_);
       server_ = &server;
-      door_.bind(server, *this);
+      door_.bind(server, *this, page_of);
       port.set_value(server.listen({"127.0.0.1", 0}, http::PortSharing::kExclusive) ? server.port() : 0);
       loop_.run();
     });
