@@ -165,6 +165,29 @@ TEST_F(ProductionStack, ComesUpTwiceInARowAndSettlesSignedClaimsInsideTls) {
   expect_what_production_promises("8");
 }
 
+/// A day before they expire `make up` makes certificates anew: what runs shows them from then on.
+TEST_F(ProductionStack, ShowsRenewedCertificatesThoughNothingWasStopped) {
+  make("up");
+  expect_a_row_for("7");
+  const std::string print = " | openssl x509 -noout -fingerprint -sha256";
+  const auto shown = [&](int port, const std::string& more) {
+    return printed("openssl s_client -connect 127.0.0.1:" + std::to_string(port) + more + " </dev/null 2>/dev/null" +
+                   print);
+  };
+  const auto made = [&](const std::string& name) {
+    return printed("cat \"" + run_ + "/door/" + name + ".pem\"" + print);
+  };
+  const std::string before = shown(base_ + 6, " -starttls postgres");
+  EXPECT_EQ(before, made("postgres"));
+  for (const char* name : {"postgres", "rabbitmq", "engine"}) std::filesystem::remove(run_ + "/door/" + name + ".pem");
+  make("up");
+  EXPECT_NE(made("postgres"), before);
+  EXPECT_TRUE(wait_until([&] { return shown(base_ + 6, " -starttls postgres") == made("postgres"); }));
+  EXPECT_TRUE(wait_until([&] { return shown(base_ + 3, "") == made("rabbitmq"); }));
+  EXPECT_TRUE(wait_until([&] { return shown(base_, "") == made("engine"); }));
+  expect_a_row_for("8");
+}
+
 TEST_F(ProductionStack, TakesOverTheDataOfAVersionWithoutUsers) {
   leave_a_stack_without_users();
   make("up");

@@ -90,12 +90,16 @@ postgres_tls_options() {
   printf ' -c %s' ssl=on ssl_min_protocol_version=TLSv1.2 ssl_cert_file=../tls/server.pem ssl_key_file=../tls/server.key \
     "hba_file=$opened/pg_hba_tls.conf"
 }
+# A certificate that was made anew is shown from the next connection on; those that are open stay.
+postgres_reload_certificate() {
+  [ ! -d "$dir/tls" ] || postgres_run "$dir/data" "$pg_bin/pg_ctl" -D "$opened" reload >/dev/null
+}
 postgres_start() {
   home=$dir/data
   postgres_own_folder
   postgres_need_database
   if running_pid "$postgres_pid_file" >/dev/null; then
-    ! "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$port" || return 0
+    ! "$pg_bin/pg_isready" -q -h 127.0.0.1 -p "$port" || { postgres_reload_certificate; return 0; }
   else
     refuse_taken_port "$port"
     postgres_await_orphans

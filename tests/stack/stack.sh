@@ -299,6 +299,12 @@ start_program() { # name port program argument...
   { tail -n 5 "$run/log/$name.log"; curl -s --max-time 5 "http://127.0.0.1:$port/readyz"; } >&2 || true
   fail "flashclaim-$name is not ready: the checks above that are not ok say what to do (its log: .run/log/$name.log)"
 }
+# A running engine shows a certificate that was made anew, and takes keys that changed, when it is told.
+reload_engine() {
+  local pid
+  [ "$door" = on ] && pid=$(program_pid engine) || return 0
+  ! curl -fs -o /dev/null --max-time 5 "http://127.0.0.1:$admin_port/healthz" || kill -HUP "$pid"
+}
 up() {
   prepare
   build
@@ -312,6 +318,7 @@ up() {
   write_env
   load_contents
   demo_coupon
+  reload_engine
   start_program engine "$admin_port" "$bin/flashclaim-engine" --listen "127.0.0.1:$http_port" --admin-listen "127.0.0.1:$admin_port" \
     --role both --mirror-name mirror-1 "${door_flags[@]}"
   start_program consumer "$consumer_port" "$bin/flashclaim-consumer" --admin-listen "127.0.0.1:$consumer_port"
