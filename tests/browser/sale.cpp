@@ -132,6 +132,8 @@ TEST_F(SalePage, ShowsAPageWhereThereIsNoSaleAndWithoutScript) {
   play("withoutScript", id);
 }
 
+TEST_F(SalePage, SaysThatItTakesLongWhenItsScriptNeverLoads) { play("scriptNeverLoads", coupon(10, -1000, kHourMs)); }
+
 TEST_F(SalePage, FitsSmallScreensAndWritesNumbersAndTimesAsReadersDo) {
   play("layouts", coupon(12'000, 50 * kHourMs, 80 * kHourMs));
 }

@@ -1,6 +1,6 @@
 // Whose claim it is: what one person has begun is never sent, followed or shown for another; and what is wrong with the page itself.
 import assert from 'node:assert/strict';
-import { base, button, coupon, open, said, signedIn, state } from './tab.mjs';
+import { base, browser, button, coupon, open, said, signedIn, state } from './tab.mjs';
 
 // 7's claim never arrives; 8 signs in on the same tab and gets nothing unasked; 7 comes back and gets his.
 export async function anotherPerson() {
@@ -102,5 +102,23 @@ export async function withoutScript() {
   assert.equal(await page.locator('button:visible').count(), 0);
   assert.ok(await page.locator('#late').isHidden());
   assert.doesNotMatch(await page.locator('main').innerText(), /…/);
+  return page;
+}
+
+// A script that never comes leaves no page that waits for ever: after a while it says so. One that came takes the words away.
+export async function scriptNeverLoads() {
+  for (const fate of [(route) => route.abort(), () => {}, (route) => route.fulfill({ contentType: 'text/javascript', body: 'nonsense(' })]) {
+    const page = await (await browser.newContext()).newPage();
+    await page.route('**/sale.js*', fate);
+    await page.goto(`${base}/sale/${coupon}`, { waitUntil: 'commit' }); // a script that stalls holds up the load
+    const late = page.locator('#late');
+    await late.waitFor({ state: 'visible' });
+    assert.match(await late.innerText(), /Reload the page, or try another browser.*请刷新页面/);
+    assert.equal(await page.locator('button:visible').count(), 0);
+    await page.context().close();
+  }
+  const page = await open();
+  await state(page, 'open');
+  assert.equal(await page.locator('#late').count(), 0);
   return page;
 }
