@@ -282,9 +282,19 @@ demo_coupon() {
     *) say "the demo coupon (id 1) is $status: left as it is" ;;
   esac
 }
+# An engine of the version before would go on with the rights, the library and the schema of this one.
+leave_other_build() { # name program
+  local pid
+  pid=$(program_pid "$1") || return 0
+  if ! [ "/proc/$pid/exe" -ef "$2" ]; then
+    say "flashclaim-$1 runs from another build: it is stopped, and started again"
+    stop_program "$1"
+  fi
+}
 start_program() { # name port program argument...
   local name=$1 port=$2
   shift 2
+  leave_other_build "$name" "$1"
   if ! program_pid "$name" >/dev/null; then
     # shellcheck disable=SC1090
     (forget_secrets && . "$run/env.$name" && cd "$run" && exec setsid "$@" </dev/null >>"$run/log/$name.log" 2>&1 9>&-) &

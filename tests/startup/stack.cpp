@@ -131,6 +131,31 @@ TEST_F(StackStart, NamesABrokerUnderAnAlarmWhileNothingSettles) {
   EXPECT_EQ(stack().operate("flashctl status").exit_code, 0);
 }
 
+// The users of Redis, the library and the schema become those of the new build at once.
+TEST_F(StackStart, StartsProgramsOfAnotherBuildAgain) {
+  const std::string copy = harness::run_folder() + "/another_build";
+  fs::create_directories(copy);
+  for (const char* program : {"flashclaim-engine", "flashclaim-consumer", "flashctl", "flashbench"})
+    fs::copy_file(harness::bin_dir() + "/" + program, copy + "/" + program, fs::copy_options::overwrite_existing);
+  const auto pids = [] {
+    return content_of(stack().path("engine.pid")) + ' ' + content_of(stack().path("consumer.pid"));
+  };
+  const int before = settled();
+  const std::string words = "runs from another build";
+  for (const harness::Environment& build : {harness::Environment{{"FLASHCLAIM_BIN", copy}}, harness::Environment{}}) {
+    const std::string old = pids();
+    const std::string said = up(build);
+    EXPECT_NE(said.find("flashclaim-engine " + words), std::string::npos) << said;
+    EXPECT_NE(said.find("flashclaim-consumer " + words), std::string::npos) << said;
+    EXPECT_NE(pids(), old);
+  }
+  const std::string ours = pids();
+  EXPECT_EQ(up().find(words), std::string::npos);
+  EXPECT_EQ(pids(), ours);
+  stack().claim(7'000, 3);
+  EXPECT_TRUE(comes_to(before + 3)) << settled();
+}
+
 // In a copy of the scripts: `clean` removes the build of its checkout too.
 TEST(StackClean, RemovesNothingThatIsNotAStack) {
   const std::string copy = harness::run_folder() + "/copy";
