@@ -7,6 +7,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/backoff.h"
+#include "engine/base/log.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -21,8 +22,12 @@ std::vector<std::string> all_queues() {
 
 }  // namespace
 
-Backlog::Backlog(const Options& options, Metrics& metrics, const Stop& stop)
-    : options_(options), metrics_(metrics), stop_(stop) {}
+Backlog::Backlog(const Options& options, Metrics& metrics, Health& health, const Stop& stop)
+    : options_(options),
+      metrics_(metrics),
+      health_(health),
+      stop_(stop),
+      rights_(options.amqp_url, options.name, amqp::User::kConsumer) {}
 
 void Backlog::run() {
   Backoff backoff(options_.backoff_first_ms, options_.backoff_max_ms);
@@ -41,6 +46,7 @@ Result<void> Backlog::look() {
     auto opened = amqp::Connection::open(options_.amqp_url, wanted);
     if (!opened) return opened.error();
     connection_ = std::move(opened).value();
+    rights_.ask_again();
   }
   if (auto polled = connection_->poll(0); !polled) return polled.error();  // heartbeats
   for (const std::string& queue : all_queues()) {
@@ -48,7 +54,16 @@ Result<void> Backlog::look() {
     if (!depth) return depth.error();
     metrics_.queue_depth(queue, *depth);
   }
+  look_at_rights();
   return {};
+}
+
+void Backlog::look_at_rights() {
+  if (!rights_.look_if_due()) return;
+  health_.rabbitmq_denied.set(rights_.denied());
+  if (!rights_.denied().empty())
+    log(LogLevel::kError, "consumer", "rights_missing",
+        {{"error", amqp::rights_text(amqp::User::kConsumer, rights_.denied())}});
 }
 
 }  // namespace flashclaim::consumer

@@ -1,12 +1,14 @@
-// How many messages wait in each queue, for /metrics.
+// How many messages wait in each queue, for /metrics; and what the login may not publish, for /readyz.
 #pragma once
 
 #include <memory>
 
+#include "consumer/health.h"
 #include "consumer/metrics.h"
 #include "consumer/options.h"
 #include "consumer/stop.h"
 #include "engine/amqp/connection.h"
+#include "engine/amqp/rights.h"
 
 namespace flashclaim::consumer {
 
@@ -14,17 +16,20 @@ namespace flashclaim::consumer {
 class Backlog {
  public:
   /// The references must outlive it.
-  Backlog(const Options& options, Metrics& metrics, const Stop& stop);
+  Backlog(const Options& options, Metrics& metrics, Health& health, const Stop& stop);
   /// The thread's whole life, until a stop is told: every second or so, the depth of every queue.
   void run();
 
  private:
   Result<void> look();
+  void look_at_rights();
 
   const Options& options_;
   Metrics& metrics_;
+  Health& health_;
   const Stop& stop_;
   std::unique_ptr<amqp::Connection> connection_;
+  amqp::RightsWatch rights_;
 };
 
 }  // namespace flashclaim::consumer

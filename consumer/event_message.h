@@ -7,12 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/amqp/topology.h"
 #include "engine/postgres/events.h"
 
 namespace flashclaim::consumer {
 
-inline constexpr std::string_view kSettledKey = "coupon.settled";
-inline constexpr std::string_view kRefusedKey = "coupon.refused";
+using amqp::kRefusedKey;
+using amqp::kSettledKey;
 
 struct EventMessage {
   std::string_view routing_key;

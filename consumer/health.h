@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "consumer/reason.h"
+#include "engine/base/reason.h"
 
 namespace flashclaim::consumer {
 
@@ -18,8 +18,10 @@ struct Health {
   std::atomic<bool> schema{false};
   Reason redis_why;  ///< of the last look that found it away
   Reason postgres_why;
-  std::atomic<bool> rights{false};         ///< its logins may do its work
-  std::atomic<bool> rights_denied{false};  ///< one may not; else it is not known yet, or no more
+  std::atomic<bool> rights{false};  ///< its logins at Redis and PostgreSQL may do its work
+  Reason rights_why;                ///< of the last look that found otherwise
+  Reason rabbitmq_why;              ///< of the last worker that could not subscribe
+  Reason rabbitmq_denied{""};       ///< what the login there may not publish, in words; "": nothing that is known of
 };
 
 }  // namespace flashclaim::consumer

@@ -180,14 +180,19 @@ Error Mender::postgres_away(const Error& error) {
 // A right that is missing makes this program not ready; what can be mended without it is mended all the same.
 Result<void> Mender::look_at_rights() {
   const auto at_redis = redis::missing_right(*redis_, redis::User::kConsumer);
-  const auto at_postgres = admin::from_sql(postgres::missing_right(*pg_));
+  const auto at_postgres = admin::from_sql(postgres::missing_right(*pg_, postgres::User::kConsumer));
   const bool known = at_redis && at_postgres;
   health_.rights = known && at_redis->empty() && at_postgres->empty();
-  health_.rights_denied = known && !health_.rights;
+  if (!known) health_.rights_why.set("not known: a service does not answer");
   if (!at_redis) return redis_away(at_redis.error());
   if (!at_postgres) return postgres_away(at_postgres.error());
-  const auto text = redis::rights_text(redis::User::kConsumer, at_redis->empty() ? *at_postgres : *at_redis);
-  if (!health_.rights && text != rights_said_) log(LogLevel::kWarn, "mender", "rights_missing", {{"error", text}});
+  std::string text;
+  if (!at_redis->empty()) text = "redis: " + redis::rights_text(redis::User::kConsumer, *at_redis);
+  if (!at_postgres->empty())
+    text +=
+        (text.empty() ? "" : "; ") + ("postgres: " + postgres::rights_text(postgres::User::kConsumer, *at_postgres));
+  if (!text.empty()) health_.rights_why.set(text);
+  if (!text.empty() && text != rights_said_) log(LogLevel::kWarn, "mender", "rights_missing", {{"error", text}});
   rights_said_ = text;
   return {};
 }
@@ -229,22 +234,42 @@ Result<void> Mender::mend(std::int64_t coupon_id) {
   auto report = admin::reconcile(*redis_, *pg_, coupon_id, wanted);
   if (!report) return pass_by(coupon_id, report.error());
   auto judged = judge(*report, true);
-  return judged ? Result<void>() : pass_by(coupon_id, judged.error());
+  if (!judged) return pass_by(coupon_id, judged.error());
+  if (report->cut_unfit) name_unfit_cut(coupon_id);
+  return {};
+}
+
+// Its terms are the operator's: the consumer's role at PostgreSQL changes none. Until then Redis gives out the old
+// total, which is what the database allows.
+void Mender::name_unfit_cut(std::int64_t coupon_id) {
+  name(coupon_id, "a cut of its total was begun and never told to Redis, and fewer units are left than it takes",
+       fmt::format("flashctl reconcile {0} --fix takes it back; or flashctl coupon update {0} --total N", coupon_id));
 }
 
 Result<void> Mender::pass_by(std::int64_t coupon_id, const Error& error) {
   if (stop_.told() || !redis_->connected() || !pg_->open() || !health_.library) return error;
   metrics_.passed_by(redis::is_damaged(error) ? "damaged" : "other");
   metrics_.forget_drift(coupon_id);  // what it was says nothing of what it is
+  name(coupon_id, error.message,
+       fmt::format("flashctl reconcile {0} says more; flashctl rebuild {0} loads it anew", coupon_id));
+  return {};
+}
+
+void Mender::name(std::int64_t coupon_id, const std::string& trouble, const std::string& remedy) {
   std::string& known = sick_[coupon_id];
   metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
-  if (known == error.message) return {};
-  known = error.message;
-  log(LogLevel::kError, "mender", "coupon_passed_by",
-      {{"coupon", coupon_id},
-       {"error", error.message},
-       {"remedy", fmt::format("flashctl reconcile {0} says more; flashctl rebuild {0} loads it anew", coupon_id)}});
-  return {};
+  if (known == trouble) return;
+  known = trouble;
+  log(LogLevel::kError, "mender", "coupon_passed_by", {{"coupon", coupon_id}, {"error", trouble}, {"remedy", remedy}});
+}
+
+// Between two looks at a coupon lies a round at least: a living operation has told Redis by then.
+bool Mender::stays_behind(const admin::ReconcileReport& report) {
+  if (!report.state_behind) {
+    behind_.erase(report.coupon_id);
+    return false;
+  }
+  return std::exchange(behind_[report.coupon_id], report.version) == report.version;
 }
 
 // A part of all coupons in each round: those too that are in no set of Redis any more.
@@ -273,7 +298,8 @@ Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
     if (next == coupons.end()) next = coupons.begin();
     compared_ = *next;
     const auto report = admin::reconcile(*redis_, *pg_, compared_, wanted);
-    const auto judged = report ? judge(*report, false) : Result<void>(report.error());
+    auto judged = report ? judge(*report, false) : Result<void>(report.error());
+    if (judged && stays_behind(*report)) judged = mend(compared_);
     if (judged) continue;
     if (auto passed = pass_by(compared_, judged.error()); !passed) return passed;
   }
@@ -285,7 +311,8 @@ Result<void> Mender::judge(const admin::ReconcileReport& report, bool mending) {
   const bool fixed = report.outcome == ReconcileOutcome::kFixed;
   metrics_.drift(report.coupon_id, fixed ? 0 : report.stock_drift, fixed ? 0 : report.inflight_drift);
   if (mending) metrics_.mended(admin::word(report.outcome));
-  if (sick_.erase(report.coupon_id) > 0) metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
+  if (!report.state_behind && sick_.erase(report.coupon_id) > 0)
+    metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
   if (report.outcome == ReconcileOutcome::kRolledBack) return freeze(report);
   const auto known = known_.find(report.coupon_id);
   const ReconcileOutcome before = known == known_.end() ? ReconcileOutcome::kExact : known->second;
@@ -330,6 +357,7 @@ void Mender::forget_all_but(const std::vector<std::int64_t>& coupons) {
     }
   }
   std::erase_if(sick_, [&](const auto& one) { return !kept(one.first); });
+  std::erase_if(behind_, [&](const auto& one) { return !kept(one.first); });
   metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
 }
 

@@ -31,7 +31,8 @@ class Mender {
 
   /// The thread's whole life, until a stop is told. About every mend_every_ms: every coupon in `coupon:issuing` that is
   /// marked suspect is reconciled with a fix; so is what the patrol finds, a part of all coupons at a time; some of the
-  /// others are compared, in turn, for the drift in /metrics.
+  /// others are compared, in turn, for the drift in /metrics, and an operation that Redis has not heard of by the
+  /// second look is told it: who began it has died.
   void run();
 
   /// One round of run(). An error says which service was away; the next round connects again.
@@ -53,6 +54,10 @@ class Mender {
   /// What one coupon alone stands in the way of: named, counted and passed by. The error comes back when it is about a
   /// service, or the stop was told: then the round ends.
   Result<void> pass_by(std::int64_t coupon_id, const Error& error);
+  /// Said once, until it is another or over.
+  void name(std::int64_t coupon_id, const std::string& trouble, const std::string& remedy);
+  void name_unfit_cut(std::int64_t coupon_id);
+  bool stays_behind(const admin::ReconcileReport& report);
   Result<void> patrol(const std::vector<std::int64_t>& mended);
   Result<void> compare_in_turn(const std::vector<std::int64_t>& coupons);
   Result<void> judge(const admin::ReconcileReport& report, bool mending);
@@ -69,13 +74,14 @@ class Mender {
   bool chosen_ = false;                                    ///< this session holds the lock
   std::int64_t compared_ = 0;                              ///< the coupon compared last: the turn goes on after it
   std::int64_t patrolled_ = 0;                             ///< where the patrol goes on
+  std::map<std::int64_t, std::int64_t> behind_;            ///< coupons whose Redis had not heard of this version yet
   std::set<std::int64_t> off_set_;                         ///< what the patrol found, until it finds it in order
   std::vector<std::int64_t> coupons_;                      ///< of this round
   std::set<std::int64_t> numbers_mended_;                  ///< in this round
   std::chrono::steady_clock::time_point looked_at_;        ///< for suspects, the last time
   std::map<std::int64_t, admin::ReconcileOutcome> known_;  ///< logged already, by coupon
   std::string rights_said_;                                ///< of the last look
-  std::map<std::int64_t, std::string> sick_;               ///< why it can not be looked at, by coupon; logged already
+  std::map<std::int64_t, std::string> sick_;               ///< what a person must see to, by coupon; logged already
 };
 
 }  // namespace flashclaim::consumer

@@ -48,8 +48,7 @@ struct Metrics::State {
   Counters& mended = counters(registry, "reconciles_total", "Reconciles of suspected coupons, by outcome");
   Counters& passed_by = counters(registry, "passed_by_total", "Looks at a coupon that failed for a reason of its own");
   prometheus::Gauge& sick =
-      gauges(registry, "sick_coupons", "Coupons that the mender can not look at now: above 0, a person must act")
-          .Add({});
+      gauges(registry, "sick_coupons", "Coupons that the mender can not mend now: above 0, a person must act").Add({});
   prometheus::Gauge& mender = gauges(registry, "consumer_mender", "1 in the one process whose mender works").Add({});
   prometheus::Counter& frozen =
       counters(registry, "frozen_total", "Coupons frozen because Redis had rolled back").Add({});

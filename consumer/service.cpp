@@ -8,7 +8,7 @@ namespace flashclaim::consumer {
 Service::Service(Options options)
     : options_(std::move(options)),
       mender_(options_, metrics_, health_, stop_),
-      backlog_(options_, metrics_, stop_),
+      backlog_(options_, metrics_, health_, stop_),
       relay_(options_, metrics_, stop_) {
   for (int number = 1; number <= options_.workers; ++number)
     workers_.push_back(std::make_unique<Worker>(options_, number, metrics_, health_, stop_));
@@ -52,16 +52,18 @@ std::vector<http::Check> Service::checks() const {
   const int subscribed = health_.subscribed;
   const int held = health_.held;
   const auto state = [](bool ok, const char* otherwise) { return std::string(ok ? "ok" : otherwise); };
+  const bool all_subscribed = subscribed == options_.workers;
+  const std::string denied = health_.rabbitmq_denied.get();
   return {
-      {"rabbitmq", subscribed == options_.workers, true, fmt::format("{} of {} workers", subscribed, options_.workers)},
+      {"rabbitmq", all_subscribed, true,
+       fmt::format("{} of {} workers{}", subscribed, options_.workers,
+                   all_subscribed ? "" : ": " + health_.rabbitmq_why.get())},
+      {"rabbitmq_rights", denied.empty(), true, amqp::rights_text(amqp::User::kConsumer, denied)},
       {"redis", health_.redis, true, health_.redis ? "ok" : health_.redis_why.get()},
       {"lua", health_.library, true, state(health_.library, "not loaded, or older than this build's")},
       {"postgres", health_.postgres, true, health_.postgres ? "ok" : health_.postgres_why.get()},
       {"schema", health_.schema, true, state(health_.schema, "other migrations than this build's")},
-      {"rights", health_.rights, true,
-       state(health_.rights, health_.rights_denied
-                                 ? "this login may not do the consumer's work (see the log): `flashctl access users`"
-                                 : "not known yet")},
+      {"rights", health_.rights, true, health_.rights ? "ok" : health_.rights_why.get()},
       {"batches", held == 0, false, fmt::format("{} held", held)},
       {"running", !stop_.told(), true, stop_.told() ? "stopping" : "running"},
   };

@@ -90,6 +90,7 @@ void Worker::run() {
 bool Worker::connect() {
   next_.reset();
   if (auto connected = feed_.connect(); !connected) {
+    health_.rabbitmq_why.set(connected.error().message);
     if (told_.lost(connected.error().message))
       log(LogLevel::kWarn, "consumer", "broker_away", {{"worker", name_}, {"error", connected.error().message}});
     stop_.wait_for(std::chrono::milliseconds(reconnect_.next_ms()));
@@ -216,6 +217,7 @@ Result<void> Worker::acknowledge(Batch& batch) {
 
 void Worker::lost(const Error& error, std::size_t messages) {
   --health_.subscribed;
+  health_.rabbitmq_why.set(error.message);
   next_.reset();
   metrics_.dropped_deliveries(static_cast<std::int64_t>(messages));
   if (told_.lost(error.message))

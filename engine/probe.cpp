@@ -70,6 +70,9 @@ Check writes_check(const ReplyView& reply) {
   return {"writes", false, true, "redis takes no writes: " + std::string(reply.text().substr(0, 200))};
 }
 
+/// Nothing is known then; the way out stands in `rights`.
+Check forbidden(std::string name) { return {std::move(name), false, true, "this login may not ask: see rights"}; }
+
 Check unheard(std::string name) { return {std::move(name), false, true, "redis does not answer"}; }
 
 }  // namespace
@@ -81,7 +84,7 @@ struct RedisProbe::State {
   struct Question final : redis::Call {
     void answered(const ReplyView& reply) noexcept override {
       under_way = false;
-      state->note(judge(reply));
+      state->note(reply.error_code() == "NOPERM" ? forbidden(name) : judge(reply));
     }
     void lost() noexcept override {
       under_way = false;

@@ -17,14 +17,14 @@ constexpr int kRestMs = 5000;    ///< between looks when all was well
 
 struct RightsProbe::State {
   State(loop::Loop& loop, redis::User u, std::string n) : user(u), name(std::move(n)), timer(loop, [this] { ask(); }) {
-    const auto& all = redis::rights_questions(user);
-    questions.reserve(all.size());
-    for (const auto& words : all) {
-      Question& question = questions.emplace_back();
-      question.state = this;
-      question.words = &words;
-      const std::vector<std::string_view> views(words.begin(), words.end());
-      redis::append_resp(question.command, views);
+    for (const auto& asked : redis::rights_questions(user)) {
+      std::vector<Question>& made = rounds.emplace_back(asked.size());
+      for (std::size_t i = 0; i < asked.size(); ++i) {
+        made[i].state = this;
+        made[i].words = &asked[i];
+        const std::vector<std::string_view> views(asked[i].begin(), asked[i].end());
+        redis::append_resp(made[i].command, views);
+      }
     }
   }
 
@@ -44,19 +44,26 @@ struct RightsProbe::State {
     }
     all_heard = true;
     found.clear();
-    for (Question& question : questions) {
+    ask_round(0);
+    if (open == 0) judge();
+  }
+
+  void ask_round(std::size_t number) {
+    round = number;
+    for (Question& question : rounds[number]) {
       if (client->send(question.command, question) == redis::Sent::kYes)
         ++open;
       else
         all_heard = false;
     }
-    if (open == 0) judge();
   }
 
   void heard(const std::string& denied, bool answered) {
     if (found.empty()) found = denied;
     all_heard = all_heard && answered;
-    if (--open == 0) judge();
+    if (--open > 0) return;
+    if (all_heard && found.empty() && round + 1 < rounds.size()) ask_round(round + 1);
+    if (open == 0) judge();
   }
 
   void judge() {
@@ -68,8 +75,9 @@ struct RightsProbe::State {
 
   const redis::User user;
   const std::string name;
-  std::vector<Question> questions;
-  int open = 0;  ///< questions under way
+  std::vector<std::vector<Question>> rounds;
+  std::size_t round = 0;  ///< that is asked
+  int open = 0;           ///< questions of it under way
   bool all_heard = false;
   std::string found;  ///< the first right that was denied in this round
   int rest_ms = 0;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/amqp/rights.h"
 #include "engine/archive/pool.h"
 #include "engine/base/assets.h"
 #include "engine/base/log.h"
@@ -298,7 +299,11 @@ std::vector<http::Check> Service::State::checks() const {
   bool accepting = phase == Phase::kAccepting;
   all.push_back({"engine", accepting, true, std::string(phase_name(phase))});
   if (!workers.empty()) all.push_back(workers_check());
-  if (archive) all.push_back(archive_check());
+  if (archive) {
+    all.push_back(archive_check());
+    const std::string denied = archive->counters().denied.get();
+    all.push_back({"archive_rights", denied.empty(), true, denied.empty() ? "ok" : denied});
+  }
   if (mirror) {
     mirror::MirrorStats stats = mirror->stats();
     std::string detail = !stats.amqp_connected ? "not connected: claims are kept in the stream"
@@ -306,6 +311,9 @@ std::vector<http::Check> Service::State::checks() const {
                                                : "connected";
     // Claims are accepted without RabbitMQ, up to maxInflight: it does not make the engine unready.
     all.push_back({"rabbitmq", stats.amqp_connected && !stats.amqp_blocked, false, detail});
+    // A login that may not publish never will: nothing that this engine accepts would be carried.
+    all.push_back({"rabbitmq_rights", stats.amqp_denied.empty(), true,
+                   amqp::rights_text(amqp::User::kMirror, stats.amqp_denied)});
   }
   return all;
 }

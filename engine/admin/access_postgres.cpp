@@ -1,27 +1,11 @@
 // The roles of PostgreSQL. What the functions may do for their callers is said in sql/ (SECURITY DEFINER); who may call
-// them is said here.
+// them is said in engine/postgres/rights.cpp.
 #include "engine/admin/access.h"
 #include "engine/admin/secret.h"
+#include "engine/postgres/rights.h"
 
 namespace flashclaim::admin {
 namespace {
-
-struct Grants {
-  std::string_view role;
-  std::string_view tables;     ///< SELECT on these; words parted by a space
-  std::string_view functions;  ///< EXECUTE on these: the ones that sql/ took from PUBLIC
-};
-constexpr Grants kGrants[] = {
-    {"engine", "", "archived_claims archived_coupons"},
-    {"consumer",
-     "coupon coupon_state user_coupon claim_rejection claim_outcome schema_migration settlement_event settlement_feed",
-     "settle_claims forget_settlement_events"},
-    {"admin",
-     "coupon coupon_state coupon_event user_coupon claim_rejection claim_outcome schema_migration settlement_event "
-     "settlement_feed",
-     "settle_claims want_settlement_events create_coupon operate_coupon update_coupon complete_cut begin_rebuild "
-     "purge_coupon purge_claims"},
-};
 
 // A role that is there keeps its sessions; its password and attributes become these.
 std::string role_sql(std::string_view login, std::string_view verifier) {
@@ -61,7 +45,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA public FROM flashclaim_engine, flashclaim_c
 )sql";
 
 // What no migration has made yet is passed over.
-std::string grant_sql(const Grants& grants) {
+std::string grant_sql(const postgres::Needs& grants) {
   const std::string role = "flashclaim_" + std::string(grants.role);
   return R"sql(DO $$
 DECLARE
@@ -95,7 +79,7 @@ Result<std::string> postgres_access(const std::string& folder) {
     text += role_sql(user.login, postgres_verifier(user.login, *password));
   }
   text += kOwnership;
-  for (const Grants& grants : kGrants) text += grant_sql(grants);
+  for (const postgres::Needs& grants : postgres::all_needs()) text += grant_sql(grants);
   return text + "COMMIT;\n";
 }
 

@@ -4,6 +4,10 @@
 // few commands of its functions, each on the keys that they touch, and the functions by name (a command's first
 // argument, as Redis 7.0 has it). In parentheses: a selector, rights that hold together only. The many keys of a batch
 // are looked for in the patterns in their order: the most frequent stands first.
+//
+// MULTI and DISCARD are for /readyz, which has its rights looked at and nothing carried out (engine/redis/rights.h): an
+// EXEC is nobody's. Of functions that only read, those that programs of the version before this one sent by FCALL are
+// allowed by FCALL too, so that they go on while an upgrade rolls; FCALL_RO needs fewer rights and is what we send.
 #include <array>
 
 #include "engine/admin/access.h"
@@ -23,14 +27,15 @@ const std::vector<Rules>& redis_rules() {
        {"~prs:coupon:*", "~coupon:stock:*", "~coupon:claims:*", "~coupon:ready", "%R~coupon:key:*",
         "%R~coupon:result:*", "%R~coupon:issuing", "&coupon:finished:*", "+ping", "+role", "+select", "+time",
         "+config|get", "+exists", "+get", "+mget", "+hget", "+hmget", "+smembers", "+ssubscribe", "+sunsubscribe",
-        "+xrange", "+fcall|claim", "+fcall_ro|claim_view", "+fcall_ro|coupon_view", "+fcall_ro|flashclaim_version",
+        "+xrange", "+multi", "+discard", "+fcall|claim", "+fcall_ro|claim_view", "+fcall_ro|coupon_view",
+        "+fcall_ro|flashclaim_version", "+fcall|claim_view", "+fcall|coupon_view",
         // inside claim
         "(~prs:coupon:{*}:prs:usr:coupon:* +mset)", "(~coupon:stock:* +decrby)", "(~prs:coupon:* +hincrby)",
         "(~coupon:claims:* +xadd)", "(~coupon:key:* +set)"}},
       {"mirror",
        {"~coupon:claims:*", "~coupon:issuing", "~prs:coupon:*", "%R~coupon:dead:*", "+ping", "+role", "+select",
         "+time", "+info", "+exists", "+hget", "+hmget", "+smembers", "+smismember", "+xlen", "+xrange", "+xpending",
-        "+xinfo|groups", "+xinfo|stream", "+fcall|mark_suspect", "+fcall|retire_coupon",
+        "+xinfo|groups", "+xinfo|stream", "+multi", "+discard", "+fcall|mark_suspect", "+fcall|retire_coupon",
         "(~coupon:claims:* +xreadgroup +xack +xautoclaim +xgroup|create)",
         "(~coupon:sweeper:* ~coupon:replication +get +set +pttl)",
         // inside retire_coupon and mark_suspect
@@ -38,10 +43,11 @@ const std::vector<Rules>& redis_rules() {
       {"consumer",
        {"~prs:coupon:*", "~coupon:stock:*", "~coupon:claims:*", "~coupon:dead:*", "~coupon:result:*", "~coupon:ready",
         "%R~coupon:issuing", "&coupon:finished:*", "+spublish", "+ping", "+role", "+select", "+time", "+exists", "+get",
-        "+mget", "+hget", "+hmget", "+smembers", "+xlen", "+xrange", "+xinfo|stream", "+fcall|finish",
-        "+fcall|mark_dead", "+fcall|reconcile_fix", "+fcall|user_counts_fix", "+fcall|rebuild_freeze",
+        "+mget", "+hget", "+hmget", "+smembers", "+xlen", "+xrange", "+xinfo|stream", "+multi", "+discard",
+        "+fcall|finish", "+fcall|mark_dead", "+fcall|reconcile_fix", "+fcall|user_counts_fix", "+fcall|rebuild_freeze",
         "+fcall_ro|entry_view", "+fcall_ro|coupon_view", "+fcall_ro|reconcile_counters", "+fcall_ro|reconcile_snapshot",
-        "+fcall_ro|user_counts", "+fcall_ro|flashclaim_version",
+        "+fcall_ro|user_counts", "+fcall_ro|flashclaim_version", "+fcall|coupon_view", "+fcall|reconcile_snapshot",
+        "+fcall|user_counts", "+fcall|flashclaim_version",
         // inside finish, mark_dead, the repairs
         "(~prs:coupon:{*}:prs:usr:coupon:* +mset +del)", "(~prs:coupon:* +hset +hdel +hincrby)",
         "(~coupon:stock:* +incrby)", "(~coupon:claims:* +xdel)", "(~coupon:dead:* +sadd +srem)",

@@ -74,6 +74,7 @@ Result<bool> Pass::look() {
     return false;
   }
   state_ = **state;
+  report_.version = state_.version;
   const auto highest = from_sql(postgres::highest_entry(pg_, id, state_.epoch));
   if (!highest) return highest.error();
   const auto open = redis::coupon_view(redis_, id, 0, view_);
@@ -245,6 +246,7 @@ Result<bool> Pass::tell() {
   }
   const auto reply = redis::apply_state(redis_, settings_of(state_), state_.may_create());
   if (!reply) return reply.error();
+  report_.cut_unfit = *reply == redis::ApplyReply::kShort;
   return *reply == redis::ApplyReply::kReopened;
 }
 

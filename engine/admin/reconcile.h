@@ -65,6 +65,8 @@ struct ReconcileReport {
   bool users_deferred = false;   ///< users with more than 500 entries in flight could not be looked at in one moment:
                                  ///< the coupon stays suspect; run again when the backlog is settled
   bool state_behind = false;     ///< Redis has not heard of the database's last operation (it may be under way)
+  bool cut_unfit = false;        ///< with fix, without take_back_cuts: that operation cuts more than is left
+  std::int64_t version = 0;      ///< the database's
   std::string state_difference;  ///< Redis heard of that operation and has another status or other terms: in words
   std::vector<UserDrift> user_drifts;  ///< the first 1000
   std::int64_t users_checked = 0;

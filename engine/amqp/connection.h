@@ -135,6 +135,10 @@ class Connection {
   Result<void> bind_queue(std::string_view queue, std::string_view exchange, std::string_view routing_key);
   Result<std::int64_t> purge_queue(std::string_view queue);
   Result<std::int64_t> delete_queue(std::string_view queue);
+  /// Whether the user may publish so: asked by a publish in a transaction that is rolled back, so that no queue hears
+  /// of it. The exchange must exist. Under an alarm the broker reads no publisher: then this fails at its deadline, and
+  /// the connection is closed; so it is for one that is of no other use.
+  Result<bool> may_publish(std::string_view exchange, std::string_view routing_key);
 
  private:
   class Impl;

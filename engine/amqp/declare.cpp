@@ -89,4 +89,20 @@ Result<std::int64_t> Connection::delete_queue(std::string_view queue) {
   return answer->messages;
 }
 
+Result<bool> Connection::may_publish(std::string_view exchange, std::string_view routing_key) {
+  amqp_tx_select_t select{};
+  if (auto begun = impl_->ask(AMQP_TX_SELECT_METHOD, &select); !begun) return begun.error();
+  amqp_basic_publish_t publish{0, bytes_of(exchange), bytes_of(routing_key), 0, 0};
+  amqp_basic_properties_t none{};
+  Wire& wire = impl_->wire;
+  if (auto queued = wire.queue_method(kAskChannel, AMQP_BASIC_PUBLISH_METHOD, &publish); !queued) return queued.error();
+  if (auto queued = wire.queue_content(kAskChannel, none, ""); !queued) return wire.close(queued.error().message);
+  // RabbitMQ looks at the rights when the publish comes, and at the queues when it is committed.
+  amqp_tx_rollback_t rollback{};
+  auto undone = impl_->ask(AMQP_TX_ROLLBACK_METHOD, &rollback);
+  if (undone) return true;
+  if (undone.error().message.find("ACCESS_REFUSED") != std::string::npos) return false;
+  return undone.error();
+}
+
 }  // namespace flashclaim::amqp

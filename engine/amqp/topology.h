@@ -15,6 +15,9 @@ namespace flashclaim::amqp {
 inline constexpr std::string_view kExchange = "promotion.topic";
 inline constexpr std::string_view kRoutingKey = "coupon.receive";
 inline constexpr std::string_view kQueue = "promotion.coupon.receive.queue";
+/// Of settlement events (consumer/EVENTS.md): no queue of ours.
+inline constexpr std::string_view kSettledKey = "coupon.settled";
+inline constexpr std::string_view kRefusedKey = "coupon.refused";
 inline constexpr std::string_view kDeadLetterQueue = "promotion.coupon.receive.dlq";
 /// A message's attempts 1, 2, 3 that failed through its own fault wait this long; after the third it is dead.
 inline constexpr std::array<std::int64_t, 3> kRetryDelaysMs = {1000, 5000, 25000};

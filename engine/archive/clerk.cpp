@@ -9,6 +9,7 @@
 #include "engine/claim/view.h"
 #include "engine/loop/loop.h"
 #include "engine/postgres/archive.h"
+#include "engine/postgres/rights.h"
 
 namespace flashclaim::archive {
 
@@ -60,6 +61,15 @@ bool Clerk::connect() {
                  : primary.error());
     return false;
   }
+  // Once for each session; without the right there is none, and the next try asks again.
+  const auto missing = postgres::missing_right(**made, postgres::User::kEngine);
+  if (!missing || !missing->empty()) {
+    const std::string text = missing ? postgres::rights_text(postgres::User::kEngine, *missing) : "";
+    if (missing) counters_.denied.set(text);
+    lose(missing ? SqlError{SqlFault::kConnection, {}, text} : missing.error());
+    return false;
+  }
+  counters_.denied.set("");
   session_ = std::move(*made);
   counters_.connects.fetch_add(1);
   counters_.connected.fetch_add(1);

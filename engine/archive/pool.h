@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/archive/question.h"
+#include "engine/base/reason.h"
 #include "engine/base/result.h"
 
 namespace flashclaim::archive {
@@ -33,6 +34,7 @@ struct PoolCounters {
   std::atomic<std::uint64_t> away{0};     ///< PostgreSQL did not say: NOT_READY
   std::atomic<std::uint64_t> connects{0};
   std::atomic<std::uint64_t> connected{0};  ///< threads
+  Reason denied{""};                        ///< what the login may not do, in words; "": nothing known
 };
 
 class Pool {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/amqp/rights.h"
 #include "engine/base/backoff.h"
 #include "engine/base/link_log.h"
 #include "engine/mirror/carrier.h"
@@ -59,6 +60,7 @@ class Mirror::Impl {
   Result<void> judge_replication_id();
   Result<void> look_at_server_if_due();
   Result<void> mark_all_suspect();
+  void look_at_rights();
   void redis_failed(std::string_view during, const Error& error);
   void wait(int ms);
   void drain();
@@ -91,6 +93,7 @@ class Mirror::Impl {
   std::unique_ptr<Redis> redis_;
   Carrier carrier_;
   QueueWatch watch_;
+  amqp::RightsWatch rights_;
   Republisher republisher_;
   StreamSet streams_;
   Backoff redis_backoff_{50, 2000};

@@ -29,6 +29,7 @@ Mirror::Impl::Impl(Options options)
     : options_(std::move(options)),
       carrier_(options_.amqp_url, options_.name, options_.window),
       watch_(options_.amqp_url, options_.name),
+      rights_(options_.amqp_url, "flashclaim-mirror " + options_.name, amqp::User::kMirror),
       republisher_({{std::chrono::milliseconds(options_.republish_after_ms),
                      std::chrono::milliseconds(options_.republish_every_max_ms)},
                     options_.republish_per_second,
@@ -56,7 +57,11 @@ void Mirror::Impl::run() {
     connect_redis_if_due();
     const bool was_connected = carrier_.connected();
     carrier_.connect_if_due();
-    if (!was_connected && carrier_.connected()) republisher_.judge().deliveries_may_be_back(Clock::now());
+    if (!was_connected && carrier_.connected()) {
+      republisher_.judge().deliveries_may_be_back(Clock::now());
+      rights_.ask_again();
+    }
+    look_at_rights();
     if (redis_ && carrier_.take_queue_was_lost()) {
       log(LogLevel::kWarn, "mirror", "queue_was_missing", {{"effect", "all unfinished entries are published again"}});
       republisher_.want_everything(streams_.all());
@@ -69,6 +74,15 @@ void Mirror::Impl::run() {
   show();
   log(LogLevel::kInfo, "mirror", "stopped",
       {{"name", options_.name}, {"mirrored", now_.mirrored}, {"left_pending", in_hand_.size()}});
+}
+
+/// Only while the broker takes what is sent: under an alarm nobody's publish is looked at.
+void Mirror::Impl::look_at_rights() {
+  if (!carrier_.connected() || carrier_.blocked() || !rights_.look_if_due()) return;
+  now_.amqp_denied = rights_.denied();
+  if (!now_.amqp_denied.empty())
+    log(LogLevel::kError, "mirror", "rights_missing",
+        {{"error", amqp::rights_text(amqp::User::kMirror, now_.amqp_denied)}});
 }
 
 void Mirror::Impl::show() {

@@ -40,6 +40,7 @@ struct MirrorStats {
   bool amqp_connected = false;
   bool amqp_blocked = false;   ///< an alarm at the broker
   std::string replication_id;  ///< of the Redis it last talked to
+  std::string amqp_denied;     ///< what its login at RabbitMQ may not do; "": nothing that is known of
 };
 
 /// Owns its connections. run() is one thread's whole life; stop() and stats() may be called from any thread. It never

@@ -1,14 +1,30 @@
-// Whether a login at PostgreSQL may do what the consumer does.
+// What the login of a program or a person needs at PostgreSQL, and whether a session has it.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "engine/postgres/session.h"
 
 namespace flashclaim::postgres {
 
-/// The first right that the consumer needs and this session has not, like `SELECT coupon`; "" when it has all. What no
-/// migration has made yet is passed over.
-SqlResult<std::string> missing_right(Session& session);
+/// Words parted by a space. `flashctl access postgres` grants the first two; the third is everybody's.
+struct Needs {
+  std::string_view role;       ///< engine, consumer, admin
+  std::string_view tables;     ///< SELECT on these
+  std::string_view functions;  ///< EXECUTE on these: what the migrations took from PUBLIC
+  std::string_view reading;    ///< EXECUTE on these, which read with the rights of their caller
+};
+std::span<const Needs> all_needs();
+
+/// The programs' roles.
+enum class User { kEngine, kConsumer };
+
+/// The first right that the program needs and this session has not, like `SELECT coupon`; "" when it has all. What no
+/// migration has made yet is passed over. One round trip.
+SqlResult<std::string> missing_right(Session& session, User user);
+/// What the /readyz of a program says of it; "ok" when nothing is missing.
+std::string rights_text(User user, const std::string& missing);
 
 }  // namespace flashclaim::postgres

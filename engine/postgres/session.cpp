@@ -145,6 +145,8 @@ SqlError classify_current_exception(bool sent) {
     return {SqlFault::kConnection, "53300", first_line(e.what())};
   } catch (const pqxx::broken_connection& e) {
     return {lost, "", first_line(e.what())};
+  } catch (const pqxx::insufficient_privilege& e) {
+    return {SqlFault::kBug, "42501", first_line(e.what())};  // libpqxx 6.4 forgets the state of this one
   } catch (const pqxx::sql_error& e) {
     if (e.sqlstate() == "0A000" && first_line(e.what()) == kStalePlan)
       return {SqlFault::kRetry, e.sqlstate(), first_line(e.what())};

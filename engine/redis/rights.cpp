@@ -1,12 +1,11 @@
 // See rights.h. What tests/access holds: the user of each program is denied none, and every other user one at least.
 #include "engine/redis/rights.h"
 
+#include "engine/redis/finished.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::redis {
 namespace {
-
-using Questions = std::vector<std::vector<std::string>>;
 
 const CouponKeys& nobodys() {
   static const CouponKeys kKeys(0);
@@ -16,41 +15,74 @@ const std::string kReadyKey(kReady);
 const std::string kIssuingKey(kIssuing);
 const EntryId kNoEntry{1, 0};
 
-/// The right to write numbers, strings and fields is asked for with what is none: refused before anything changes.
 Questions engine_questions() {
   const CouponKeys& keys = nobodys();
   const std::string user = keys.user(0);
+  const std::string idempotency = keys.idempotency(0, "x");
   return {
       {"FCALL", "claim", "4", keys.coupon, keys.stock, keys.claims, kReadyKey, "x"},
       {"FCALL_RO", "claim_view", "4", keys.coupon, keys.claims, keys.result(kNoEntry), kReadyKey, "1", "1-0", "0"},
       {"FCALL_RO", "coupon_view", "3", keys.coupon, keys.stock, kReadyKey},
+      {"FCALL_RO", "flashclaim_version", "0"},
+      {"SMEMBERS", kIssuingKey},
+      {"SSUBSCRIBE", finished_channel(0)},
+      {"SUNSUBSCRIBE", finished_channel(0)},
+      {"CONFIG", "GET", "appendonly"},
+      // inside the functions
+      {"TIME"},
+      {"EXISTS", kReadyKey},
+      {"GET", idempotency},
+      {"GET", keys.result(kNoEntry)},
+      {"MGET", user, user},
+      {"HGET", keys.coupon, "x"},
+      {"HMGET", keys.coupon, "x"},
+      {"XRANGE", keys.claims, "1-0", "1-0"},
       {"XADD", keys.claims, "NOMKSTREAM", "*", "x", "x"},
       {"MSET", user, "x", user},
       {"DECRBY", keys.stock, "x"},
       {"HINCRBY", keys.coupon, "x", "x"},
-      {"SET", keys.idempotency(0, "x"), "x", "XX"},
+      {"SET", idempotency, "x", "XX"},
   };
 }
 
 Questions mirror_questions() {
   const CouponKeys& keys = nobodys();
+  const std::string sweeper = "coupon:sweeper:{0}";
   return {
       {"FCALL", "mark_suspect", "1", keys.coupon, "x"},
       {"FCALL", "retire_coupon", "3", keys.coupon, keys.claims, kIssuingKey, "x"},
+      {"INFO", "replication"},
+      {"SMEMBERS", kIssuingKey},
+      {"SMISMEMBER", keys.dead, "1-0"},
       {"XREADGROUP", "GROUP", "mirror", "x", "STREAMS", keys.claims, ">"},
       {"XACK", keys.claims, "mirror", "1-0"},
       {"XAUTOCLAIM", keys.claims, "mirror", "x", "1", "0"},
       {"XGROUP", "CREATE", keys.claims, "mirror", "0"},
+      {"XRANGE", keys.claims, "1-0", "1-0"},
+      {"XINFO", "STREAM", keys.claims},
+      {"XINFO", "GROUPS", keys.claims},
+      {"GET", sweeper},
+      {"SET", sweeper, "x", "XX"},
+      {"PTTL", sweeper},
+      {"GET", "coupon:replication"},
+      {"SET", "coupon:replication", "x", "XX"},
+      // inside the functions
+      {"TIME"},
+      {"EXISTS", keys.coupon},
+      {"HGET", keys.coupon, "x"},
+      {"HMGET", keys.coupon, "x"},
       {"HSET", keys.coupon, "x", "x", "x"},
       {"HINCRBY", keys.coupon, "x", "x"},
+      {"XLEN", keys.claims},
+      {"XPENDING", keys.claims, "mirror"},
       {"SREM", kIssuingKey, "x"},
-      {"SET", "coupon:sweeper:{0}", "x", "XX"},
   };
 }
 
 Questions consumer_questions() {
   const CouponKeys& keys = nobodys();
   const std::string user = keys.user(0);
+  const std::string returned = "coupon:returned:{0}";
   return {
       {"FCALL", "finish", "5", keys.coupon, keys.stock, keys.claims, keys.dead, keys.result(kNoEntry), "x"},
       {"FCALL", "mark_dead", "2", keys.claims, keys.dead, "x"},
@@ -63,7 +95,20 @@ Questions consumer_questions() {
       {"FCALL_RO", "reconcile_counters", "1", keys.coupon, "x"},
       {"FCALL_RO", "reconcile_snapshot", "1", keys.coupon, "x"},
       {"FCALL_RO", "user_counts", "1", keys.coupon, "x"},
-      {"EXPIRE", "coupon:returned:{0}", "1"},
+      {"FCALL_RO", "flashclaim_version", "0"},
+      {"SMEMBERS", kIssuingKey},
+      {"XRANGE", keys.claims, "-", "+"},
+      // inside the functions
+      {"TIME"},
+      {"EXISTS", keys.coupon},
+      {"GET", keys.stock},
+      {"GET", keys.result(kNoEntry)},
+      {"MGET", user, user},
+      {"HGET", keys.coupon, "x"},
+      {"HMGET", keys.coupon, "x"},
+      {"XLEN", keys.claims},
+      {"XINFO", "STREAM", keys.claims},
+      {"LRANGE", returned, "0", "1"},
       {"MSET", user, "x", user},
       {"DEL", user},
       {"HSET", keys.coupon, "x", "x", "x"},
@@ -71,9 +116,23 @@ Questions consumer_questions() {
       {"HINCRBY", keys.coupon, "x", "x"},
       {"INCRBY", keys.stock, "x"},
       {"XDEL", keys.claims, "1-0"},
-      {"SREM", keys.dead, "x"},
+      {"XGROUP", "CREATE", keys.claims, "mirror", "0"},
+      {"SADD", keys.dead, "1-0"},
+      {"SREM", keys.dead, "1-0"},
+      {"SADD", kIssuingKey, "0"},
       {"SET", keys.result(kNoEntry), "x", "XX"},
+      {"RPUSH", returned, "x"},
+      {"LTRIM", returned, "1", "0"},
+      {"EXPIRE", returned, "1"},
+      {"SPUBLISH", finished_channel(0), "x"},
   };
+}
+
+/// Whoever may not end it must not begin it: what follows would be carried out, or nothing ever again.
+std::vector<Questions> in_rounds(Questions questions) {
+  questions.insert(questions.begin(), {"MULTI"});
+  questions.push_back({"DISCARD"});
+  return {{{"DISCARD"}}, {{"MULTI"}, {"DISCARD"}}, std::move(questions)};
 }
 
 }  // namespace
@@ -90,39 +149,42 @@ std::string_view word(User user) {
   return {};
 }
 
-const Questions& rights_questions(User user) {
-  static const Questions kEngine = engine_questions();
-  static const Questions kMirror = mirror_questions();
-  static const Questions kConsumer = consumer_questions();
+const std::vector<Questions>& rights_questions(User user) {
+  static const auto kEngine = in_rounds(engine_questions());
+  static const auto kMirror = in_rounds(mirror_questions());
+  static const auto kConsumer = in_rounds(consumer_questions());
   if (user == User::kEngine) return kEngine;
   return user == User::kMirror ? kMirror : kConsumer;
 }
 
 std::string denied(const std::vector<std::string>& question, ReplyView reply) {
   if (reply.error_code() != "NOPERM" && reply.error_code() != "NOAUTH") return "";
-  return question[0].starts_with("FCALL") ? question[0] + " " + question[1] : question[0];
+  return question.size() > 1 ? question[0] + ' ' + question[1] : question[0];
 }
 
 std::string rights_text(User user, const std::string& denied) {
   if (denied.empty()) return "ok";
   return "this login may not " + denied + ": log in as the user " + std::string(word(user)) +
-         " (`flashctl access users`)";
+         ", with the rights that this version's `flashctl access redis` prints";
 }
 
 Result<std::string> missing_right(Client& client, User user) {
-  const Questions& questions = rights_questions(user);
-  for (const auto& question : questions) client.append(question);
-  std::string missing;
-  Result<std::string> result = missing;
-  for (const auto& question : questions) {
-    const auto reply = client.read();
-    if (!reply) {
-      result = reply.error();
-    } else if (missing.empty()) {
-      missing = denied(question, reply->view());
+  for (const Questions& round : rights_questions(user)) {
+    for (const auto& question : round) client.append(question);
+    std::string missing;
+    Result<void> heard;
+    for (const auto& question : round) {
+      const auto reply = client.read();
+      if (!reply) {
+        heard = reply.error();
+      } else if (missing.empty()) {
+        missing = denied(question, reply->view());
+      }
     }
+    if (!heard) return heard.error();
+    if (!missing.empty()) return missing;
   }
-  return result ? Result<std::string>(missing) : result;
+  return std::string();
 }
 
 }  // namespace flashclaim::redis

@@ -78,4 +78,19 @@ std::vector<std::string> run_sql(const std::string& role, const std::vector<std:
   return said;
 }
 
+void allow_to_publish(const std::string& vhost, const std::string& user, const std::string& write,
+                      const std::string& topics) {
+  const auto text = [](const std::string& words) { return "<<\"" + words + "\">>"; };
+  const std::string who = text(user) + ", " + text(vhost) + ", ";
+  World::get().rabbit_server->ctl({"eval", "ok = rabbit_auth_backend_internal:set_permissions(" + who + text("^$") +
+                                               ", " + text(write) + ", " + text("^promotion") + ", " + text("test") +
+                                               "), ok = rabbit_auth_backend_internal:set_topic_permissions(" + who +
+                                               text("promotion.topic") + ", " + text(topics) + ", " + text("^$") +
+                                               ", " + text("test") + "), ok."});
+}
+
+std::string run_sql_for_good(const std::string& statement) {
+  return harness::run_program("/usr/bin/psql", {"-qXAt", World::get().superuser_pg_url}, {}, statement + ";\n").err;
+}
+
 }  // namespace flashclaim::access

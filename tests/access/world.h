@@ -42,4 +42,11 @@ struct World {
 /// were carried out, else the SQLSTATE and the message.
 std::vector<std::string> run_sql(const std::string& role, const std::vector<std::string>& statements);
 
+/// What `user` may write to in that vhost, and by which routing keys to our exchange, as regular expressions; it reads
+/// what is ours.
+void allow_to_publish(const std::string& vhost, const std::string& user, const std::string& write,
+                      const std::string& topics);
+/// One statement as the superuser, which stays; "" or what was said.
+std::string run_sql_for_good(const std::string& statement);
+
 }  // namespace flashclaim::access

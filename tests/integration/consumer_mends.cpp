@@ -96,8 +96,10 @@ TEST_F(ConsumerMends, WhatBecameSuspectAfterItsEnd) {
   EXPECT_TRUE(wait_until([&] { return stock(id) == 10 && field(id, "suspect").empty(); }));
 }
 
-// An operation that died between the database and Redis is completed; what the mender may not do stays the operator's.
-TEST_F(ConsumerMends, TheNumbersThoughAnOperationCannotBeTold) {
+// A cut that died between the database and Redis, and does not fit any more: the consumer's role changes no terms, so
+// it is named, and stays the operator's.
+TEST_F(ConsumerMends, TheNumbersThoughACutCannotBeTold) {
+  harness::announce_error("coupon_passed_by");
   const auto id = coupon(10);
   const auto other = coupon(10);
   for (int user = 1; user <= 8; ++user) accept(id, {user});
@@ -106,13 +108,33 @@ TEST_F(ConsumerMends, TheNumbersThoughAnOperationCannotBeTold) {
   ASSERT_TRUE(postgres::update_coupon(pg(), id, cut));  // 2 are left: it does not fit, and Redis never heard of it
   suspect(id);
   suspect(other);
+  add_stock(id, -1);
   add_stock(other, -5);
   start();
-  ASSERT_TRUE(wait_until([&] { return stock(other) == 10; }));
-  EXPECT_EQ(stock(id), 2);
+  ASSERT_TRUE(wait_until([&] { return stock(other) == 10 && stock(id) == 2; }));
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_sick_coupons") == 1; }));
   const auto state = postgres::coupon_state(pg(), id);
   ASSERT_TRUE(state && state->has_value());
   EXPECT_EQ((*state)->target_total, 5) << "the mender takes nothing back";
+  postgres::CouponChanges back;  // as the operator's `flashctl reconcile --fix` does
+  back.total = 10;
+  ASSERT_TRUE(postgres::update_coupon(pg(), id, back));
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_sick_coupons") == 0; }));
+  EXPECT_TRUE(wait_until([&] { return field(id, "version") == std::to_string((*state)->version + 1); }));
+}
+
+// Nothing marks its coupon: the comparing in turn sees it twice, and tells Redis.
+TEST_F(ConsumerMends, AnOperationThatDiedBeforeRedisHeardOfIt) {
+  const auto paused = coupon(10);
+  const auto cut = coupon(10);
+  ASSERT_TRUE(postgres::operate_coupon(pg(), paused, postgres::Operation::kPause));
+  postgres::CouponChanges fewer;
+  fewer.total = 5;
+  ASSERT_TRUE(postgres::update_coupon(pg(), cut, fewer));
+  start();
+  EXPECT_TRUE(wait_until([&] { return field(paused, "status") == "paused"; }));
+  EXPECT_TRUE(wait_until([&] { return field(cut, "totalNum") == "5" && stock(cut) == 5; }));
+  EXPECT_EQ(metric("flashclaim_sick_coupons"), 0);
 }
 
 TEST_F(ConsumerMends, InOneProcessAtATime) {

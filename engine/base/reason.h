@@ -5,11 +5,12 @@
 #include <string>
 #include <utility>
 
-namespace flashclaim::consumer {
+namespace flashclaim {
 
 /// Any thread.
 class Reason {
  public:
+  explicit Reason(std::string first = "not asked yet") : why_(std::move(first)) {}
   void set(std::string why) {
     const std::lock_guard lock(mutex_);
     why_ = std::move(why);
@@ -21,7 +22,7 @@ class Reason {
 
  private:
   mutable std::mutex mutex_;
-  std::string why_ = "not asked yet";
+  std::string why_;
 };
 
-}  // namespace flashclaim::consumer
+}  // namespace flashclaim
