@@ -286,10 +286,9 @@ demo_coupon() {
 leave_other_build() { # name program
   local pid
   pid=$(program_pid "$1") || return 0
-  if ! [ "/proc/$pid/exe" -ef "$2" ]; then
-    say "flashclaim-$1 runs from another build: it is stopped, and started again"
-    stop_program "$1"
-  fi
+  [ "/proc/$pid/exe" -ef "$2" ] && return 0
+  say "flashclaim-$1 runs from another build: it is stopped, and started again"
+  stop_program "$1"
 }
 start_program() { # name port program argument...
   local name=$1 port=$2
