@@ -1,4 +1,5 @@
 // flashbench: load, replays and storms against a running stack, with every invariant checked afterwards.
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <atomic>

@@ -1,6 +1,8 @@
 // One consuming AMQP connection; the prefetch bounds the inbox.
 #include "consumer/feed.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <chrono>
 

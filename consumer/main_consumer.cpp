@@ -1,4 +1,5 @@
 // flashclaim-consumer: settles what the mirror carried. Service URLs come from the environment, settings from flags.
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <chrono>

@@ -1,6 +1,8 @@
 // Threads of a consumer process, and what they know together.
 #include "consumer/service.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "engine/base/log.h"
 
 namespace flashclaim::consumer {

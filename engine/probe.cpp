@@ -1,6 +1,8 @@
 // See probe.h.
 #include "engine/probe.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <array>
 #include <functional>

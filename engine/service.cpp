@@ -1,6 +1,7 @@
 // See service.h.
 #include "engine/service.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <sys/resource.h>
 #include <unistd.h>
 

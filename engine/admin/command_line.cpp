@@ -1,4 +1,5 @@
 // From argv to a verb and from its answer to output and exit code.
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // spdlog underneath (synchronous, stderr); the line itself is formatted here because spdlog does not escape.
 #include "engine/base/log.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -95,6 +96,10 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
 
 }  // namespace
+
+std::string number_text(std::int64_t number) { return std::to_string(number); }
+std::string number_text(std::uint64_t number) { return std::to_string(number); }
+std::string number_text(double number) { return fmt::format("{}", number); }
 
 void start_logging(std::string_view program, bool json) {
   style() = {std::string(program), json};

@@ -1,8 +1,9 @@
 // Logging in logfmt: one line where a decision is made, fixed keys, nothing per request on the claim path.
 #pragma once
 
-#include <spdlog/fmt/fmt.h>
-
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -15,15 +16,25 @@ enum class LogLevel { kDebug, kInfo, kWarn, kError };
 /// error; default info); `json` writes one JSON object a line instead of logfmt. Any thread may log.
 void start_logging(std::string_view program, bool json = false);
 
-/// A field's value is escaped by the logger: text from outside cannot forge a line.
+/// As the logger writes numbers: all digits, a double as short as it can be read back.
+std::string number_text(std::int64_t number);
+std::string number_text(std::uint64_t number);
+std::string number_text(double number);
+
+/// A field's value is escaped by the logger: text from outside cannot forge a line. Kept free of <fmt>, which every
+/// file that logs would have to read.
 struct Field {
   std::string_view key;
   std::string value;
   Field(std::string_view k, std::string_view v) : key(k), value(v) {}
   Field(std::string_view k, const char* v) : key(k), value(v) {}
   Field(std::string_view k, const std::string& v) : key(k), value(v) {}
-  template <class T>
-  Field(std::string_view k, const T& v) : key(k), value(fmt::format("{}", v)) {}
+  Field(std::string_view k, bool v) : key(k), value(v ? "true" : "false") {}
+  Field(std::string_view k, double v) : key(k), value(number_text(v)) {}
+  template <std::signed_integral T>
+  Field(std::string_view k, T v) : key(k), value(number_text(std::int64_t{v})) {}
+  template <std::unsigned_integral T>
+  Field(std::string_view k, T v) : key(k), value(number_text(std::uint64_t{v})) {}
 };
 
 /// log(kWarn, "mirror", "broker_lost", {{"error", e}, {"retry_ms", 500}}) ->

@@ -1,6 +1,8 @@
 // See view.h.
 #include "engine/claim/view.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "engine/base/log_repeated.h"
 #include "engine/claim/outcome.h"
 #include "engine/http/json.h"

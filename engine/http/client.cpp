@@ -5,6 +5,7 @@
 #include <llhttp.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <spdlog/fmt/fmt.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>

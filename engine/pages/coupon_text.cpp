@@ -1,6 +1,8 @@
 // See coupon_text.h.
 #include "engine/pages/coupon_text.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include "engine/base/log.h"
 #include "engine/http/json.h"
 

@@ -1,6 +1,8 @@
 // See site.h.
 #include "engine/pages/site.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>

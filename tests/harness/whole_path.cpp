@@ -1,6 +1,8 @@
 // The fixture of the whole path: starts the stores' contents and the programs, and judges what is left.
 #include "tests/harness/whole_path.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <chrono>
 
 #include "engine/admin/rebuild.h"
