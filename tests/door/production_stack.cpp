@@ -175,16 +175,17 @@ TEST_F(ProductionStack, ShowsRenewedCertificatesThoughNothingWasStopped) {
                    print);
   };
   const auto made = [&](const std::string& name) {
-    return printed("cat \"" + run_ + "/door/" + name + ".pem\"" + print);
+    return printed("cat \"" + stack_.path("door/") + name + ".pem\"" + print);
   };
-  const std::string before = shown(base_ + 6, " -starttls postgres");
+  const std::string before = shown(stack_.base() + 6, " -starttls postgres");
   EXPECT_EQ(before, made("postgres"));
-  for (const char* name : {"postgres", "rabbitmq", "engine"}) std::filesystem::remove(run_ + "/door/" + name + ".pem");
+  for (const char* name : {"postgres", "rabbitmq", "engine"})
+    std::filesystem::remove(stack_.path("door/") + name + ".pem");
   make("up");
   EXPECT_NE(made("postgres"), before);
-  EXPECT_TRUE(wait_until([&] { return shown(base_ + 6, " -starttls postgres") == made("postgres"); }));
-  EXPECT_TRUE(wait_until([&] { return shown(base_ + 3, "") == made("rabbitmq"); }));
-  EXPECT_TRUE(wait_until([&] { return shown(base_, "") == made("engine"); }));
+  EXPECT_TRUE(wait_until([&] { return shown(stack_.base() + 6, " -starttls postgres") == made("postgres"); }));
+  EXPECT_TRUE(wait_until([&] { return shown(stack_.base() + 3, "") == made("rabbitmq"); }));
+  EXPECT_TRUE(wait_until([&] { return shown(stack_.base(), "") == made("engine"); }));
   expect_a_row_for("8");
 }
 
