@@ -3,6 +3,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/assets.h"
+#include "engine/mirror/message.h"
 #include "engine/postgres/settle.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"
@@ -246,7 +247,12 @@ TEST_F(ConsumerFaults, BlamesOnlyTheMessageWhoseValuesTheDatabaseCannotTake) {
   const auto id = coupon(100);
   const auto good = accept_many(id, 6, 3);
   auto guilty = good[0];
-  guilty.entry = {9'000'000'000'000'000'000, 0};  // our message in every respect, but no time of the database
+  guilty.entry = {mirror::kEntryMsMax, 0};  // our message in every respect, and the decoder has nothing against it
+  const auto refusing =
+      harness::run_program("/usr/bin/env", {"psql", pg_url_, "-qc",
+                                            "ALTER TABLE user_coupon ADD CONSTRAINT none_of_these CHECK (entry_ms <> " +
+                                                std::to_string(mirror::kEntryMsMax) + ")"});
+  ASSERT_EQ(refusing.exit_code, 0) << refusing.err;
   deliver({good[0], good[1], good[2]});
   deliver_body(mirror::encode(guilty), guilty.message_id(), "3");
   deliver({good[3], good[4], good[5]});
