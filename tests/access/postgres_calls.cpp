@@ -194,6 +194,7 @@ std::vector<Call> the_rest() {
       {{}, kEverybody, [](Session& as, auto) { return said(postgres::become_relay(as)); }},
       {{}, kEverybody, [](Session& as, auto) { return said(postgres::check_writes(as)); }},
       {{}, kEverybody, [](Session& as, auto) { return said(as.ping()); }},
+      {{}, kEverybody, [](Session& as, auto) { return said(as.allow_long_statements(std::chrono::minutes(10))); }},
       {{}, kEverybody, [](Session& as, auto) { return said(missing_right(as, postgres::User::kEngine)); }},
       {{}, kReaders, [](Session& as, auto) { return said(postgres::schema_current(as)); }},
   };
