@@ -123,8 +123,8 @@ TEST_F(CrashAdmin, ReconcileMendsExactlyWhereverItDies) {
 
 /// Two consumers have menders, of which one at a time works; the one that works dies.
 TEST_F(CrashAdmin, SuspectsAreMendedExactlyWhereverAMenderDies) {
-  Victim consumer = consumer_victim(kReconcilePoints, crashes_wanted(1), 1);
-  Victim* const victims[] = {&consumer};
+  CrashVictim consumer = consumer_victim(kReconcilePoints, crashes_wanted(1), 1);
+  CrashVictim* const victims[] = {&consumer};
   auto unchosen = std::chrono::steady_clock::now();
   let_die(victims, [&] {
     if (const auto now = std::chrono::steady_clock::now(); now - unchosen > std::chrono::seconds(1)) {

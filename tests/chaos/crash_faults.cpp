@@ -98,8 +98,8 @@ class CrashFaults : public CrashWorld {
 
 TEST_F(CrashFaults, FaultyMessagesAndDeadLettersKeepTheirUnits) {
   const int times = crashes_wanted(2);
-  Victim consumer = consumer_victim(kFaultPoints, times);
-  Victim* const victims[] = {&consumer};
+  CrashVictim consumer = consumer_victim(kFaultPoints, times);
+  CrashVictim* const victims[] = {&consumer};
   let_die(victims, [&] { feed(consumer.point()); });
   for (const auto& [point, count] : consumer.hits()) fmt::print("  {:28} {}\n", point, count);
   for (const auto point : kReplayPoints) crash_flashctl(point, times, [&] { return replay_all(); });

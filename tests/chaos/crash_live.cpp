@@ -9,7 +9,7 @@ namespace {
 
 class CrashLive : public CrashWorld {
  protected:
-  static void print(const Victim& victim) {
+  static void print(const CrashVictim& victim) {
     for (const auto& [point, count] : victim.hits()) fmt::print("  {:28} {}\n", point, count);
   }
 };
@@ -19,10 +19,10 @@ TEST_F(CrashLive, LosesAndDoublesNothingWhereverTheyDie) {
   open_coupon(10'000'000, 1'000'000);
   open_coupon(2'000, 3);
   start_survivors();
-  Victim engine = engine_victim(kEnginePoints, times);
-  Victim consumer = consumer_victim(kConsumerPoints, times);
+  CrashVictim engine = engine_victim(kEnginePoints, times);
+  CrashVictim consumer = consumer_victim(kConsumerPoints, times);
   start_crowd(600);
-  Victim* const victims[] = {&engine, &consumer};
+  CrashVictim* const victims[] = {&engine, &consumer};
   let_die(victims);
   judge();
   print(engine);

@@ -31,8 +31,8 @@ std::string last_lines(const std::string& text) {
 
 int crashes_wanted(int otherwise) { return static_cast<int>(number_from("FLASHCLAIM_CRASHES", otherwise)); }
 
-Victim::Victim(std::string program, std::vector<std::string> flags, harness::Environment environment,
-               std::span<const std::string_view> points, int times, int n_max, std::uint64_t seed)
+CrashVictim::CrashVictim(std::string program, std::vector<std::string> flags, harness::Environment environment,
+                         std::span<const std::string_view> points, int times, int n_max, std::uint64_t seed)
     : program_(std::move(program)),
       flags_(std::move(flags)),
       environment_(std::move(environment)),
@@ -43,7 +43,7 @@ Victim::Victim(std::string program, std::vector<std::string> flags, harness::Env
   start();
 }
 
-void Victim::start() {
+void CrashVictim::start() {
   harness::Environment environment = environment_;
   point_ = agenda_.empty() ? "" : agenda_.back();
   if (!point_.empty()) {
@@ -53,7 +53,7 @@ void Victim::start() {
   process_ = std::make_unique<harness::Process>(program_path(program_), flags_, environment);
 }
 
-bool Victim::step() {
+bool CrashVictim::step() {
   if (process_->running()) return !agenda_.empty();
   const int code = process_->wait();
   if (code != kCrashed || point_.empty()) {
@@ -86,18 +86,19 @@ void CrashWorld::TearDown() {
   WholePath::TearDown();
 }
 
-Victim CrashWorld::engine_victim(std::span<const std::string_view> points, int times) {
+CrashVictim CrashWorld::engine_victim(std::span<const std::string_view> points, int times) {
   victim_port_ = harness::free_ports(2);
-  return Victim("flashclaim-engine",
-                {fmt::format("--listen=127.0.0.1:{}", victim_port_),
-                 fmt::format("--admin-listen=127.0.0.1:{}", victim_port_ + 1), "--threads=2", "--mirror-name=victim"},
-                environment_, points, times, 20, random_());
+  return CrashVictim(
+      "flashclaim-engine",
+      {fmt::format("--listen=127.0.0.1:{}", victim_port_), fmt::format("--admin-listen=127.0.0.1:{}", victim_port_ + 1),
+       "--threads=2", "--mirror-name=victim"},
+      environment_, points, times, 20, random_());
 }
 
-Victim CrashWorld::consumer_victim(std::span<const std::string_view> points, int times, int n_max) {
-  return Victim("flashclaim-consumer",
-                {fmt::format("--admin-listen=127.0.0.1:{}", harness::free_ports(1)), "--workers=2"}, environment_,
-                points, times, n_max, random_());
+CrashVictim CrashWorld::consumer_victim(std::span<const std::string_view> points, int times, int n_max) {
+  return CrashVictim("flashclaim-consumer",
+                     {fmt::format("--admin-listen=127.0.0.1:{}", harness::free_ports(1)), "--workers=2"}, environment_,
+                     points, times, n_max, random_());
 }
 
 void CrashWorld::start_survivors() {
@@ -117,15 +118,15 @@ void CrashWorld::start_crowd(int per_second, std::int64_t users) {
   crowd_ = std::make_unique<harness::Crowd>(options);
 }
 
-void CrashWorld::let_die(std::span<Victim* const> victims, const std::function<void()>& meanwhile) {
+void CrashWorld::let_die(std::span<CrashVictim* const> victims, const std::function<void()>& meanwhile) {
   const auto describe = [&] {
     std::string text;
-    for (const Victim* victim : victims) text += victim->point() + ": " + last_lines(victim->output()) + "\n";
+    for (const CrashVictim* victim : victims) text += victim->point() + ": " + last_lines(victim->output()) + "\n";
     return text;
   };
   const auto hits = [&] {
     int all = 0;
-    for (const Victim* victim : victims)
+    for (const CrashVictim* victim : victims)
       for (const auto& [point, count] : victim->hits()) all += count;
     return all;
   };
@@ -135,7 +136,7 @@ void CrashWorld::let_die(std::span<Victim* const> victims, const std::function<v
         [&] {
           more = false;
           if (meanwhile) meanwhile();
-          for (Victim* victim : victims) more = victim->step() || more;
+          for (CrashVictim* victim : victims) more = victim->step() || more;
           return !more || hits() > before;
         },
         std::chrono::seconds(600), std::chrono::milliseconds(5)))  // a survivor may do the work first, again and again

@@ -21,11 +21,11 @@ namespace flashclaim::chaos {
 int crashes_wanted(int otherwise);
 
 /// A program that is started to die at one point after the other, each `times` times.
-class Victim {
+class CrashVictim {
  public:
   /// `n_max`: it dies at the n-th passing, n at random in 1..n_max. Without points it just runs.
-  Victim(std::string program, std::vector<std::string> flags, harness::Environment environment,
-         std::span<const std::string_view> points, int times, int n_max, std::uint64_t seed);
+  CrashVictim(std::string program, std::vector<std::string> flags, harness::Environment environment,
+              std::span<const std::string_view> points, int times, int n_max, std::uint64_t seed);
   /// Looks whether it has died, and starts it again. False once every point was hit often enough: then it runs on,
   /// unharmed. A death of any other cause is a failure of the test.
   bool step();
@@ -53,13 +53,13 @@ class CrashWorld : public WholePath {
   void SetUp() override;
   void TearDown() override;
 
-  Victim engine_victim(std::span<const std::string_view> points, int times);
-  Victim consumer_victim(std::span<const std::string_view> points, int times, int n_max = 5);
+  CrashVictim engine_victim(std::span<const std::string_view> points, int times);
+  CrashVictim consumer_victim(std::span<const std::string_view> points, int times, int n_max = 5);
   /// The second engine and the second consumer, which live.
   void start_survivors();
   void start_crowd(int per_second, std::int64_t users = 1000);
   /// Steps the victims until each has died often enough; `meanwhile` is called all the time.
-  void let_die(std::span<Victim* const> victims, const std::function<void()>& meanwhile = {});
+  void let_die(std::span<CrashVictim* const> victims, const std::function<void()>& meanwhile = {});
   /// `scene()` sets something up and gives the words of a flashctl command; the command dies at the point, is repeated,
   /// dies again or not, by chance, and is repeated until it ends with `expected`; then the next scene, until the point
   /// was hit `times` times.

@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     mirror::EntryMessage made;
     made.coupon_id = number(data, size, 1);
     made.epoch = 1 + number(data, size, 0) % INT32_MAX;
-    made.entry = {number(data, size, 0), number(data, size, 0)};
+    made.entry = {number(data, size, 0) % (mirror::kEntryMsMax + 1), number(data, size, 0)};
     do made.users.push_back(number(data, size, 1));
     while (size > 0 && made.users.size() < mirror::kClaimsMax);
     there_and_back(made);
