@@ -25,7 +25,7 @@ TEST(Message, IsTheBodyOfTheContract) { EXPECT_EQ(encode(kMessage), kBody); }
 TEST(Message, HasTheIdCouponEpochEntry) { EXPECT_EQ(kMessage.message_id(), "42-1-1795380024805-0"); }
 
 TEST(Message, ComesBackAsItWasAtEverySizeAndLimit) {
-  EntryMessage message{INT64_MAX, INT32_MAX, {INT64_MAX, INT64_MAX}, {}};
+  EntryMessage message{INT64_MAX, INT32_MAX, {kEntryMsMax, INT64_MAX}, {}};
   while (message.users.size() < kClaimsMax) {
     message.users.push_back(INT64_MAX - static_cast<std::int64_t>(message.users.size()));
     auto back = decode_signed(encode(message));
@@ -33,6 +33,9 @@ TEST(Message, ComesBackAsItWasAtEverySizeAndLimit) {
     ASSERT_EQ(*back, message);
   }
   message.users.push_back(1);
+  EXPECT_FALSE(decode_signed(encode(message)));
+  message.users.pop_back();
+  ++message.entry.ms;  // beyond PostgreSQL's time
   EXPECT_FALSE(decode_signed(encode(message)));
 }
 
