@@ -123,7 +123,8 @@ class ProductionStack : public ::testing::Test {
       } catch (const std::runtime_error&) {
         return false;
       }
-      return body.find(R"("status":"ready")") != std::string::npos || body.find("log in as the user") != std::string::npos;
+      return body.find(R"("status":"ready")") != std::string::npos ||
+             body.find("log in as the user") != std::string::npos;
     };
     EXPECT_TRUE(wait_until(asked)) << program.output();
     return body;
