@@ -21,7 +21,7 @@ namespace {
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 constexpr int kPrefetchMax = 2000;   // of a quorum queue
-constexpr int kClaimsMaxMax = 9000;  // settle_claims takes 10,000, and one message may stand above this
+constexpr int kClaimsMaxMax = 9000;  // settle_claims takes 10,000; one message may exceed this
 
 cxxopts::Options make_flags() {
   cxxopts::Options flags(

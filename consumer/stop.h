@@ -1,4 +1,4 @@
-// The wish to stop, told by one thread and heard by all others.
+// The stop flag: set by one thread, read by all others.
 #pragma once
 
 #include <chrono>

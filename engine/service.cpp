@@ -250,7 +250,7 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
 Result<void> Service::State::start_archive(const ServiceOptions& options) {
   if (options.pg_url.empty() || options.archive_threads == 0) {
     log(LogLevel::kInfo, "archive", "none",
-        {{"meaning", "a claim is not found an hour after its end, and nobody is told what he holds"}});
+        {{"meaning", "claims are not found an hour after their end, and /users/me/coupons answers NOT_READY"}});
     return {};
   }
   auto pool = archive::Pool::start({.pg_url = options.pg_url, .threads = options.archive_threads});

@@ -135,7 +135,7 @@ Result<void> Socket::secure(const TlsFiles& files, const std::string& host, Cloc
     if (*done) break;
     pollfd waiting{fd_, (*tls)->events(false), 0};
     ::poll(&waiting, 1, milliseconds_until(deadline));
-    if (milliseconds_until(deadline) == 0) return failure("the broker did not shake hands for TLS in time");
+    if (milliseconds_until(deadline) == 0) return failure("the TLS handshake with the broker did not end in time");
   }
   tls_ = std::move(*tls);
   return {};

@@ -23,7 +23,7 @@ constexpr int kAgainFirstMs = 100;
 constexpr int kAgainMaxMs = 1000;
 constexpr auto kStatementDeadline = std::chrono::seconds(2);
 constexpr std::int64_t kWaitMaxMs = 3000;    ///< in the queue
-constexpr std::int64_t kQuickLossMs = 1000;  ///< lost sooner: the server was started again, and is back maybe
+constexpr std::int64_t kQuickLossMs = 1000;  ///< lost sooner: likely a restart, so try again at once
 constexpr std::string_view kMine = "private, no-store";
 
 /// The session is of no use any more; another one may be.

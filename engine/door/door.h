@@ -37,7 +37,7 @@ struct Page {
 using PageOf = std::optional<Page> (*)(const http::Request& request, http::Problem problem);
 
 /// What a door is made from. `limits` is shared by all doors of the process; none: no limits. `keys` as load_keys made
-/// them for the policy. As it stands here: everybody is let in as whoever he says.
+/// them for the policy. The default: no authentication.
 struct Setup {
   Policy policy = {};
   std::shared_ptr<Limits> limits = nullptr;

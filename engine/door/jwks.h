@@ -15,7 +15,7 @@ struct evp_pkey_st;
 namespace flashclaim::door {
 
 enum class Algorithm { kHs256, kRs256, kEs256, kEdDsa };
-/// `HS256`, `RS256`, `ES256`, `EdDSA`, to the letter; anything else, `none` above all, is nullopt.
+/// `HS256`, `RS256`, `ES256`, `EdDSA`, exact match; anything else, `none` above all, is nullopt.
 std::optional<Algorithm> parse_algorithm(std::string_view text);
 
 /// A key is for one algorithm, which its file names: a token that names another is refused whatever its signature.

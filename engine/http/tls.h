@@ -1,4 +1,4 @@
-// TLS 1.2 and 1.3 on a connection of the server, with the calling habits of recv and send.
+// TLS 1.2 and 1.3 on a connection of the server, with the conventions of recv and send.
 #pragma once
 
 #include <sys/types.h>
@@ -50,7 +50,7 @@ class TlsSession {
   void say_goodbye();
 
   [[nodiscard]] bool established() const;
-  /// The hands are not shaken, and the socket took no more of our half.
+  /// The handshake is incomplete, and the socket is not writable.
   [[nodiscard]] bool waits_to_write() const { return waits_to_write_; }
 
   static constexpr std::size_t kRecordMax = 16384;

@@ -12,7 +12,7 @@
 
 namespace flashclaim::mirror {
 
-/// An entry as it was met. Without a message it is gone from the stream (finished), or, with `damage`, not what the Lua
+/// An entry as read. Without a message it is gone from the stream (finished), or, with `damage`, not what the Lua
 /// library writes: the text says how.
 struct Seen {
   std::int64_t coupon_id = 0;

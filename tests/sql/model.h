@@ -18,7 +18,7 @@ class DatabaseModel {
   struct Known {
     std::int64_t user_id = 0;
     Outcome outcome = Outcome::kSettled;
-    int ordinal = 0;  ///< the user's how-manieth row; 0 for a refusal
+    int ordinal = 0;  ///< the user's nth row, from 1; 0 for a refusal
   };
 
   std::vector<Settled> settle(std::span<const SettleClaim> claims, SettleMode mode);
