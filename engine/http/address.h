@@ -29,8 +29,8 @@ enum class PortSharing { kExclusive, kShared };
 Result<int> listen_on(const Address& address, PortSharing sharing);
 int bound_port(int fd);
 /// From now on the kernel drops the SYN of new connections to this listener; the client sends it again a second later
-/// and finds another listener of the port, or none. Handshakes under way still arrive here. Without it, whoever stood in
-/// the queue of a listener that closes would be reset.
+/// and finds another listener of the port, or none. Handshakes under way still arrive here. Without it, whoever stood
+/// in the queue of a listener that closes would be reset.
 void let_newcomers_pass(int listen_fd);
 
 }  // namespace flashclaim::http
