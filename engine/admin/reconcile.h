@@ -22,7 +22,7 @@ using Progress = std::function<void(std::int64_t done, std::int64_t of)>;
 struct ReconcileOptions {
   bool fix = false;
   bool users = true;                                  ///< also every user's count
-  int user_chunk = 200;                               ///< users in one atomic call
+  int user_chunk = 100;                               ///< users in one atomic call
   bool keep_marks = false;                            ///< with fix: marks of suspicion stay, whatever was mended
   const std::vector<std::int64_t>* strays = nullptr;  ///< more users to look at: of count keys that a scan has found,
                                                       ///< and that neither the stream nor the database explains

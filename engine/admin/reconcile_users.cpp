@@ -18,7 +18,7 @@ namespace {
 constexpr int kTriesMax = 5;      ///< another fixer may come between; it did the work then
 constexpr int kCatchUpsMax = 50;  ///< claims come faster than they are read
 /// Entries asked about in one call about several users: 500 were measured at 4 ms, and at 11 now and then.
-constexpr std::size_t kEntriesACall = 200;
+constexpr std::size_t kEntriesACall = 100;
 constexpr std::size_t kDriftsListed = 1000;
 constexpr EntryId kNoEnd{std::numeric_limits<std::int64_t>::max(), 0};
 

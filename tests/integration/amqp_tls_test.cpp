@@ -157,8 +157,8 @@ TEST_F(AmqpTls, AnEndAnywhereInTheDialogueIsAnErrorAndNothingElse) {
 
 TEST_F(AmqpTls, AStallInTheMiddleOfARecordEndsByItsDeadline) {
   Gate gate(rabbit().port());
-  ASSERT_TRUE(must_open(rabbit().url())->declare_queue("stall", {}));  // which takes longer than the deadline below
-  auto connection = must_open(gate.through(rabbit().url()), {.name = "r1", .heartbeat_s = 1, .deadline_ms = 2000});
+  ASSERT_TRUE(must_open(rabbit().url())->declare_queue("stall", {}));  // which takes long on a busy machine
+  auto connection = must_open(gate.through(rabbit().url()), {.name = "r1", .heartbeat_s = 60, .deadline_ms = 10'000});
   ASSERT_TRUE(connection->enable_confirms());
   const std::string body(200'000, 'x');
   gate.set(GateMode::kStall);
