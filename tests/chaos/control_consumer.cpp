@@ -57,6 +57,7 @@ TEST_P(ControlConsumer, SkipsTheDatabaseOnlyForWhatFinishLeft) {
   const auto coupon = mirrored(20);
   for (const auto& message : entries(coupon))
     EXPECT_EQ(redis_number({"XDEL", redis::CouponKeys(coupon).claims, message.entry.text()}), 1);
+  EXPECT_EQ(redis_number({"HINCRBY", redis::CouponKeys(coupon).coupon, "inflight", "-20"}), 0);
   consume_everything(coupon);
   verdict(3, "acknowledged claims are nowhere");
 }
