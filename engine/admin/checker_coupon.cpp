@@ -97,7 +97,7 @@ Result<void> CouponCheck::read_view() {
 
 Result<void> CouponCheck::read_counts() {
   const redis::CouponKeys names(id_);
-  constexpr std::size_t kUsersACall = 250;  // well below a millisecond of Redis
+  constexpr std::size_t kUsersACall = 250;  // Redis serves nobody else meanwhile
   for (std::size_t from = 0; from < counted_.size(); from += kUsersACall) {
     const std::size_t to = std::min(counted_.size(), from + kUsersACall);
     std::vector<std::string> command = {"MGET"};

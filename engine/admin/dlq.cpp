@@ -160,9 +160,8 @@ Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, const std::st
   ++report.dropped;
   if (!entry || entry->ms > mirror::kEntryMsMax) {
     report.advice = fmt::format(
-        "the stream of coupon {} goes on from that id, and nothing that it accepts from here on can be settled: pause "
-        "it, "
-        "and give out the rest as another coupon",
+        "the stream of coupon {} goes on from that id, and nothing that it accepts from here on can be settled: "
+        "pause it, and give out the rest as another coupon",
         coupon);
   }
   log(LogLevel::kWarn, "admin", "entry_dropped", {{"coupon", coupon}, {"entry", id}});

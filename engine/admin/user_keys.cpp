@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "prs:coupon:{";
 constexpr std::string_view kMiddle = "}:prs:usr:coupon:";
-constexpr std::string_view kScanCount = "250";  // a millisecond at most, in which Redis serves nobody else
+constexpr std::string_view kScanCount = "250";  // Redis serves nobody else meanwhile
 constexpr std::string_view kEntriesPage = "500";
 constexpr std::size_t kUnlinkChunk = 500;
 constexpr int kUsersPage = 5000;

@@ -46,18 +46,11 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   const Other stalled = other(gate.through(redis_url), {"--threads=1"});
   const Other limited = other(redis_url, {"--address-rate=1"});
   const Other gateway = other(redis_url, {"--auth=gateway", "--gateways=127.0.0.1", "--auth-keys=" + walk_keys()});
-  auto field = [](const char* name, std::int64_t id) {
-    return std::string("\"") + name + "\":\"" + std::to_string(id) + "\"";
-  };
   auto stalling = std::make_unique<Stalling>(gate);
   node("openapi.mjs", {},
-       {{"DOWN_URL", down.url},
-        {"STALLED_URL", stalled.url},
-        {"LIMITED_URL", limited.url},
-        {"GATEWAY_URL", gateway.url},
-        {"COUPONS", "{" + field("open", open) + "," + field("soldOut", sold_out) + "," + field("later", later) + "," +
-                        field("paused", paused) + "," + field("ended", ended) + "," + field("stalled", behind_gate) +
-                        "}"}});
+       environment_of({{down.url, stalled.url, limited.url, gateway.url},
+                       {std::to_string(open), std::to_string(sold_out), std::to_string(later), std::to_string(paused),
+                        std::to_string(ended), std::to_string(behind_gate)}}));
   stalling.reset();
   await_rest();
   expect_invariants();

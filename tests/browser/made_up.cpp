@@ -96,13 +96,8 @@ class MadeUp : public ::testing::Test {
     const Other gateway = other("", "", true);
     auto stalling = std::make_unique<Stalling>(gate);
     node("openapi.mjs", {},
-         {{"DOWN_URL", down.url},
-          {"STALLED_URL", stalled.url},
-          {"LIMITED_URL", limited.url},
-          {"GATEWAY_URL", gateway.url},
-          {"COUPONS", R"({"open":")" + open + R"(","soldOut":")" + sold_out + R"(","later":")" + later +
-                          R"(","paused":")" + paused + R"(","ended":")" + ended + R"(","stalled":")" + behind_gate +
-                          R"("})"}});
+         environment_of(
+             {{down.url, stalled.url, limited.url, gateway.url}, {open, sold_out, later, paused, ended, behind_gate}}));
     stalling.reset();
     expect_rest({open, sold_out, later, paused, ended, behind_gate});
   }

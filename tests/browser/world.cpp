@@ -18,6 +18,20 @@ void run_node(const std::string& script, const std::vector<std::string>& argumen
   EXPECT_EQ(finished.exit_code, 0) << finished.out << finished.err;
 }
 
+harness::Environment environment_of(const Walk& walk) {
+  const auto& [open, sold_out, later, paused, ended, behind_gate] = walk.coupons;
+  std::string coupons;
+  for (const auto& [name, id] :
+       {std::pair("open", open), std::pair("soldOut", sold_out), std::pair("later", later), std::pair("paused", paused),
+        std::pair("ended", ended), std::pair("stalled", behind_gate)})
+    coupons += (coupons.empty() ? "\"" : ",\"") + std::string(name) + "\":\"" + id + "\"";
+  return {{"DOWN_URL", walk.urls.down},
+          {"STALLED_URL", walk.urls.stalled},
+          {"LIMITED_URL", walk.urls.limited},
+          {"GATEWAY_URL", walk.urls.gateway},
+          {"COUPONS", "{" + coupons + "}"}};
+}
+
 std::string walk_keys() {
   std::string path = harness::run_folder() + "/walk-keys";
   std::ofstream(path) << "k1 " << std::string(64, 'a') << '\n';

@@ -11,6 +11,19 @@ namespace flashclaim {
 
 /// Runs tests/browser/`script` to its end and expects it to succeed; `environment` has HTTP_URL, the engine's.
 void run_node(const std::string& script, const std::vector<std::string>& arguments, harness::Environment environment);
+/// What openapi.mjs walks: engines of other kinds, and coupons in each state.
+struct Walk {
+  struct Urls {
+    std::string down, stalled, limited, gateway;
+  };
+  struct Coupons {
+    std::string open, sold_out, later, paused, ended, behind_gate;
+  };
+  Urls urls;
+  Coupons coupons;
+};
+/// As openapi.mjs reads it.
+harness::Environment environment_of(const Walk& walk);
 /// A file of a gateway's keys, for engines without one of their own.
 std::string walk_keys();
 

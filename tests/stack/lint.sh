@@ -54,15 +54,11 @@ lessons() {
   [ -z "$unknown" ] || { printf 'tests/README.md names tests that do not exist:\n%s\n' "$unknown"; return 1; }
 }
 
-# Prose has lines of at most 120 characters (not tables, code and diagrams), a commit's subject 72.
+# Markdown has lines of at most 120 characters (bytes, to be simple), tables aside; a commit's subject 72.
 prose() {
   local found
-  found=$(sources '*.md' | LC_ALL=C xargs -r -d '\n' awk '
-    { gsub(/[\200-\277]/, "") } # of a character of several bytes the first one counts
-    FNR == 1 { code = 0 }
-    /^ *```/ { code = !code }
-    !code && !/^(\||#|    )/ && length($0) > 120 { print "  " FILENAME ":" FNR }')
-  [ -z "$found" ] || { printf 'lines of prose over 120 characters:\n%s\n' "$found"; return 1; }
+  found=$(sources '*.md' | LC_ALL=C xargs -r -d '\n' awk '!/^\|/ && length($0) > 120 { print "  " FILENAME ":" FNR }')
+  [ -z "$found" ] || { printf 'Markdown lines over 120 characters:\n%s\n' "$found"; return 1; }
   found=$(git log -15 --no-merges --format='  %h %s' 2>/dev/null | awk 'length($0) > 72 + index(substr($0, 3), " ") + 2' || true)
   [ -z "$found" ] || { printf 'commit subjects over 72 characters:\n%s\n' "$found"; return 1; }
 }
