@@ -70,7 +70,7 @@ class CampaignRun {
     report_.claims = run_claims(orders_, run);
     if (!report_.claims.stopped.empty()) note("claims: " + report_.claims.stopped);
     std::unordered_set<std::int64_t> users;
-    for (const admin::Acknowledged& claim : report_.claims.acknowledged) users.insert(claim.user_id);
+    for (const operations::Acknowledged& claim : report_.claims.acknowledged) users.insert(claim.user_id);
     report_.users_accepted = static_cast<std::int64_t>(users.size());
   }
 
@@ -80,17 +80,18 @@ class CampaignRun {
     auto broker = connect_broker(urls_);
     if (!broker) return note(broker.error().message);
     settle(stores->redis, **broker);
-    admin::CheckOptions check;
+    operations::CheckOptions check;
     check.at_rest = report_.problem.empty();
     check.acknowledged = report_.claims.acknowledged;
     check.told = report_.claims.told;
     std::int64_t start = loop::now_us();
-    auto checked = admin::check(stores->redis, *stores->pg, broker->get(), report_.coupon_ids, check);
+    auto checked = operations::check(stores->redis, *stores->pg, broker->get(), report_.coupon_ids, check);
     if (!checked) return note("the invariants could not be checked: " + checked.error().message);
     report_.check = std::move(*checked);
     report_.check_us = loop::now_us() - start;
     if (!report_.claims.stopped.empty()) return;
-    for (admin::Violation& violation : judge_accepted(orders_, report_.claims, report_.coupon_ids, campaign_.coupons))
+    for (operations::Violation& violation :
+         judge_accepted(orders_, report_.claims, report_.coupon_ids, campaign_.coupons))
       report_.check.violations.push_back(std::move(violation));
   }
 
@@ -126,14 +127,14 @@ Result<CampaignReport> run_campaign(const Campaign& campaign, const CampaignOpti
   return CampaignRun(campaign, options).run();
 }
 
-std::vector<admin::Violation> judge_accepted(std::span<const ClaimOrder> orders, const ClaimRunReport& run,
-                                             const std::vector<std::int64_t>& coupon_ids,
-                                             const std::vector<CouponPlan>& plans) {
+std::vector<operations::Violation> judge_accepted(std::span<const ClaimOrder> orders, const ClaimRunReport& run,
+                                                  const std::vector<std::int64_t>& coupon_ids,
+                                                  const std::vector<CouponPlan>& plans) {
   std::map<std::int64_t, CouponTerms> terms;
   for (std::size_t i = 0; i < coupon_ids.size(); ++i) terms[coupon_ids[i]] = {plans[i].total, plans[i].user_limit};
   std::map<std::int64_t, std::int64_t> accepted;
-  for (const admin::Acknowledged& claim : run.acknowledged) ++accepted[claim.claim.coupon_id];
-  std::vector<admin::Violation> found;
+  for (const operations::Acknowledged& claim : run.acknowledged) ++accepted[claim.claim.coupon_id];
+  std::vector<operations::Violation> found;
   for (const auto& [coupon, wanted] : sequential_judge(orders, terms)) {
     std::int64_t got = accepted[coupon];
     auto unlearnt = run.unlearnt.find(coupon);
@@ -145,10 +146,10 @@ std::vector<admin::Violation> judge_accepted(std::span<const ClaimOrder> orders,
   return found;
 }
 
-admin::Document campaign_document(const Campaign& campaign, const CampaignReport& report) {
-  using admin::Cell;
+cli::Document campaign_document(const Campaign& campaign, const CampaignReport& report) {
+  using cli::Cell;
   const Tally& tally = report.claims.tally;
-  admin::Document document;
+  cli::Document document;
   document.add("coupons", Cell::number(static_cast<std::int64_t>(report.coupon_ids.size())));
   if (!report.coupon_ids.empty()) {
     auto [first, last] = std::minmax_element(report.coupon_ids.begin(), report.coupon_ids.end());

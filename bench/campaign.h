@@ -9,9 +9,9 @@
 #include "bench/claim_run.h"
 #include "bench/progress.h"
 #include "bench/sale.h"
-#include "engine/admin/checker.h"
-#include "engine/admin/output.h"
 #include "engine/base/result.h"
+#include "engine/cli/output.h"
+#include "engine/operations/checker.h"
 
 namespace flashclaim::bench {
 
@@ -41,7 +41,7 @@ struct CampaignReport {
   std::int64_t sale_us = 0;         ///< creating and publishing
   std::int64_t check_us = 0;
   std::int64_t settlement_us = 0;  ///< from the last answer to the last row
-  admin::CheckReport check;        ///< its violations, and those that this run found itself
+  operations::CheckReport check;   ///< its violations, and those that this run found itself
   std::string problem;             ///< why the run is not complete; empty: it is
   [[nodiscard]] bool passed() const;
 };
@@ -52,11 +52,11 @@ Result<CampaignReport> run_campaign(const Campaign& campaign, const CampaignOpti
 
 /// INV-5 by count: per coupon, the accepted claims against the sequential judge; claims whose outcome the client never
 /// learnt may be on either side.
-std::vector<admin::Violation> judge_accepted(std::span<const ClaimOrder> orders, const ClaimRunReport& run,
-                                             const std::vector<std::int64_t>& coupon_ids,
-                                             const std::vector<CouponPlan>& plans);
+std::vector<operations::Violation> judge_accepted(std::span<const ClaimOrder> orders, const ClaimRunReport& run,
+                                                  const std::vector<std::int64_t>& coupon_ids,
+                                                  const std::vector<CouponPlan>& plans);
 
 /// The table: offered, accepted, refused by code, settled, seconds, and what did not hold.
-admin::Document campaign_document(const Campaign& campaign, const CampaignReport& report);
+cli::Document campaign_document(const Campaign& campaign, const CampaignReport& report);
 
 }  // namespace flashclaim::bench

@@ -41,13 +41,13 @@ void append_claim_request(std::string& out, std::string_view host, std::int64_t 
   out.append("\r\n");
 }
 
-ClaimAnswer read_claim_answer(const http::Response& response, std::int64_t coupon_id) {
+ClaimAnswer read_claim_answer(const Response& response, std::int64_t coupon_id) {
   switch (response.fate) {
-    case http::Fate::kNotSent:
+    case Fate::kNotSent:
       return {Attempt::kNotSent, {}, {}};
-    case http::Fate::kUnknown:
+    case Fate::kUnknown:
       return {Attempt::kUnknown, {}, {}};
-    case http::Fate::kAnswered:
+    case Fate::kAnswered:
       break;
   }
   if (response.status == 202) {
@@ -65,7 +65,7 @@ bool is_passing(http::Problem problem) {
          problem == http::Problem::kRateLimited;
 }
 
-void Tally::count(const ClaimAnswer& answer, const http::Response& response) {
+void Tally::count(const ClaimAnswer& answer, const Response& response) {
   if ((response.status == 429 || response.status == 503) && response.retry_after_s < 0) ++without_retry_after;
   switch (answer.attempt) {
     case Attempt::kAccepted:

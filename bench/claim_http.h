@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "bench/http_client.h"
 #include "engine/base/ids.h"
-#include "engine/http/client.h"
 #include "engine/http/problem.h"
 
 namespace flashclaim::bench {
@@ -32,7 +32,7 @@ struct ClaimAnswer {
   std::optional<http::Problem> problem;  ///< for kRefused, and OUTCOME_UNKNOWN
   ClaimId claim;                         ///< for kAccepted
 };
-ClaimAnswer read_claim_answer(const http::Response& response, std::int64_t coupon_id);
+ClaimAnswer read_claim_answer(const Response& response, std::int64_t coupon_id);
 
 /// Whether the refusal passes by itself: the same claim may be sent again after a back-off.
 bool is_passing(http::Problem problem);
@@ -49,7 +49,7 @@ struct Tally {
   std::string unexpected_example;        ///< the first one: status and the body's beginning
   std::string unanswered_reason;         ///< the first one
 
-  void count(const ClaimAnswer& answer, const http::Response& response);
+  void count(const ClaimAnswer& answer, const Response& response);
   void merge(const Tally& other);
   [[nodiscard]] std::int64_t refused_total() const;
   [[nodiscard]] std::int64_t attempts() const;

@@ -7,7 +7,7 @@
 #include <queue>
 #include <random>
 
-#include "engine/http/client.h"
+#include "bench/http_client.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim::bench {
@@ -33,7 +33,7 @@ class ClaimRun {
         tick_(loop_, [this] { tick(); }),
         client_(
             loop_, client_options(options),
-            [this](std::uint64_t tag, const http::Response& response) { ended(tag, response); }, [this] { pump(); }) {}
+            [this](std::uint64_t tag, const Response& response) { ended(tag, response); }, [this] { pump(); }) {}
 
   ClaimRunReport run() {
     std::int64_t start = loop::now_us();
@@ -47,8 +47,8 @@ class ClaimRun {
   }
 
  private:
-  static http::ClientOptions client_options(const ClaimRunOptions& options) {
-    http::ClientOptions client;
+  static HttpClientOptions client_options(const ClaimRunOptions& options) {
+    HttpClientOptions client;
     client.address = options.address;
     client.connections = options.connections;
     client.deadline_ms = options.deadline_ms;
@@ -76,9 +76,9 @@ class ClaimRun {
     client_.send(order, request_);
   }
 
-  void ended(std::size_t order, const http::Response& response) {
+  void ended(std::size_t order, const Response& response) {
     ClaimAnswer answer = read_claim_answer(response, orders_[order].coupon_id);
-    if (response.fate == http::Fate::kAnswered) report_.latency_us.record(loop::now_us() - sent_us_[order]);
+    if (response.fate == Fate::kAnswered) report_.latency_us.record(loop::now_us() - sent_us_[order]);
     bool again =
         answer.attempt == Attempt::kNotSent || (answer.attempt == Attempt::kRefused && is_passing(*answer.problem));
     if (again) return retry_later(order, response.retry_after_s);
@@ -94,9 +94,9 @@ class ClaimRun {
       ++report_.unlearnt[order.coupon_id];
     if (answer.attempt != Attempt::kRefused) return;
     if (*answer.problem == http::Problem::kSoldOut)
-      report_.told.push_back({order.coupon_id, order.user_id, admin::Told::Verdict::kSoldOut});
+      report_.told.push_back({order.coupon_id, order.user_id, operations::Told::Verdict::kSoldOut});
     if (*answer.problem == http::Problem::kLimitReached)
-      report_.told.push_back({order.coupon_id, order.user_id, admin::Told::Verdict::kLimitReached});
+      report_.told.push_back({order.coupon_id, order.user_id, operations::Told::Verdict::kLimitReached});
   }
 
   /// Capped exponential back-off with jitter, and never before the server's own word.
@@ -136,7 +136,7 @@ class ClaimRun {
   std::minstd_rand jitter_{std::random_device{}()};
   loop::Loop loop_;
   loop::Timer tick_;
-  http::Client client_;
+  HttpClient client_;
 };
 
 }  // namespace

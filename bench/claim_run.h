@@ -11,8 +11,8 @@
 
 #include "bench/claim_http.h"
 #include "bench/histogram.h"
-#include "engine/admin/checker.h"
 #include "engine/http/address.h"
+#include "engine/operations/checker.h"
 
 namespace flashclaim::bench {
 
@@ -36,8 +36,8 @@ struct ClaimRunOptions {
 struct ClaimRunReport {
   Tally tally;
   std::int64_t retries = 0;
-  std::vector<admin::Acknowledged> acknowledged;
-  std::vector<admin::Told> told;
+  std::vector<operations::Acknowledged> acknowledged;
+  std::vector<operations::Told> told;
   std::map<std::int64_t, std::int64_t> unlearnt;  ///< by coupon: claims that may have been accepted, nobody knows
   Histogram latency_us;                           ///< of every answered attempt
   std::int64_t elapsed_us = 0;

@@ -8,9 +8,9 @@
 
 #include "bench/claim_http.h"
 #include "bench/histogram.h"
-#include "engine/admin/checker.h"
 #include "engine/base/result.h"
 #include "engine/http/address.h"
+#include "engine/operations/checker.h"
 
 namespace flashclaim::bench {
 
@@ -57,11 +57,11 @@ struct LoadReport {
   Histogram refused;   ///< latency of the refused
   Histogram service;
   Histogram lag;
-  std::int64_t started_at_ms = 0;                 ///< the warm-up did, by the clock on the wall
-  std::vector<LoadSecond> timeline;               ///< from the start of the warm-up
-  Tally all;                                      ///< warm-up included
-  std::vector<admin::Acknowledged> acknowledged;  ///< warm-up included; only with keep_acknowledged
-  std::string problem;                            ///< why it ended early; empty: it did not
+  std::int64_t started_at_ms = 0;                      ///< the warm-up did, by the clock on the wall
+  std::vector<LoadSecond> timeline;                    ///< from the start of the warm-up
+  Tally all;                                           ///< warm-up included
+  std::vector<operations::Acknowledged> acknowledged;  ///< warm-up included; only with keep_acknowledged
+  std::string problem;                                 ///< why it ended early; empty: it did not
 
   void merge(const LoadReport& other);
 };

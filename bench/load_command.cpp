@@ -135,9 +135,9 @@ class LoadCommandRun {
     auto waited = wait_settled(stores->redis, **broker, plan_.coupon_ids, settlement);
     if (!waited) return note(waited.error().message);
     report_.drain_us = *waited;
-    admin::CheckOptions check;
+    operations::CheckOptions check;
     check.acknowledged = std::move(report_.load.acknowledged);
-    auto checked = admin::check(stores->redis, *stores->pg, broker->get(), plan_.coupon_ids, check);
+    auto checked = operations::check(stores->redis, *stores->pg, broker->get(), plan_.coupon_ids, check);
     if (!checked) return note("the invariants could not be checked: " + checked.error().message);
     report_.check = std::move(*checked);
   }

@@ -8,8 +8,8 @@
 #include "bench/load.h"
 #include "bench/progress.h"
 #include "bench/settlement.h"
-#include "engine/admin/output.h"
 #include "engine/base/result.h"
+#include "engine/cli/output.h"
 
 namespace flashclaim::bench {
 
@@ -35,7 +35,7 @@ struct LoadCommandReport {
   std::vector<std::int64_t> coupon_ids;
   std::vector<BacklogSample> backlog;  ///< one a second; empty when the coupons are somebody else's
   std::int64_t drain_us = -1;          ///< from the last answer to the last row; -1: not waited for
-  admin::CheckReport check;            ///< with settle
+  operations::CheckReport check;       ///< with settle
   std::string problem;                 ///< why the run is not to be trusted; empty: it is
   [[nodiscard]] bool passed() const {
     return problem.empty() && load.tally.unexpected == 0 && load.all.without_retry_after == 0 && check.holds();
@@ -45,6 +45,6 @@ struct LoadCommandReport {
 /// Needs HTTP_URL; without coupon ids in the plan also REDIS_URL, AMQP_URL and PG_URL. Blocks.
 Result<LoadCommandReport> run_load_command(const LoadCommand& command);
 
-admin::Document load_document(const LoadCommand& command, const LoadCommandReport& report);
+cli::Document load_document(const LoadCommand& command, const LoadCommandReport& report);
 
 }  // namespace flashclaim::bench

@@ -5,10 +5,10 @@
 namespace flashclaim::bench {
 namespace {
 
-using admin::Cell;
+using cli::Cell;
 
-admin::Table timeline_table(const LoadReport& load) {
-  admin::Table table{{"second", "sent", "accepted", "refused", "other", "maxUs"}, {}};
+cli::Table timeline_table(const LoadReport& load) {
+  cli::Table table{{"second", "sent", "accepted", "refused", "other", "maxUs"}, {}};
   for (std::size_t i = 0; i < load.timeline.size(); ++i) {
     const LoadSecond& second = load.timeline[i];
     table.rows.push_back({Cell::number(static_cast<std::int64_t>(i)), Cell::number(second.sent),
@@ -18,15 +18,15 @@ admin::Table timeline_table(const LoadReport& load) {
   return table;
 }
 
-admin::Table backlog_table(const std::vector<BacklogSample>& samples) {
-  admin::Table table{{"ms", "claims", "entries", "queued"}, {}};
+cli::Table backlog_table(const std::vector<BacklogSample>& samples) {
+  cli::Table table{{"ms", "claims", "entries", "queued"}, {}};
   for (const BacklogSample& sample : samples)
     table.rows.push_back({Cell::number(sample.at_ms), Cell::number(sample.backlog.claims),
                           Cell::number(sample.backlog.entries), Cell::number(sample.backlog.queued)});
   return table;
 }
 
-void add_plan(admin::Document& document, const LoadCommand& command) {
+void add_plan(cli::Document& document, const LoadCommand& command) {
   const LoadPlan& plan = command.plan;
   document.add("mode", Cell::text(plan.rate > 0 ? "open loop" : "closed loop"))
       .add("ratePlanned", plan.rate > 0 ? Cell::decimal(plan.rate, 1) : Cell::none())
@@ -38,7 +38,7 @@ void add_plan(admin::Document& document, const LoadCommand& command) {
       .add("users", plan.users == 0 ? Cell::text("unique") : Cell::number(plan.users));
 }
 
-void add_backlog(admin::Document& document, const LoadCommandReport& report) {
+void add_backlog(cli::Document& document, const LoadCommandReport& report) {
   std::int64_t most = 0;
   for (const BacklogSample& sample : report.backlog) most = std::max(most, sample.backlog.claims);
   bool watched = !report.backlog.empty();
@@ -50,10 +50,10 @@ void add_backlog(admin::Document& document, const LoadCommandReport& report) {
 
 }  // namespace
 
-admin::Document load_document(const LoadCommand& command, const LoadCommandReport& report) {
+cli::Document load_document(const LoadCommand& command, const LoadCommandReport& report) {
   const LoadReport& load = report.load;
   const Tally& tally = load.tally;
-  admin::Document document;
+  cli::Document document;
   add_plan(document, command);
   document.add("coupons", Cell::number(static_cast<std::int64_t>(report.coupon_ids.size())))
       .add("firstCouponId", Cell::id(report.coupon_ids.front()))

@@ -8,7 +8,7 @@
 #include <cassert>
 
 #include "bench/arrivals.h"
-#include "engine/http/client.h"
+#include "bench/http_client.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim::bench {
@@ -70,8 +70,8 @@ struct InFlight {
   bool busy = false;
 };
 
-http::ClientOptions client_options(const LoadPlan& plan, int number) {
-  http::ClientOptions options;
+HttpClientOptions client_options(const LoadPlan& plan, int number) {
+  HttpClientOptions options;
   options.address = plan.address;
   options.connections = plan.connections / plan.threads + (number < plan.connections % plan.threads ? 1 : 0);
   options.pipeline = plan.pipeline;
@@ -94,8 +94,7 @@ struct LoadWorker::State {
         precise(loop, [this] { pump(); }),
         tick_timer(loop, [this] { tick(); }),
         client(
-            loop, options,
-            [this](std::uint64_t tag, const http::Response& response) { ended(flying[tag], tag, response); },
+            loop, options, [this](std::uint64_t tag, const Response& response) { ended(flying[tag], tag, response); },
             [this] { ready(); }) {
     for (std::size_t slot = flying.size(); slot-- > 0;) free_slots.push_back(slot);
     report.timeline.resize(static_cast<std::size_t>(schedule_us / kMicros + 1));
@@ -119,7 +118,7 @@ struct LoadWorker::State {
   void pump();
   void pump_open(std::int64_t now);
   void send(std::int64_t due_us, std::int64_t now);
-  void ended(InFlight& claim, std::uint64_t slot, const http::Response& response);
+  void ended(InFlight& claim, std::uint64_t slot, const Response& response);
   void record(const InFlight& claim, const ClaimAnswer& answer, std::int64_t now);
   void tick();
   void finish(std::string problem);
@@ -128,7 +127,7 @@ struct LoadWorker::State {
   const LoadPlan& plan;
   const int number;
   std::function<void()> connected;
-  const http::ClientOptions options;
+  const HttpClientOptions options;
   const Arrivals arrivals;
   const std::int64_t schedule_us;
   const std::int64_t warmup_us;
@@ -144,7 +143,7 @@ struct LoadWorker::State {
   loop::Loop loop;
   PreciseTimer precise;
   loop::Timer tick_timer;
-  http::Client client;
+  HttpClient client;
 };
 
 void LoadWorker::State::ready() {
@@ -185,7 +184,7 @@ void LoadWorker::State::send(std::int64_t due_us, std::int64_t now) {
   client.send(slot, request);
 }
 
-void LoadWorker::State::ended(InFlight& claim, std::uint64_t slot, const http::Response& response) {
+void LoadWorker::State::ended(InFlight& claim, std::uint64_t slot, const Response& response) {
   std::int64_t now = elapsed();
   ClaimAnswer answer = read_claim_answer(response, claim.coupon_id);
   report.all.count(answer, response);

@@ -82,7 +82,7 @@ Progress::Style progress_style(const cxxopts::ParseResult& parsed) {
   return parsed.count("quiet") ? Progress::Style::kQuiet : Progress::style_of_stderr();
 }
 
-bool print(const admin::Document& document, bool json) {
+bool print(const cli::Document& document, bool json) {
   const char* no_color = std::getenv("NO_COLOR");
   bool colour = isatty(STDOUT_FILENO) && (no_color == nullptr || *no_color == '\0');
   std::string text = json ? "{" + document.json_members() + "}\n" : document.plain(colour);

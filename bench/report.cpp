@@ -5,17 +5,17 @@
 
 namespace flashclaim::bench {
 
-using admin::Cell;
+using cli::Cell;
 
-admin::Cell seconds_cell(std::int64_t us) { return Cell::decimal(static_cast<double>(us) / 1e6, 2); }
+cli::Cell seconds_cell(std::int64_t us) { return Cell::decimal(static_cast<double>(us) / 1e6, 2); }
 
-admin::Cell per_second_cell(std::int64_t events, std::int64_t us) {
+cli::Cell per_second_cell(std::int64_t events, std::int64_t us) {
   if (us <= 0) return Cell::number(0);
   return Cell::number(static_cast<std::int64_t>(static_cast<double>(events) * 1e6 / static_cast<double>(us) + 0.5));
 }
 
-admin::Table refusals_table(const Tally& tally) {
-  admin::Table table{{"code", "claims"}, {}};
+cli::Table refusals_table(const Tally& tally) {
+  cli::Table table{{"code", "claims"}, {}};
   for (int i = 0; i < http::kProblemCount; ++i) {
     auto problem = static_cast<http::Problem>(i);
     if (tally.of(problem) == 0) continue;
@@ -24,8 +24,8 @@ admin::Table refusals_table(const Tally& tally) {
   return table;
 }
 
-admin::Table durations_table(std::initializer_list<std::pair<const char*, const Histogram*>> histograms) {
-  admin::Table table{{"name", "count", "meanUs", "minUs", "p50Us", "p90Us", "p99Us", "p999Us", "maxUs"}, {}};
+cli::Table durations_table(std::initializer_list<std::pair<const char*, const Histogram*>> histograms) {
+  cli::Table table{{"name", "count", "meanUs", "minUs", "p50Us", "p90Us", "p99Us", "p999Us", "maxUs"}, {}};
   for (const auto& [name, histogram] : histograms)
     table.rows.push_back({Cell::text(name), Cell::number(static_cast<std::int64_t>(histogram->count())),
                           Cell::number(static_cast<std::int64_t>(histogram->mean())), Cell::number(histogram->min()),
@@ -35,9 +35,9 @@ admin::Table durations_table(std::initializer_list<std::pair<const char*, const 
   return table;
 }
 
-admin::Table violations_table(const admin::CheckReport& check) {
-  admin::Table table{{"invariant", "coupon", "count", "what"}, {}};
-  for (const admin::Violation& violation : check.violations)
+cli::Table violations_table(const operations::CheckReport& check) {
+  cli::Table table{{"invariant", "coupon", "count", "what"}, {}};
+  for (const operations::Violation& violation : check.violations)
     table.rows.push_back({Cell::text(fmt::format("INV-{}", violation.invariant)),
                           violation.coupon_id == 0 ? Cell::none() : Cell::id(violation.coupon_id),
                           Cell::number(violation.count), Cell::text(violation.text)});

@@ -5,20 +5,20 @@
 
 #include "bench/claim_http.h"
 #include "bench/histogram.h"
-#include "engine/admin/checker.h"
-#include "engine/admin/output.h"
+#include "engine/cli/output.h"
+#include "engine/operations/checker.h"
 
 namespace flashclaim::bench {
 
 /// Microseconds as seconds with two decimals; a JSON number.
-admin::Cell seconds_cell(std::int64_t us);
+cli::Cell seconds_cell(std::int64_t us);
 /// Events per second over that time, rounded; 0 when there was no time.
-admin::Cell per_second_cell(std::int64_t events, std::int64_t us);
+cli::Cell per_second_cell(std::int64_t events, std::int64_t us);
 
 /// The refusals by code, those that occurred.
-admin::Table refusals_table(const Tally& tally);
+cli::Table refusals_table(const Tally& tally);
 /// One row of percentiles for each histogram, in microseconds.
-admin::Table durations_table(std::initializer_list<std::pair<const char*, const Histogram*>> histograms);
-admin::Table violations_table(const admin::CheckReport& check);
+cli::Table durations_table(std::initializer_list<std::pair<const char*, const Histogram*>> histograms);
+cli::Table violations_table(const operations::CheckReport& check);
 
 }  // namespace flashclaim::bench

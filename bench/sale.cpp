@@ -8,7 +8,7 @@
 #include <mutex>
 #include <thread>
 
-#include "engine/admin/operations.h"
+#include "engine/operations/operations.h"
 #include "engine/postgres/coupons.h"
 
 namespace flashclaim::bench {
@@ -68,7 +68,7 @@ class Workers {
   Result<void> outcome_;
 };
 
-Result<void> succeeded(const Result<admin::Operated>& operated, std::int64_t id) {
+Result<void> succeeded(const Result<operations::Operated>& operated, std::int64_t id) {
   if (!operated) return operated.error();
   if (!operated->ok()) return failure(fmt::format("coupon {}: {}", id, operated->message));
   return {};
@@ -76,7 +76,7 @@ Result<void> succeeded(const Result<admin::Operated>& operated, std::int64_t id)
 
 /// Creates the coupon under the next id that nobody has.
 Result<std::int64_t> create(postgres::Session& pg, const CouponPlan& plan, std::atomic<std::int64_t>& next_id) {
-  admin::NewCoupon coupon;
+  operations::NewCoupon coupon;
   coupon.name = plan.name;
   coupon.total = plan.total;
   coupon.user_limit = plan.user_limit;
@@ -84,9 +84,9 @@ Result<std::int64_t> create(postgres::Session& pg, const CouponPlan& plan, std::
   coupon.end_ms = coupon.begin_ms + kDayMs;
   for (int taken = 0; taken < kTakenIdsMax; ++taken) {
     coupon.id = next_id++;
-    auto created = admin::create_coupon(pg, coupon);
+    auto created = operations::create_coupon(pg, coupon);
     bool taken_by_another =  // kAlready: by a run that is its twin, to the millisecond
-        created && (created->effect == admin::Effect::kRefused || created->effect == admin::Effect::kAlready);
+        created && (created->effect == operations::Effect::kRefused || created->effect == operations::Effect::kAlready);
     if (taken_by_another) continue;
     auto done = succeeded(created, coupon.id);
     if (!done) return done.error();
@@ -118,7 +118,7 @@ Result<std::vector<std::int64_t>> open_sale(const ServiceUrls& urls, std::span<c
     auto id = create(*stores.pg, plans[index], next_id);
     if (!id) return id.error();
     ids[index] = *id;
-    return succeeded(admin::publish_coupon(stores.redis, *stores.pg, *id), *id);
+    return succeeded(operations::publish_coupon(stores.redis, *stores.pg, *id), *id);
   };
   auto opened = Workers(urls, options, plans.size(), open).run();
   if (opened) return ids;
@@ -132,7 +132,7 @@ Result<std::vector<std::int64_t>> open_sale(const ServiceUrls& urls, std::span<c
 
 Result<void> end_sale(const ServiceUrls& urls, std::span<const std::int64_t> coupon_ids, const SaleOptions& options) {
   Work end = [&](Stores& stores, std::size_t index) {
-    return succeeded(admin::end_coupon(stores.redis, *stores.pg, coupon_ids[index]), coupon_ids[index]);
+    return succeeded(operations::end_coupon(stores.redis, *stores.pg, coupon_ids[index]), coupon_ids[index]);
   };
   return Workers(urls, options, coupon_ids.size(), end).run();
 }

@@ -5,8 +5,8 @@
 
 #include <chrono>
 
+#include "bench/http_client.h"
 #include "engine/base/url.h"
-#include "engine/http/client.h"
 
 namespace flashclaim::bench {
 namespace {
@@ -19,7 +19,7 @@ Result<EngineAddress> engine_from_environment() {
   if (!text) return text.error();
   auto url = parse_url(*text);
   if (!url) return failure("HTTP_URL: " + url.error().message);
-  auto address = http::resolve(*url);
+  auto address = resolve(*url);
   if (!address) return failure("HTTP_URL: " + address.error().message);
   return EngineAddress{*address, fmt::format("{}:{}", url->host, address->port)};
 }

@@ -144,7 +144,7 @@ void Finisher::note_unaccepted(const Item& item, redis::FinishReply reply) {
   log_repeated(LogLevel::kWarn, "consumer", "settled_unaccepted",
                {{"message_id", item.message->message_id()},
                 {"claims", settled},
-                {"meaning", "Redis lost this entry, or the message is forged: engine/admin/ACCESS.md"}});
+                {"meaning", "Redis lost this entry, or the message is forged: engine/access/ACCESS.md"}});
 }
 
 // The database has the last word on these claims already; the question is only whether their entry still waits.

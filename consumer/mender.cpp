@@ -7,12 +7,12 @@
 #include <chrono>
 #include <random>
 
-#include "engine/admin/patrol.h"
-#include "engine/admin/tell_redis.h"
 #include "engine/base/assets.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/operations/patrol.h"
+#include "engine/operations/tell_redis.h"
 #include "engine/postgres/ledger.h"
 #include "engine/postgres/migrate.h"
 #include "engine/postgres/rights.h"
@@ -97,16 +97,16 @@ void Mender::look_in_between() {
 // Stock and claims in flight of every suspect first: a phantom unit is given, refused and returned until it is gone.
 Result<void> Mender::mend_numbers(std::int64_t coupon_id) {
   numbers_mended_.insert(coupon_id);
-  admin::ReconcileOptions wanted;
+  operations::ReconcileOptions wanted;
   wanted.fix = true;
   wanted.users = false;
   wanted.keep_marks = true;
   wanted.take_back_cuts = false;
   wanted.redis_share = kRedisShare;
   wanted.interrupted = [this] { return stop_.told(); };
-  const auto report = admin::reconcile(*redis_, *pg_, coupon_id, wanted);
+  const auto report = operations::reconcile(*redis_, *pg_, coupon_id, wanted);
   if (!report) return pass_by(coupon_id, report.error());
-  if (report->outcome != admin::ReconcileOutcome::kFixed) return {};
+  if (report->outcome != operations::ReconcileOutcome::kFixed) return {};
   const auto judged = judge(*report, true);
   return judged ? Result<void>() : pass_by(coupon_id, judged.error());
 }
@@ -180,7 +180,7 @@ Error Mender::postgres_away(const Error& error) {
 // A right that is missing makes this program not ready; what can be mended without it is mended all the same.
 Result<void> Mender::look_at_rights() {
   const auto at_redis = redis::missing_right(*redis_, redis::User::kConsumer);
-  const auto at_postgres = admin::from_sql(postgres::missing_right(*pg_, postgres::User::kConsumer));
+  const auto at_postgres = postgres::from_sql(postgres::missing_right(*pg_, postgres::User::kConsumer));
   const bool known = at_redis && at_postgres;
   health_.rights = known && at_redis->empty() && at_postgres->empty();
   if (!known) health_.rights_why.set("not known: a service does not answer");
@@ -225,13 +225,13 @@ Result<std::vector<std::int64_t>> Mender::suspects(const std::vector<std::int64_
 }
 
 Result<void> Mender::mend(std::int64_t coupon_id) {
-  admin::ReconcileOptions wanted;
+  operations::ReconcileOptions wanted;
   wanted.fix = true;
   wanted.redis_share = kRedisShare;
   wanted.take_back_cuts = false;  // its role may not lower what the database allows: that is the operator's
   wanted.interrupted = [this] { return stop_.told(); };
   wanted.between = [this] { look_in_between(); };
-  auto report = admin::reconcile(*redis_, *pg_, coupon_id, wanted);
+  auto report = operations::reconcile(*redis_, *pg_, coupon_id, wanted);
   if (!report) return pass_by(coupon_id, report.error());
   auto judged = judge(*report, true);
   if (!judged) return pass_by(coupon_id, judged.error());
@@ -264,7 +264,7 @@ void Mender::name(std::int64_t coupon_id, const std::string& trouble, const std:
 }
 
 // Between two looks at a coupon lies a round at least: a living operation has told Redis by then.
-bool Mender::stays_behind(const admin::ReconcileReport& report) {
+bool Mender::stays_behind(const operations::ReconcileReport& report) {
   if (!report.state_behind) {
     behind_.erase(report.coupon_id);
     return false;
@@ -274,7 +274,7 @@ bool Mender::stays_behind(const admin::ReconcileReport& report) {
 
 // A part of all coupons in each round: those too that are in no set of Redis any more.
 Result<void> Mender::patrol(const std::vector<std::int64_t>& mended) {
-  const auto seen = admin::patrol(*redis_, *pg_, patrolled_, kPatrolledPerRound);
+  const auto seen = operations::patrol(*redis_, *pg_, patrolled_, kPatrolledPerRound);
   if (!seen) return seen.error();
   std::erase_if(off_set_, [&](std::int64_t id) { return id > patrolled_ && (seen->next == 0 || id <= seen->next); });
   off_set_.insert(seen->to_mend.begin(), seen->to_mend.end());
@@ -288,7 +288,7 @@ Result<void> Mender::patrol(const std::vector<std::int64_t>& mended) {
 
 Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
   if (coupons.empty()) return {};
-  admin::ReconcileOptions wanted;
+  operations::ReconcileOptions wanted;
   wanted.users = false;
   wanted.redis_share = kComparingShare;
   wanted.interrupted = [this] { return stop_.told(); };
@@ -297,7 +297,7 @@ Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
   for (int n = 0; n < kComparedPerRound && n < static_cast<int>(coupons.size()) && !stop_.told(); ++n, ++next) {
     if (next == coupons.end()) next = coupons.begin();
     compared_ = *next;
-    const auto report = admin::reconcile(*redis_, *pg_, compared_, wanted);
+    const auto report = operations::reconcile(*redis_, *pg_, compared_, wanted);
     auto judged = report ? judge(*report, false) : Result<void>(report.error());
     if (judged && stays_behind(*report)) judged = mend(compared_);
     if (judged) continue;
@@ -306,11 +306,11 @@ Result<void> Mender::compare_in_turn(const std::vector<std::int64_t>& coupons) {
   return {};
 }
 
-Result<void> Mender::judge(const admin::ReconcileReport& report, bool mending) {
-  using admin::ReconcileOutcome;
+Result<void> Mender::judge(const operations::ReconcileReport& report, bool mending) {
+  using operations::ReconcileOutcome;
   const bool fixed = report.outcome == ReconcileOutcome::kFixed;
   metrics_.drift(report.coupon_id, fixed ? 0 : report.stock_drift, fixed ? 0 : report.inflight_drift);
-  if (mending) metrics_.mended(admin::word(report.outcome));
+  if (mending) metrics_.mended(operations::word(report.outcome));
   if (!report.state_behind && sick_.erase(report.coupon_id) > 0)
     metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
   if (report.outcome == ReconcileOutcome::kRolledBack) return freeze(report);
@@ -321,7 +321,7 @@ Result<void> Mender::judge(const admin::ReconcileReport& report, bool mending) {
   log(report.outcome == ReconcileOutcome::kExact ? LogLevel::kInfo : LogLevel::kWarn, "mender",
       mending ? "coupon_mended" : "coupon_compared",
       {{"coupon", report.coupon_id},
-       {"outcome", admin::word(report.outcome)},
+       {"outcome", operations::word(report.outcome)},
        {"epoch", report.epoch},
        {"suspect", report.suspect},
        {"stock_drift", report.stock_drift},
@@ -331,7 +331,7 @@ Result<void> Mender::judge(const admin::ReconcileReport& report, bool mending) {
 }
 
 // The database has settled entries that Redis never gave out: whatever Redis says of this coupon is from the past.
-Result<void> Mender::freeze(const admin::ReconcileReport& report) {
+Result<void> Mender::freeze(const operations::ReconcileReport& report) {
   auto frozen = redis::rebuild_freeze(*redis_, report.coupon_id);
   if (!frozen) return frozen.error();
   known_[report.coupon_id] = report.outcome;

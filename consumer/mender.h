@@ -14,8 +14,8 @@
 #include "consumer/metrics.h"
 #include "consumer/options.h"
 #include "consumer/stop.h"
-#include "engine/admin/reconcile.h"
 #include "engine/base/backoff.h"
+#include "engine/operations/reconcile.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"
 
@@ -57,11 +57,11 @@ class Mender {
   /// Said once, until it is another or over.
   void name(std::int64_t coupon_id, const std::string& trouble, const std::string& remedy);
   void name_unfit_cut(std::int64_t coupon_id);
-  bool stays_behind(const admin::ReconcileReport& report);
+  bool stays_behind(const operations::ReconcileReport& report);
   Result<void> patrol(const std::vector<std::int64_t>& mended);
   Result<void> compare_in_turn(const std::vector<std::int64_t>& coupons);
-  Result<void> judge(const admin::ReconcileReport& report, bool mending);
-  Result<void> freeze(const admin::ReconcileReport& report);
+  Result<void> judge(const operations::ReconcileReport& report, bool mending);
+  Result<void> freeze(const operations::ReconcileReport& report);
   void forget_all_but(const std::vector<std::int64_t>& coupons);
 
   const Options& options_;
@@ -71,17 +71,17 @@ class Mender {
   Backoff backoff_;
   std::optional<redis::Client> redis_;
   std::unique_ptr<postgres::Session> pg_;
-  bool chosen_ = false;                                    ///< this session holds the lock
-  std::int64_t compared_ = 0;                              ///< the coupon compared last: the turn goes on after it
-  std::int64_t patrolled_ = 0;                             ///< where the patrol goes on
-  std::map<std::int64_t, std::int64_t> behind_;            ///< coupons whose Redis had not heard of this version yet
-  std::set<std::int64_t> off_set_;                         ///< what the patrol found, until it finds it in order
-  std::vector<std::int64_t> coupons_;                      ///< of this round
-  std::set<std::int64_t> numbers_mended_;                  ///< in this round
-  std::chrono::steady_clock::time_point looked_at_;        ///< for suspects, the last time
-  std::map<std::int64_t, admin::ReconcileOutcome> known_;  ///< logged already, by coupon
-  std::string rights_said_;                                ///< of the last look
-  std::map<std::int64_t, std::string> sick_;               ///< what a person must see to, by coupon; logged already
+  bool chosen_ = false;                              ///< this session holds the lock
+  std::int64_t compared_ = 0;                        ///< the coupon compared last: the turn goes on after it
+  std::int64_t patrolled_ = 0;                       ///< where the patrol goes on
+  std::map<std::int64_t, std::int64_t> behind_;      ///< coupons whose Redis had not heard of this version yet
+  std::set<std::int64_t> off_set_;                   ///< what the patrol found, until it finds it in order
+  std::vector<std::int64_t> coupons_;                ///< of this round
+  std::set<std::int64_t> numbers_mended_;            ///< in this round
+  std::chrono::steady_clock::time_point looked_at_;  ///< for suspects, the last time
+  std::map<std::int64_t, operations::ReconcileOutcome> known_;  ///< logged already, by coupon
+  std::string rights_said_;                                     ///< of the last look
+  std::map<std::int64_t, std::string> sick_;  ///< what a person must see to, by coupon; logged already
 };
 
 }  // namespace flashclaim::consumer

@@ -3,9 +3,9 @@
 
 #include <chrono>
 
-#include "engine/admin/tell_redis.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/operations/tell_redis.h"
 #include "engine/postgres/events.h"
 #include "engine/postgres/writes.h"
 
@@ -53,14 +53,14 @@ void Relay::drop() {
 
 Result<bool> Relay::connect() {
   if (!pg_) {
-    auto session = admin::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay"));
+    auto session = postgres::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay"));
     if (!session) return session.error();
     pg_ = std::move(session).value();
     // Events that cannot be forgotten afterwards would be published again and again.
     if (auto writes = postgres::check_writes(*pg_); !writes) return writes.error().as_error();
   }
   if (!chosen_) {
-    auto chosen = admin::from_sql(postgres::become_relay(*pg_));
+    auto chosen = postgres::from_sql(postgres::become_relay(*pg_));
     if (!chosen) return chosen.error();
     chosen_ = *chosen;
     if (!chosen_) return false;
@@ -81,13 +81,13 @@ Result<bool> Relay::step() {
   const auto connected = connect();
   if (!connected || !*connected) return connected;
   if (auto alive = broker_->poll(0); !alive) return alive.error();  // heartbeats
-  const auto events = admin::from_sql(postgres::settlement_events(*pg_, kBatches));
+  const auto events = postgres::from_sql(postgres::settlement_events(*pg_, kBatches));
   if (!events) return events.error();
   if (events->empty()) return false;
   const auto messages = event_messages(*events);
   if (auto published = publish(messages); !published) return published.error();
   const auto batches = batches_of(*events);
-  const auto forgotten = admin::from_sql(postgres::forget_settlement_events(*pg_, batches));
+  const auto forgotten = postgres::from_sql(postgres::forget_settlement_events(*pg_, batches));
   if (!forgotten) return forgotten.error();
   for (const EventMessage& message : messages) metrics_.event_published(message.routing_key);
   return static_cast<int>(batches.size()) == kBatches;

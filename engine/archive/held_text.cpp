@@ -3,7 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "engine/http/json.h"
+#include "engine/base/json.h"
 
 namespace flashclaim::archive {
 
@@ -11,7 +11,7 @@ std::string held_json(const postgres::HeldPage& page) {
   std::string out = R"({"coupons":[)";
   for (const postgres::HeldCoupon& held : page.coupons) {
     out += fmt::format(R"({}{{"couponId":"{}","name":)", out.back() == '[' ? "" : ",", held.claim.coupon_id);
-    http::append_json_text(out, held.name);
+    append_json_string(out, held.name);
     out += fmt::format(R"(,"claimId":"{}","claimedAtMs":{},"settledAtMs":{}}})", held.claim.text(), held.claimed_at_ms,
                        held.settled_at_ms);
   }

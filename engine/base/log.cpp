@@ -5,12 +5,12 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 
+#include "engine/base/json.h"
 #include "engine/base/log_repeated.h"
-#include "engine/base/text.h"
+#include "engine/base/rfc3339.h"
 
 namespace flashclaim {
 namespace {
@@ -24,25 +24,6 @@ Style& style() {
   return instance;
 }
 
-void append_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = utf8_length(text, i);
-    if (length == 0) {
-      out += "\\ufffd";
-    } else if (text[i] == '"' || text[i] == '\\') {
-      out += '\\';
-      out += text[i];
-    } else if (commands_terminal(text, i, length)) {
-      out += json_escape(text, i, length);
-    } else {
-      out += text.substr(i, length);
-    }
-    i += std::max<std::size_t>(1, length);
-  }
-  out += '"';
-}
-
 bool plain(std::string_view text) {
   if (text.empty()) return false;
   for (char c : text)
@@ -54,9 +35,9 @@ bool plain(std::string_view text) {
 void append(std::string& out, std::string_view key, std::string_view value) {
   if (style().json) {
     out += out.empty() ? "{" : ",";
-    append_quoted(out, key);
+    append_json_string(out, key);
     out += ':';
-    append_quoted(out, value);
+    append_json_string(out, value);
     return;
   }
   if (!out.empty()) out += ' ';
@@ -65,18 +46,14 @@ void append(std::string& out, std::string_view key, std::string_view value) {
   if (plain(value)) {
     out += value;
   } else {
-    append_quoted(out, value);
+    append_json_string(out, value);
   }
 }
 
 std::string now_text() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
-  char text[32];
-  std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  return std::string(text, size) + fmt::format(".{:03}Z", now.tv_nsec / 1000000);
+  return rfc3339(std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000);
 }
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {

@@ -3,9 +3,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "engine/base/json.h"
 #include "engine/base/log_repeated.h"
 #include "engine/claim/outcome.h"
-#include "engine/http/json.h"
 
 namespace flashclaim::claim {
 
@@ -20,7 +20,7 @@ std::string claim_json(const ClaimId& claim, const redis::ClaimView& view) {
       return out + R"("settled"})";
     case redis::ClaimState::kRefused:
       out += R"("refused","reason":)";
-      http::append_json_text(out, view.reason);
+      append_json_string(out, view.reason);
       return out + '}';
     case redis::ClaimState::kNone:
     case redis::ClaimState::kNotReady:

@@ -3,7 +3,7 @@
 
 #include <thread>
 
-#include "engine/http/json.h"
+#include "engine/base/json.h"
 #include "engine/http/server.h"
 #include "engine/loop/loop.h"
 
@@ -25,11 +25,11 @@ std::string checks_json(const std::vector<Check>& checks) {
   for (const Check& check : checks) {
     if (!first) out += ',';
     first = false;
-    append_json_text(out, check.name);
+    append_json_string(out, check.name);
     out.append(R"(:{"ok":)").append(check.ok ? "true" : "false");
     out.append(R"(,"required":)").append(check.required ? "true" : "false");
     out += R"(,"detail":)";
-    append_json_text(out, check.detail);
+    append_json_string(out, check.detail);
     out += '}';
   }
   return out + "}}\n";

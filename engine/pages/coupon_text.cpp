@@ -3,17 +3,17 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "engine/base/json.h"
 #include "engine/base/log.h"
-#include "engine/http/json.h"
 
 namespace flashclaim::pages {
 namespace {
 
 void append_coupon(std::string& out, std::int64_t coupon_id, const redis::CouponView& view) {
   out += fmt::format(R"("couponId":"{}","name":)", coupon_id);
-  http::append_json_text(out, view.name);
+  append_json_string(out, view.name);
   out += R"(,"status":)";
-  http::append_json_text(out, view.status);
+  append_json_string(out, view.status);
   out += fmt::format(R"(,"beginsAtMs":{},"endsAtMs":{})", view.begin_ms, view.end_ms);
 }
 

@@ -34,6 +34,13 @@ struct SqlError {
 template <class T>
 using SqlResult = Result<T, SqlError>;
 
+/// A SqlResult for a caller that only passes the error on.
+template <class T>
+Result<T> from_sql(SqlResult<T> result) {
+  if (!result) return result.error().as_error();
+  return std::move(result).value();
+}
+
 /// Why `pg_url` cannot be the URL of a database, if it cannot. Connects to nothing.
 Result<void> check_url(const std::string& pg_url);
 

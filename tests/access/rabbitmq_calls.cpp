@@ -6,7 +6,7 @@
 #include <set>
 #include <sstream>
 
-#include "engine/admin/access.h"
+#include "engine/access/access.h"
 #include "engine/amqp/rights.h"
 #include "engine/amqp/topology.h"
 #include "tests/access/world.h"
@@ -66,7 +66,7 @@ const std::map<std::string, std::string> kKeys = {
 
 std::vector<std::string> users() {
   std::vector<std::string> names;
-  for (const admin::AccessUser& user : admin::access_users())
+  for (const access::AccessUser& user : access::access_users())
     if (user.service == "rabbitmq") names.emplace_back(user.role);
   return names;
 }

@@ -7,7 +7,7 @@
 #include <set>
 #include <utility>
 
-#include "engine/admin/access.h"
+#include "engine/access/access.h"
 #include "engine/redis/rights.h"
 #include "tests/access/world.h"
 #include "tests/harness/folder.h"
@@ -26,7 +26,7 @@ const std::map<std::string, redis::User> kPrograms = {
 
 /// What the ACL file gives to a user, a rule an element: `+get`, or `(~coupon:stock:* +incrby)`.
 Words rules_of(const std::string& user) {
-  const std::string text = admin::redis_access(harness::keys_folder()).value();
+  const std::string text = access::redis_access(harness::keys_folder()).value();
   const std::string begin = "user " + user + " on ";
   const auto at = text.find(begin);
   const std::string line = text.substr(at, text.find('\n', at) - at);

@@ -2,8 +2,8 @@
 // anything is what the witness of the harness holds.
 #include <gtest/gtest.h>
 
-#include "engine/admin/reconcile.h"
 #include "engine/amqp/topology.h"
+#include "engine/operations/reconcile.h"
 #include "engine/redis/functions.h"
 #include "tests/access/world.h"
 #include "tests/harness/folder.h"
@@ -147,9 +147,9 @@ TEST_F(UsersPath, MayMarkTheDeadReconcileAndFreeze) {
   auto admin = world_.redis("admin");
   EXPECT_TRUE(redis::unmark_dead(admin, 42, *entry));
   auto pg = world_.pg("consumer");
-  admin::ReconcileOptions fix;
+  operations::ReconcileOptions fix;
   fix.fix = true;
-  EXPECT_TRUE(admin::reconcile(consumer, *pg, 42, fix));
+  EXPECT_TRUE(operations::reconcile(consumer, *pg, 42, fix));
   start_consumer();
   await_empty_stream(42);
   world_.flashctl({"dlq", "list"});

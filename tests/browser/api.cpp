@@ -36,9 +36,9 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   const auto ended = coupon(1, -1000, kHourMs);
   const auto behind_gate = coupon(10'000, -1000, kHourMs);
   ASSERT_EQ(claim(sold_out, 1).status, 202);
-  const auto paused_now = admin::pause_coupon(admin_redis(), admin_pg(), paused);
+  const auto paused_now = operations::pause_coupon(admin_redis(), admin_pg(), paused);
   ASSERT_TRUE(paused_now && paused_now->ok());
-  const auto ended_now = admin::end_coupon(admin_redis(), admin_pg(), ended);
+  const auto ended_now = operations::end_coupon(admin_redis(), admin_pg(), ended);
   ASSERT_TRUE(ended_now && ended_now->ok());
   const Other down = other("redis://127.0.0.1:1/0", {"--archive-threads=0"});
   const std::string redis_url = environment_.at("REDIS_URL");

@@ -18,7 +18,7 @@ class SalePage : public BrowserWorld {
     node("sale.mjs", {scenario}, environment);
   }
   void end(std::int64_t coupon) {
-    const auto ended = admin::end_coupon(redis(), pg(), coupon);
+    const auto ended = operations::end_coupon(redis(), pg(), coupon);
     ASSERT_TRUE(ended && ended->ok());
   }
   void expect_settled(std::int64_t coupon, std::int64_t rows) {

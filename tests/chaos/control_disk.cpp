@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "engine/admin/rebuild.h"
 #include "engine/base/assets.h"
+#include "engine/operations/rebuild.h"
 #include "engine/redis/library.h"
 #include "tests/chaos/control_world.h"
 #include "tests/harness/folder.h"
@@ -38,7 +38,7 @@ class ControlDisk : public Control {
   void use(harness::PrivateRedis& server) {
     Control::use("REDIS_URL", server.url());
     ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
-    ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
+    ASSERT_TRUE(operations::mark_ready_if_new(admin_redis(), admin_pg()));
   }
   /// Whether Redis holds accepted claims that it has not even written, waiting for the disk.
   bool holds_back() {

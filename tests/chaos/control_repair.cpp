@@ -1,5 +1,5 @@
 // Negative controls of the repairs: reconcile by counts that overlap, a rebuild without a new epoch.
-#include "engine/admin/rebuild.h"
+#include "engine/operations/rebuild.h"
 #include "tests/chaos/control_world.h"
 
 namespace flashclaim::chaos {
@@ -30,10 +30,10 @@ TEST_P(ControlRepair, RebuildRaisesTheEpoch) {
   without("", "consumer.mender");
   const auto coupon = mirrored(20);
   redis_server().flush();
-  const auto rebuilt = admin::rebuild_coupon(admin_redis(), admin_pg(), coupon, {});
-  ASSERT_TRUE(rebuilt && rebuilt->outcome == admin::RebuildOutcome::kOpen)
-      << (rebuilt ? admin::word(rebuilt->outcome) : rebuilt.error().message);
-  ASSERT_TRUE(admin::mark_ready_if_complete(admin_redis(), admin_pg()).value());
+  const auto rebuilt = operations::rebuild_coupon(admin_redis(), admin_pg(), coupon, {});
+  ASSERT_TRUE(rebuilt && rebuilt->outcome == operations::RebuildOutcome::kOpen)
+      << (rebuilt ? operations::word(rebuilt->outcome) : rebuilt.error().message);
+  ASSERT_TRUE(operations::mark_ready_if_complete(admin_redis(), admin_pg()).value());
   consume_everything(coupon);
   verdict(4, "the total is 100");
 }

@@ -15,7 +15,7 @@ class ControlTold : public Control {
   }
   /// The code of a claim's answer, which is remembered; "" when it was accepted.
   std::string ask(std::int64_t user, std::int64_t total_in_force = 0) {
-    using Verdict = admin::Told::Verdict;
+    using Verdict = operations::Told::Verdict;
     const auto answer = claim(coupon_, user);
     if (accepted(answer, user)) return "";
     const std::string code = json_field(answer.body, "code");

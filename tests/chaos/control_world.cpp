@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "engine/admin/dlq_work.h"
 #include "engine/base/assets.h"
 #include "engine/mirror/outbox.h"
+#include "engine/operations/dlq_work.h"
 #include "engine/redis/library.h"
 
 namespace flashclaim::chaos {
@@ -133,7 +133,7 @@ void Control::consume_everything(std::int64_t coupon) {
 std::vector<mirror::EntryMessage> Control::entries(std::int64_t coupon) {
   std::vector<mirror::EntryMessage> messages;
   const auto page = redis::ok(redis().command({"XRANGE", redis::CouponKeys(coupon).claims, "-", "+"})).value();
-  for (std::size_t i = 0; i < page.size(); ++i) messages.push_back(admin::message_of(coupon, page[i]).value());
+  for (std::size_t i = 0; i < page.size(); ++i) messages.push_back(operations::message_of(coupon, page[i]).value());
   return messages;
 }
 
@@ -142,10 +142,10 @@ void Control::verdict(int invariant, std::string_view words) {
     judge();
     return;
   }
-  admin::CheckOptions options;
+  operations::CheckOptions options;
   options.acknowledged = told_.acknowledged;
   options.told = told_.told;
-  const auto report = admin::check(admin_redis(), admin_pg(), &admin_amqp(), coupons_, options).value();
+  const auto report = operations::check(admin_redis(), admin_pg(), &admin_amqp(), coupons_, options).value();
   bool found = false;
   for (const auto& violation : report.violations) {
     fmt::print("  INV-{}: {}\n", violation.invariant, violation.text);

@@ -1,7 +1,7 @@
 // flashctl dies at every point of its operations while claims flow, and is repeated until it succeeds.
 #include <spdlog/fmt/fmt.h>
 
-#include "engine/admin/reconcile.h"
+#include "engine/operations/reconcile.h"
 #include "engine/postgres/ledger.h"
 #include "tests/chaos/crash_points.h"
 #include "tests/chaos/crash_world.h"
@@ -74,9 +74,9 @@ class CrashAdmin : public CrashWorld {
   /// For the menders: the next harm when the last is mended to the end, whoever died over it.
   void harm_and_suspect(Harm harm) {
     if (suspected()) return;
-    const auto mended = admin::reconcile(admin_redis(), admin_pg(), coupon_, {});
+    const auto mended = operations::reconcile(admin_redis(), admin_pg(), coupon_, {});
     ASSERT_TRUE(mended);
-    EXPECT_EQ(mended->outcome, admin::ReconcileOutcome::kExact) << admin::word(mended->outcome);
+    EXPECT_EQ(mended->outcome, operations::ReconcileOutcome::kExact) << operations::word(mended->outcome);
     EXPECT_FALSE(mended->state_behind);
     do_harm(harm);
     redis_text({"FCALL", "mark_suspect", "1", redis::CouponKeys(coupon_).coupon});

@@ -223,7 +223,7 @@ void CrashWorld::sql(const std::string& statements) {
   EXPECT_EQ(run.exit_code, 0) << run.err;
 }
 
-admin::CheckReport CrashWorld::judge() {
+operations::CheckReport CrashWorld::judge() {
   harness::CrowdReport told;
   if (crowd_ != nullptr) told = crowd_->finish();
   crowd_.reset();
@@ -233,7 +233,7 @@ admin::CheckReport CrashWorld::judge() {
   EXPECT_EQ(told.tally.unexpected, 0) << told.tally.unexpected_example;
   EXPECT_EQ(told.tally.of(http::Problem::kCouponNotFound), 0);
   await_rest();
-  admin::CheckOptions options;
+  operations::CheckOptions options;
   options.acknowledged = told.acknowledged;
   options.told = told.told;
   const auto report = expect_invariants(options);

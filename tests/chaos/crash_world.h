@@ -78,7 +78,7 @@ class CrashWorld : public WholePath {
 
   /// No more claims; everything comes to rest; every 202 is one row, one recorded refusal or one dead claim, and every
   /// row is somebody's 202.
-  admin::CheckReport judge();
+  operations::CheckReport judge();
 
   std::uint64_t seed_ = 0;  ///< FLASHCLAIM_SEED, else by the clock; printed
   std::mt19937_64 random_;

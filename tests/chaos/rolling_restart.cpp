@@ -48,7 +48,7 @@ class RollingRestart : public WholePath {
   }
   void expect_all_settled(const harness::CrowdReport& report, std::int64_t more = 0) {
     await_rest();
-    admin::CheckOptions options;
+    operations::CheckOptions options;
     options.acknowledged = report.acknowledged;
     EXPECT_EQ(expect_invariants(options).settled, report.tally.accepted + more);
   }

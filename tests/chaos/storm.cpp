@@ -10,10 +10,10 @@
 #include <stdexcept>
 
 #include "bench/settlement.h"
-#include "engine/admin/rebuild.h"
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/assets.h"
+#include "engine/operations/rebuild.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"
 #include "engine/redis/library.h"
@@ -78,7 +78,7 @@ class Storm {
     auto amqp =
         need(amqp::Connection::open(harness::as("admin", environment_.at("AMQP_URL")), {.name = "storm"}), "RabbitMQ");
     need(redis::load_library(redis, kLuaLibrary), "library");
-    need(admin::mark_ready_if_new(redis, *pg), "marker");
+    need(operations::mark_ready_if_new(redis, *pg), "marker");
     need(amqp::declare_topology(*amqp), "queues");
     harness::PrivateRabbit::let_new_queues_reach_the_disk();
     sale_operator_.open_first_coupons(1000 + options_.rate * options_.seconds);

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/admin/checker.h"
+#include "engine/operations/checker.h"
 #include "tests/chaos/storm_crowd.h"
 
 namespace flashclaim::chaos {
@@ -38,7 +38,7 @@ struct StormReport {
   std::int64_t wrong_refusals = 0;
   std::int64_t dead = 0;
   std::int64_t denied = 0;  ///< rights that a service denied somebody: here a promise broken
-  admin::CheckReport check;
+  operations::CheckReport check;
   std::vector<std::string> victims;
   std::map<std::string, std::int64_t> faults;  ///< by `<victim> <kind>`
   std::map<std::string, std::int64_t> commands;

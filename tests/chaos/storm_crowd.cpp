@@ -81,7 +81,7 @@ std::size_t Crowd::State::room_for(Order order) {
 }
 
 /// Any engine with room; a second attempt goes to any of them too.
-http::Client* Crowd::State::client_for(const Order* order) {
+bench::HttpClient* Crowd::State::client_for(const Order* order) {
   const std::size_t first = order == nullptr ? 0 : dice() % clients.size();
   for (std::size_t i = 0; i < clients.size(); ++i) {
     const auto& client = clients[(first + i) % clients.size()];

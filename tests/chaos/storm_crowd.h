@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/admin/checker.h"
 #include "engine/http/address.h"
+#include "engine/operations/checker.h"
 #include "tests/chaos/storm_log.h"
 #include "tests/chaos/storm_sale.h"
 
@@ -18,7 +18,7 @@ namespace flashclaim::chaos {
 
 /// A final refusal, with the time in which it was decided (between the last attempt's request and its answer).
 struct Refusal {
-  admin::Told told;
+  operations::Told told;
   std::int64_t sent_ms = 0;
   std::int64_t received_ms = 0;
 };
@@ -33,7 +33,7 @@ struct CrowdReport {
   std::int64_t unresolved = 0;                  ///< with a key, and never an answer though all was healed: a violation
   std::map<std::string, std::int64_t> answers;  ///< "202", "409 SOLD_OUT", "lost", "not sent"
   std::map<std::string, std::int64_t> unexpected;  ///< answers that the API does not have there
-  std::vector<admin::Acknowledged> acknowledged;
+  std::vector<operations::Acknowledged> acknowledged;
   std::vector<Refusal> refusals;  ///< SOLD_OUT and LIMIT_REACHED
   /// (coupon, user) -> claims that may have been accepted though nobody was told so.
   std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> doubts;

@@ -20,8 +20,8 @@ constexpr std::size_t kPollsKept = 5000;
 }  // namespace
 
 /// An accepted claim is pending or settled, whatever happens; that it cannot be asked now is honest too.
-void Crowd::State::polled(const http::Response& response) {
-  if (response.fate != http::Fate::kAnswered || response.status == 503) return;
+void Crowd::State::polled(const bench::Response& response) {
+  if (response.fate != bench::Fate::kAnswered || response.status == 503) return;
   const bool right = response.status == 200 && (response.body.find("\"pending\"") != std::string_view::npos ||
                                                 response.body.find("\"settled\"") != std::string_view::npos);
   if (right) return;
@@ -29,10 +29,10 @@ void Crowd::State::polled(const http::Response& response) {
   log.wrong(fmt::format("poll of an accepted claim: {} {}", response.status, response.body));
 }
 
-void Crowd::State::count_answer(const bench::ClaimAnswer& answer, const http::Response& response) {
-  if (response.fate == http::Fate::kNotSent) {
+void Crowd::State::count_answer(const bench::ClaimAnswer& answer, const bench::Response& response) {
+  if (response.fate == bench::Fate::kNotSent) {
     ++report.answers["not sent"];
-  } else if (response.fate == http::Fate::kUnknown) {
+  } else if (response.fate == bench::Fate::kUnknown) {
     ++report.answers["lost"];
   } else if (answer.problem) {
     ++report.answers[fmt::format("{} {}", response.status, http::problem_code(*answer.problem))];
@@ -41,7 +41,7 @@ void Crowd::State::count_answer(const bench::ClaimAnswer& answer, const http::Re
   }
 }
 
-void Crowd::State::ended(std::uint64_t tag, const http::Response& response) {
+void Crowd::State::ended(std::uint64_t tag, const bench::Response& response) {
   if (tag == kPollTag) return polled(response);
   const std::size_t index = tag;
   Order& order = orders[index];
@@ -89,7 +89,7 @@ void Crowd::State::accepted(Order& order, const ClaimId& claim) {
 void Crowd::State::refused(const Order& order, Problem problem) {
   if (order.replay) return unexpected("an accepted key was refused", order);
   if (order.doubtful) ++report.doubts[{order.coupon, order.user}];
-  using Verdict = admin::Told::Verdict;
+  using Verdict = operations::Told::Verdict;
   switch (problem) {
     case Problem::kSoldOut:
       quiet_until[order.coupon] = loop::now_ms() + kSoldOutQuietMs;
@@ -108,7 +108,7 @@ void Crowd::State::refused(const Order& order, Problem problem) {
   }
 }
 
-void Crowd::State::lost(std::size_t index, const http::Response& /*response*/) {
+void Crowd::State::lost(std::size_t index, const bench::Response& /*response*/) {
   Order& order = orders[index];
   if (order.key != 0) {
     order.doubtful = true;

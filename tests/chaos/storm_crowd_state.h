@@ -7,7 +7,7 @@
 #include <random>
 
 #include "bench/claim_http.h"
-#include "engine/http/client.h"
+#include "bench/http_client.h"
 #include "engine/loop/loop.h"
 #include "tests/chaos/storm_crowd.h"
 
@@ -47,14 +47,14 @@ struct Crowd::State {
           on_tick();
         }) {
     for (const http::Address& address : options.engines) {
-      http::ClientOptions client;
+      bench::HttpClientOptions client;
       client.address = address;
       client.connections = options.connections;
       client.pipeline = options.pipeline;
       client.deadline_ms = kAttemptDeadlineMs;
       hosts.push_back(address.text());
-      clients.push_back(std::make_unique<http::Client>(
-          loop, client, [this](std::uint64_t tag, const http::Response& response) { ended(tag, response); }, [] {}));
+      clients.push_back(std::make_unique<bench::HttpClient>(
+          loop, client, [this](std::uint64_t tag, const bench::Response& response) { ended(tag, response); }, [] {}));
     }
     last_ms = loop::now_ms();
     tick.every_ms(kTickMs);
@@ -64,18 +64,18 @@ struct Crowd::State {
   void wish();
   std::int64_t some_user(const Sale::Coupon& coupon);
   std::size_t room_for(Order order);
-  http::Client* client_for(const Order* order);
+  bench::HttpClient* client_for(const Order* order);
   void send(std::size_t index);
   void send_poll();
-  void ended(std::uint64_t tag, const http::Response& response);
-  void polled(const http::Response& response);
+  void ended(std::uint64_t tag, const bench::Response& response);
+  void polled(const bench::Response& response);
   void accepted(Order& order, const ClaimId& claim);
   void refused(const Order& order, http::Problem problem);
-  void lost(std::size_t index, const http::Response& response);
+  void lost(std::size_t index, const bench::Response& response);
   void retry(std::size_t index, int retry_after_s);
   void final_answer(std::size_t index);
   void unexpected(const std::string& what, const Order& order);
-  void count_answer(const bench::ClaimAnswer& answer, const http::Response& response);
+  void count_answer(const bench::ClaimAnswer& answer, const bench::Response& response);
 
   CrowdOptions options;
   Sale& sale;
@@ -97,7 +97,7 @@ struct Crowd::State {
   std::int64_t finish_by_ms = 0;  ///< 0: the sale goes on
   loop::Loop loop;
   loop::Timer tick;
-  std::vector<std::unique_ptr<http::Client>> clients;
+  std::vector<std::unique_ptr<bench::HttpClient>> clients;
 };
 
 }  // namespace flashclaim::chaos

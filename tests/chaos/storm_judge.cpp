@@ -52,7 +52,7 @@ std::int64_t wrong_refusals(const std::vector<Refusal>& refusals, std::vector<De
   }
   std::int64_t wrong = 0;
   for (const Refusal& refusal : refusals) {
-    const bool sold_out = refusal.told.verdict == admin::Told::Verdict::kSoldOut;
+    const bool sold_out = refusal.told.verdict == operations::Told::Verdict::kSoldOut;
     const std::int64_t by = refusal.received_ms + kClockMs;
     const std::int64_t given = up_to(sold_out ? all : of_user[refusal.told.user_id], by);
     const std::int64_t needed = lowest(sold_out ? terms.totals : terms.limits, refusal.sent_ms - kCachedMs, by);
@@ -69,7 +69,7 @@ std::int64_t wrong_refusals(const std::vector<Refusal>& refusals, std::vector<De
 std::int64_t duplicates(std::int64_t coupon, const std::vector<Decided>& decided, const CrowdReport& crowd) {
   std::unordered_map<std::int64_t, std::int64_t> excess;
   for (const Decided& claim : decided) ++excess[claim.user];
-  for (const admin::Acknowledged& told : crowd.acknowledged) {
+  for (const operations::Acknowledged& told : crowd.acknowledged) {
     if (told.claim.coupon_id == coupon) --excess[told.user_id];
   }
   for (auto doubt = crowd.doubts.lower_bound({coupon, 0}); doubt != crowd.doubts.end() && doubt->first.first == coupon;
@@ -91,16 +91,16 @@ Denials::Denials(StormLog& log) {
 Denials::~Denials() { harness::tell_findings_to(nullptr); }
 
 void judge(Stores stores, const Sale& sale, CrowdReport crowd, StormLog& log, StormReport& report) {
-  admin::CheckOptions options;
+  operations::CheckOptions options;
   options.acknowledged = crowd.acknowledged;
   std::map<std::int64_t, std::vector<Refusal>> refusals;
   for (const Refusal& refusal : crowd.refusals) {
     options.told.push_back(refusal.told);
     refusals[refusal.told.coupon_id].push_back(refusal);
-    ++(refusal.told.verdict == admin::Told::Verdict::kSoldOut ? report.sold_out : report.limit_reached);
+    ++(refusal.told.verdict == operations::Told::Verdict::kSoldOut ? report.sold_out : report.limit_reached);
   }
   const std::vector<std::int64_t> ids = sale.ids();
-  const auto checked = admin::check(stores.redis, stores.pg, &stores.amqp, ids, options);
+  const auto checked = operations::check(stores.redis, stores.pg, &stores.amqp, ids, options);
   if (checked) {
     report.check = *checked;
   } else {

@@ -65,7 +65,7 @@ Counts totals(const StormReport& report) {
 
 std::vector<std::string> failures(const StormReport& report) {
   std::vector<std::string> all = report.wrongs;
-  for (const admin::Violation& violation : report.check.violations) {
+  for (const operations::Violation& violation : report.check.violations) {
     all.push_back(fmt::format("INV-{} coupon {} x{}: {}", violation.invariant, violation.coupon_id, violation.count,
                               violation.text));
   }

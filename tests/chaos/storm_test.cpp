@@ -10,7 +10,7 @@
 namespace flashclaim::chaos {
 namespace {
 
-using Verdict = admin::Told::Verdict;
+using Verdict = operations::Told::Verdict;
 
 constexpr std::int64_t kShortSeconds = 35;
 

@@ -120,7 +120,7 @@ void Drill::judge(bool lost_allowed) {
   await_rest();
   for (const auto coupon : coupons_)
     EXPECT_TRUE(wait_until([&] { return redis_number({"HGET", redis::CouponKeys(coupon).coupon, "suspect"}) == 0; }));
-  admin::CheckOptions options;
+  operations::CheckOptions options;
   options.acknowledged = said_.acknowledged;
   options.told = said_.told;
   options.lost_allowed = lost_allowed;

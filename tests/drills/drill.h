@@ -67,8 +67,8 @@ class Drill : public WholePath {
   std::set<ClaimId> missing_from(const std::set<ClaimId>& claims,
                                  const std::function<bool(const ClaimId&)>& matters) const;
 
-  harness::CrowdReport said_;   ///< of every crowd that left
-  admin::CheckReport checked_;  ///< after judge()
+  harness::CrowdReport said_;        ///< of every crowd that left
+  operations::CheckReport checked_;  ///< after judge()
 };
 
 }  // namespace flashclaim

@@ -1,6 +1,6 @@
 // A service that has no room left: what goes on, what is answered, and that it heals when there is room again.
-#include "engine/admin/rebuild.h"
 #include "engine/base/assets.h"
+#include "engine/operations/rebuild.h"
 #include "engine/redis/library.h"
 #include "tests/drills/drill.h"
 
@@ -13,7 +13,7 @@ class NoRoom : public Drill {
   void take(harness::PrivateRedis& redis_of_its_own) {
     use("REDIS_URL", redis_of_its_own.url());
     ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
-    ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
+    ASSERT_TRUE(operations::mark_ready_if_new(admin_redis(), admin_pg()));
   }
 };
 

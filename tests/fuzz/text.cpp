@@ -3,10 +3,10 @@
 #include <cstdlib>
 #include <string>
 
-#include "engine/admin/times.h"
 #include "engine/base/ids.h"
 #include "engine/base/url.h"
 #include "engine/claim/route.h"
+#include "engine/cli/times.h"
 #include "engine/http/address.h"
 #include "engine/mirror/entries.h"
 #include "engine/redis/functions.h"
@@ -44,10 +44,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(again && again->text() == address->text());
   }
   url(text);
-  if (const auto ms = admin::parse_rfc3339(text)) require(*ms >= 978'307'200'000);
-  if (const auto ms = admin::parse_duration(text)) require(*ms > 0 && *ms <= 3660LL * 86'400'000);
-  (void)admin::parse_begin(text, 1795380024805);
-  (void)admin::parse_end(text, 1795380024805);
+  if (const auto ms = cli::parse_rfc3339(text)) require(*ms >= 978'307'200'000);
+  if (const auto ms = cli::parse_duration(text)) require(*ms > 0 && *ms <= 3660LL * 86'400'000);
+  (void)cli::parse_begin(text, 1795380024805);
+  (void)cli::parse_end(text, 1795380024805);
   (void)claim::parse_target(text);
   (void)redis::idempotency_key_fits(text);
   (void)redis::parse_verdict(text);

@@ -8,7 +8,7 @@
 #include <random>
 #include <unordered_map>
 
-#include "engine/http/client.h"
+#include "bench/http_client.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim::harness {
@@ -28,8 +28,8 @@ struct Repeat {
   bool operator>(const Repeat& other) const { return due_ms > other.due_ms; }
 };
 
-http::ClientOptions client_options(const CrowdOptions& options, int port) {
-  http::ClientOptions client;
+bench::HttpClientOptions client_options(const CrowdOptions& options, int port) {
+  bench::HttpClientOptions client;
   client.address = {"127.0.0.1", port};
   client.connections = options.connections;
   client.deadline_ms = options.attempt_ms;
@@ -41,9 +41,10 @@ http::ClientOptions client_options(const CrowdOptions& options, int port) {
 struct Crowd::State {
   explicit State(const CrowdOptions& o) : options(o), random(o.seed), tick(loop, [this] { on_tick(); }) {
     for (const int port : options.ports)
-      clients.push_back(std::make_unique<http::Client>(
+      clients.push_back(std::make_unique<bench::HttpClient>(
           loop, client_options(options, port),
-          [this](std::uint64_t claim, const http::Response& response) { ended(claim, response); }, [this] { pump(); }));
+          [this](std::uint64_t claim, const bench::Response& response) { ended(claim, response); },
+          [this] { pump(); }));
     earned_at_us = loop::now_us();
     tick.every_ms(kTickMs);
   }
@@ -58,7 +59,7 @@ struct Crowd::State {
   }
 
   void pump() {
-    while (http::Client* client = free_client()) {
+    while (bench::HttpClient* client = free_client()) {
       if (!repeats.empty() && repeats.top().due_ms <= loop::now_ms()) {
         const std::uint64_t claim = repeats.top().claim;
         repeats.pop();
@@ -76,15 +77,15 @@ struct Crowd::State {
   }
 
   /// Engines take turns, so a repeat mostly meets another one.
-  http::Client* free_client() {
+  bench::HttpClient* free_client() {
     for (std::size_t tried = 0; tried < clients.size(); ++tried) {
-      http::Client* client = clients[turn++ % clients.size()].get();
+      bench::HttpClient* client = clients[turn++ % clients.size()].get();
       if (client->slots() > 0) return client;
     }
     return nullptr;
   }
 
-  void send(http::Client& client, std::uint64_t number) {
+  void send(bench::HttpClient& client, std::uint64_t number) {
     Claim& claim = open.at(number);
     report.repeats += claim.sent ? 1 : 0;
     claim.sent = true;
@@ -94,7 +95,7 @@ struct Crowd::State {
     client.send(number, request);
   }
 
-  void ended(std::uint64_t number, const http::Response& response) {
+  void ended(std::uint64_t number, const bench::Response& response) {
     const Claim claim = open.at(number);
     const bench::ClaimAnswer answer = bench::read_claim_answer(response, claim.coupon_id);
     const bool again = answer.attempt == bench::Attempt::kNotSent || answer.attempt == bench::Attempt::kUnknown ||
@@ -107,7 +108,7 @@ struct Crowd::State {
       return;
     }
     report.tally.count(answer, response);
-    using Verdict = admin::Told::Verdict;
+    using Verdict = operations::Told::Verdict;
     if (answer.attempt == bench::Attempt::kAccepted) {
       report.acknowledged.push_back({answer.claim, claim.user_id});
       accepted.store(static_cast<std::int64_t>(report.acknowledged.size()));
@@ -123,7 +124,7 @@ struct Crowd::State {
   std::mt19937_64 random;
   loop::Loop loop;
   loop::Timer tick;
-  std::vector<std::unique_ptr<http::Client>> clients;
+  std::vector<std::unique_ptr<bench::HttpClient>> clients;
   std::size_t turn = 0;
   std::unordered_map<std::uint64_t, Claim> open;  ///< begun, no final word yet
   std::priority_queue<Repeat, std::vector<Repeat>, std::greater<>> repeats;

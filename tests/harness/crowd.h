@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "bench/claim_http.h"
-#include "engine/admin/checker.h"
+#include "engine/operations/checker.h"
 
 namespace flashclaim::harness {
 
@@ -31,8 +31,8 @@ struct CrowdReport {
   std::int64_t begun = 0;
   std::int64_t repeats = 0;   ///< attempts after the first of a claim
   std::int64_t unlearnt = 0;  ///< no final word when the patience of finish() ended
-  std::vector<admin::Acknowledged> acknowledged;
-  std::vector<admin::Told> told;
+  std::vector<operations::Acknowledged> acknowledged;
+  std::vector<operations::Told> told;
 };
 
 /// Claims from the moment it is made, in a thread of its own, until finish(). The methods are for one thread.

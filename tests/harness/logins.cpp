@@ -5,8 +5,8 @@
 #include <set>
 #include <stdexcept>
 
-#include "engine/admin/access.h"
-#include "engine/admin/secret.h"
+#include "engine/access/access.h"
+#include "engine/access/secret.h"
 #include "tests/harness/folder.h"
 
 namespace flashclaim::harness {
@@ -57,7 +57,7 @@ std::string role_of(const std::string& program, const std::vector<std::string>& 
 const std::string& keys_folder() {
   static const std::string kFolder = [] {
     std::string path = run_folder() + "/keys";
-    need(admin::make_keys(path));
+    need(access::make_keys(path));
     return path;
   }();
   return kFolder;
@@ -65,7 +65,7 @@ const std::string& keys_folder() {
 
 const std::string& tester_password() {
   static const std::string kPassword = [] {
-    std::string made = admin::random_password();
+    std::string made = access::random_password();
     add_tester(std::string(kTester) + ':' + made);
     return made;
   }();
@@ -78,7 +78,7 @@ void add_tester(const std::string& login) {
 }
 
 std::string as(const std::string& role, const std::string& url) {
-  return !role.empty() && names_tester(url) ? need(admin::access_url(keys_folder(), service_of(url), role, url)) : url;
+  return !role.empty() && names_tester(url) ? need(access::access_url(keys_folder(), service_of(url), role, url)) : url;
 }
 
 Environment environment_of(const std::string& program, const std::vector<std::string>& words,
@@ -90,7 +90,7 @@ Environment environment_of(const std::string& program, const std::vector<std::st
     if (names_tester(value)) testers_urls.emplace(name, value);
   if (testers_urls.empty()) return environment;
   Environment all = environment;
-  for (const auto& [name, url] : need(admin::access_environment(keys_folder(), role, testers_urls))) {
+  for (const auto& [name, url] : need(access::access_environment(keys_folder(), role, testers_urls))) {
     if (name == "MIRROR_REDIS_URL" && environment.contains(name) && !testers_urls.contains(name)) continue;
     all[name] = url;
   }

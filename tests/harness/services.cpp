@@ -12,8 +12,8 @@
 #include <thread>
 #include <utility>
 
-#include "engine/admin/access.h"
-#include "engine/admin/secret.h"
+#include "engine/access/access.h"
+#include "engine/access/secret.h"
 #include "engine/base/digest.h"
 #include "engine/redis/async.h"
 #include "engine/redis/keys.h"
@@ -138,10 +138,10 @@ namespace {
 
 /// The users of `flashctl access`, and the tester. The probe of service.sh is the admin, as in `make up`.
 Setup with_users_of_redis(Setup setup) {
-  setup.files.emplace("users.acl", need(admin::redis_access(keys_folder())) + "user " + kTester + " on #" +
-                                       admin::redis_hash(tester_password()) + " ~* &* +@all\n");
+  setup.files.emplace("users.acl", need(access::redis_access(keys_folder())) + "user " + kTester + " on #" +
+                                       access::redis_hash(tester_password()) + " ~* &* +@all\n");
   setup.environment.emplace("REDIS_USER", "admin");
-  setup.environment.emplace("REDISCLI_AUTH", need(admin::read_password(keys_folder() + "/redis-admin")));
+  setup.environment.emplace("REDISCLI_AUTH", need(access::read_password(keys_folder() + "/redis-admin")));
   return setup;
 }
 
@@ -194,13 +194,13 @@ namespace {
 
 /// The definitions of `flashctl access`, and the tester in them. A broker that begins with definitions makes no guest.
 Setup with_users_of_rabbit(Setup setup) {
-  std::string text = need(admin::rabbitmq_access(keys_folder()));
+  std::string text = need(access::rabbitmq_access(keys_folder()));
   const auto add = [&text](const std::string& list, const std::string& member) {
     text.insert(text.find(list) + list.size(), member + ",");
   };
   const std::string tester = kTester;
   add("\"users\":[", R"({"name":")" + tester + R"(","password_hash":")" +
-                         admin::rabbitmq_hash(tester, tester_password()) +
+                         access::rabbitmq_hash(tester, tester_password()) +
                          R"(","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[]})");
   add("\n\"permissions\":[", R"({"user":")" + tester + R"(","vhost":"/","configure":".*","write":".*","read":".*"})");
   setup.files.emplace("definitions.json", text);
@@ -233,7 +233,7 @@ std::string PrivateRabbit::fresh_vhost() {
     for (int n = made_ + 1; n <= made_ + kBatch; ++n) {
       const std::string name = "test" + std::to_string(n);
       const std::string file = folder() + "/" + name + ".json";
-      std::ofstream(file) << admin::rabbitmq_permissions(name);
+      std::ofstream(file) << access::rabbitmq_permissions(name);
       program += "V" + name + " = <<\"" + name + "\">>, rabbit_vhost:add(V" + name +
                  ", <<\"test\">>), rabbit_auth_backend_internal:set_permissions(<<\"" + kTester + "\">>, V" + name +
                  ", <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"test\">>), {ok, F" + name + "} = file:read_file(\"" + file +
@@ -280,7 +280,7 @@ std::string PrivatePostgres::url_of(const std::string& database) const {
 }
 
 void PrivatePostgres::grant(const std::string& url) {
-  must("/usr/bin/psql", {"-qXAt", "-v", "ON_ERROR_STOP=1", url}, {}, need(admin::postgres_access(keys_folder())));
+  must("/usr/bin/psql", {"-qXAt", "-v", "ON_ERROR_STOP=1", url}, {}, need(access::postgres_access(keys_folder())));
 }
 
 std::string PrivatePostgres::create_database(const std::string& database_template) {

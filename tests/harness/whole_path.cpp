@@ -5,10 +5,10 @@
 
 #include <chrono>
 
-#include "engine/admin/rebuild.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/assets.h"
 #include "engine/base/log.h"
+#include "engine/operations/rebuild.h"
 #include "engine/redis/library.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/logins.h"
@@ -23,7 +23,7 @@ std::int64_t now_ms() {
       .count();
 }
 
-std::string violations(const admin::CheckReport& report) {
+std::string violations(const operations::CheckReport& report) {
   std::string text;
   for (const auto& violation : report.violations) {
     text += fmt::format("INV-{} coupon {} x{}: {}\n", violation.invariant, violation.coupon_id, violation.count,
@@ -62,7 +62,7 @@ void WholePath::SetUp() {
                   {"PG_URL", postgres_server().migrated_database()}};
   ASSERT_TRUE(amqp::declare_topology(admin_amqp()));
   ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
-  ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
+  ASSERT_TRUE(operations::mark_ready_if_new(admin_redis(), admin_pg()));
 }
 
 void WholePath::use(const std::string& variable, const std::string& url) {
@@ -126,16 +126,16 @@ void WholePath::start_programs() {
 }
 
 std::int64_t WholePath::open_coupon(std::int64_t total, std::int64_t user_limit, const Terms& terms) {
-  admin::NewCoupon coupon;
+  operations::NewCoupon coupon;
   coupon.id = 1 + postgres::highest_coupon_id(admin_pg()).value();
   coupon.name = terms.name;
   coupon.total = total;
   coupon.user_limit = user_limit;
   coupon.begin_ms = now_ms() + terms.begins_in_ms;
   coupon.end_ms = now_ms() + terms.ends_in_ms;
-  const auto created = admin::create_coupon(admin_pg(), coupon);
+  const auto created = operations::create_coupon(admin_pg(), coupon);
   EXPECT_TRUE(created && created->ok());
-  const auto published = admin::publish_coupon(admin_redis(), admin_pg(), coupon.id);
+  const auto published = operations::publish_coupon(admin_redis(), admin_pg(), coupon.id);
   EXPECT_TRUE(published && published->ok()) << (published ? published->message : published.error().message);
   coupons_.push_back(coupon.id);
   return coupon.id;
@@ -201,8 +201,8 @@ void WholePath::await_rest() {
       << "the claims in flight did not come to rest";
 }
 
-admin::CheckReport WholePath::expect_invariants(admin::CheckOptions options) {
-  const auto report = admin::check(admin_redis(), admin_pg(), &admin_amqp(), coupons_, options);
+operations::CheckReport WholePath::expect_invariants(operations::CheckOptions options) {
+  const auto report = operations::check(admin_redis(), admin_pg(), &admin_amqp(), coupons_, options);
   if (!report) {
     ADD_FAILURE() << "the checker could not look: " << report.error().message;
     return {};
@@ -211,10 +211,10 @@ admin::CheckReport WholePath::expect_invariants(admin::CheckOptions options) {
   return *report;
 }
 
-admin::CheckReport WholePath::expect_invariants(const bench::ClaimRunReport& run) {
+operations::CheckReport WholePath::expect_invariants(const bench::ClaimRunReport& run) {
   EXPECT_EQ(run.stopped, "");
   EXPECT_EQ(run.tally.unexpected, 0) << run.tally.unexpected_example;
-  admin::CheckOptions options;
+  operations::CheckOptions options;
   options.acknowledged = run.acknowledged;
   options.told = run.told;
   return expect_invariants(options);

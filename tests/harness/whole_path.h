@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "bench/claim_run.h"
-#include "engine/admin/checker.h"
-#include "engine/admin/operations.h"
 #include "engine/amqp/connection.h"
+#include "engine/operations/checker.h"
+#include "engine/operations/operations.h"
 #include "engine/postgres/coupons.h"
 #include "engine/postgres/ledger.h"
 #include "engine/postgres/session.h"
@@ -70,8 +70,8 @@ class WholePath : public ::testing::Test {
   /// Whether they are, each at the moment when it is asked.
   bool rests();
   /// Every invariant at rest, with what clients were told.
-  admin::CheckReport expect_invariants(admin::CheckOptions options = {});
-  admin::CheckReport expect_invariants(const bench::ClaimRunReport& run);
+  operations::CheckReport expect_invariants(operations::CheckOptions options = {});
+  operations::CheckReport expect_invariants(const bench::ClaimRunReport& run);
 
   // The connections are made again after a fault. These are the tester's (logins.h): to look at anything, and to break
   // it.
@@ -98,7 +98,7 @@ class WholePath : public ::testing::Test {
   std::unique_ptr<harness::Process> engine_;    ///< start_programs
   std::unique_ptr<harness::Process> consumer_;  ///< start_programs
   std::vector<std::int64_t> coupons_;
-  admin::CheckOptions told_;  ///< what clients were told, for expect_invariants(told_)
+  operations::CheckOptions told_;  ///< what clients were told, for expect_invariants(told_)
 
  private:
   std::unique_ptr<harness::Process> start(const std::string& program, std::vector<std::string> flags, int admin_port);

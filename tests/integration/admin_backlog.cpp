@@ -11,11 +11,11 @@
 #include <memory>
 
 #include "consumer/mender.h"
-#include "engine/admin/user_keys.h"
+#include "engine/operations/user_keys.h"
 #include "tests/harness/logins.h"
 #include "tests/integration/admin_flashctl.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 constexpr std::int64_t kChunk = 10'000;
@@ -249,4 +249,4 @@ TEST_F(Backlog, HoldsUpNoOperation) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

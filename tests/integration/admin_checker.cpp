@@ -3,7 +3,7 @@
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 class Checker : public Stores {
@@ -278,4 +278,4 @@ TEST_F(Checker, JudgesASaleUnderWay) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

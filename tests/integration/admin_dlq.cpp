@@ -1,12 +1,12 @@
 // Dead letters: replayed twice they settle once, rejected twice the unit returns once, and nothing is lost on the way.
-#include "engine/admin/dlq.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/digest.h"
 #include "engine/mirror/message.h"
+#include "engine/operations/dlq.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 class DeadLetters : public Stores {
@@ -410,4 +410,4 @@ TEST_F(DeadLetters, WithoutAQueueTheyStay) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

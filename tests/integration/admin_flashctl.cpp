@@ -3,11 +3,11 @@
 
 #include <set>
 
-#include "engine/admin/command.h"
+#include "engine/cli/command.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/paths.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 TEST_F(Flashctl, IsTheWayIn) {
@@ -242,11 +242,11 @@ TEST_F(Flashctl, JsonIsOneObjectAlsoWhenThingsGoWrong) {
 
 TEST_F(Flashctl, HelpNamesEveryVerbAndTheExitCodes) {
   expect_exit(0, {"help"});
-  for (const Verb& verb : verbs()) {
+  for (const cli::Verb& verb : cli::verbs()) {
     EXPECT_NE(last_.out.find(verb.name()), std::string::npos) << verb.name();
   }
   EXPECT_NE(last_.out.find("5 a service is unreachable"), std::string::npos);
-  for (const Verb& verb : verbs()) {
+  for (const cli::Verb& verb : cli::verbs()) {
     std::vector<std::string> words = {std::string(verb.noun)};
     if (!verb.verb.empty()) words.emplace_back(verb.verb);
     words.emplace_back("--help");
@@ -273,4 +273,4 @@ TEST_F(Flashctl, CompletesInBash) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -4,7 +4,7 @@
 #include "tests/harness/paths.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 
 class Flashctl : public Stores {
  protected:
@@ -44,4 +44,4 @@ class Flashctl : public Stores {
   harness::Finished last_;
 };
 
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

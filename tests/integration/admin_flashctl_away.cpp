@@ -5,7 +5,7 @@
 #include "tests/harness/wait.h"
 #include "tests/integration/admin_flashctl.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 using harness::wait_until;
@@ -43,4 +43,4 @@ TEST_F(Flashctl, ARedisThatReadsItsDataIsAwayToo) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

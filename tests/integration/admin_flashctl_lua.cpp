@@ -6,7 +6,7 @@
 #include "tests/harness/folder.h"
 #include "tests/integration/admin_flashctl.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 /// These replace the library, and put it back.
@@ -131,4 +131,4 @@ TEST_F(FlashctlLua, ReplacesATextThatWasTamperedWith) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -3,13 +3,13 @@
 
 #include <cstdio>
 
-#include "engine/admin/publish.h"
 #include "engine/amqp/topology.h"
 #include "engine/mirror/message.h"
+#include "engine/operations/publish.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_flashctl.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 class FlashctlRepair : public Flashctl {};
@@ -209,4 +209,4 @@ TEST_F(FlashctlRepair, RebuildIfNewMarksOnlyANewDatabase) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -2,7 +2,7 @@
 // says who it was.
 #include "tests/integration/admin_flashctl.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 class FlashctlUpdate : public Flashctl {
@@ -176,4 +176,4 @@ TEST_F(FlashctlUpdate, JsonHasASchemaAndOneMeaningForCoupons) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -1,12 +1,12 @@
 // The life of a coupon: database first, Redis then; every operation may die in between and be repeated.
 #include <random>
 
-#include "engine/admin/operations.h"
-#include "engine/admin/tell_redis.h"
-#include "engine/admin/user_keys.h"
+#include "engine/operations/operations.h"
+#include "engine/operations/tell_redis.h"
+#include "engine/operations/user_keys.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 class CouponOperations : public Stores {
@@ -275,4 +275,4 @@ TEST_F(CouponOperations, OperatorsAtOnceLeaveRedisWhereTheDatabaseIs) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

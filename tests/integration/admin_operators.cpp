@@ -2,15 +2,15 @@
 // Redis answers to one of them.
 #include <functional>
 
-#include "engine/admin/operations.h"
-#include "engine/admin/tell_redis.h"
 #include "engine/base/ids.h"
+#include "engine/operations/operations.h"
+#include "engine/operations/tell_redis.h"
 #include "engine/redis/keys.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/logins.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 using harness::GateMode;
@@ -347,4 +347,4 @@ TEST_F(TwoOperators, WhatWasShownIsWhatIsDone) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -5,14 +5,14 @@
 #include <mutex>
 #include <random>
 
-#include "engine/admin/dlq.h"
-#include "engine/admin/times.h"
-#include "engine/admin/user_keys.h"
+#include "engine/cli/times.h"
+#include "engine/operations/dlq.h"
+#include "engine/operations/user_keys.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/logins.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 /// What an operator was told.
@@ -258,4 +258,4 @@ TEST_F(Operators, ControlWithoutCompareAndSetIsFoundOut) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -1,11 +1,11 @@
 // Rebuild: after Redis lost its data, nothing but NOT_READY until everything is loaded under a new epoch.
-#include "engine/admin/rebuild.h"
-#include "engine/admin/tell_redis.h"
-#include "engine/admin/user_keys.h"
+#include "engine/operations/rebuild.h"
+#include "engine/operations/tell_redis.h"
+#include "engine/operations/user_keys.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 class RebuildDrill : public Stores {
@@ -257,4 +257,4 @@ TEST_F(RebuildDrill, TheMarkerOfAFirstStart) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

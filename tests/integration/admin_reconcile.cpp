@@ -1,10 +1,10 @@
 // Reconcile: finds an injected difference to the unit, while claims run, and mends it once.
-#include "engine/admin/tell_redis.h"
-#include "engine/admin/user_keys.h"
+#include "engine/operations/tell_redis.h"
+#include "engine/operations/user_keys.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_stores.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 class Reconcile : public Stores {
@@ -231,4 +231,4 @@ TEST_F(Reconcile, SaysWhatItCannotJudge) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -4,15 +4,15 @@
 #include <set>
 #include <stdexcept>
 
-#include "engine/admin/times.h"
-#include "engine/admin/user_keys.h"
 #include "engine/amqp/topology.h"
+#include "engine/cli/times.h"
 #include "engine/mirror/message.h"
+#include "engine/operations/user_keys.h"
 #include "engine/postgres/settle.h"
 #include "engine/redis/library.h"
 #include "tests/harness/logins.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 using harness::as;
@@ -71,7 +71,7 @@ std::int64_t Stores::issue(std::int64_t total, std::int64_t user_limit) {
   coupon.name = "test";
   coupon.total = total;
   coupon.user_limit = user_limit;
-  coupon.begin_ms = now_ms() - 60'000;
+  coupon.begin_ms = cli::now_ms() - 60'000;
   coupon.end_ms = coupon.begin_ms + 3'600'000;
   const auto created = create_coupon(pg(), coupon);
   EXPECT_TRUE(created && created->effect == Effect::kDone);
@@ -221,4 +221,4 @@ void Sale::settle(const std::string& redis_url, const std::string& pg_url, std::
   trouble_ = error.what();
 }
 
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

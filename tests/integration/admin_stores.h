@@ -11,11 +11,11 @@
 #include <thread>
 #include <vector>
 
-#include "engine/admin/checker.h"
-#include "engine/admin/operations.h"
-#include "engine/admin/rebuild.h"
-#include "engine/admin/reconcile.h"
 #include "engine/amqp/connection.h"
+#include "engine/operations/checker.h"
+#include "engine/operations/operations.h"
+#include "engine/operations/rebuild.h"
+#include "engine/operations/reconcile.h"
 #include "engine/postgres/coupons.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"
@@ -24,7 +24,7 @@
 #include "tests/harness/services.h"
 #include "tests/harness/wait.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 
 /// Redis is emptied before each test and holds the library and the marker; database and vhost are new for each test.
 class Stores : public ::testing::Test {
@@ -106,4 +106,4 @@ class Sale {
   std::thread settler_;
 };
 
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -1,8 +1,8 @@
 // The consumer with every service at work: what it settles, finishes, refuses and acknowledges.
 #include <csignal>
 
-#include "engine/admin/rebuild.h"
 #include "engine/amqp/topology.h"
+#include "engine/operations/rebuild.h"
 #include "engine/postgres/settle.h"
 #include "engine/redis/keys.h"
 #include "tests/harness/gate.h"
@@ -80,9 +80,9 @@ TEST_F(ConsumerSettles, AClaimThatRedisLostAndOnlyItsMessageHolds) {
   ASSERT_TRUE(wait_until([&] { return rows(id) == 2; }));
   ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_unaccepted_claims_total") == 2; }));
   EXPECT_EQ(field(id, "unaccepted"), "2");
-  admin::CheckOptions wanted;
+  operations::CheckOptions wanted;
   wanted.at_rest = false;
-  const auto report = admin::check(redis(), pg(), nullptr, coupons_, wanted);
+  const auto report = operations::check(redis(), pg(), nullptr, coupons_, wanted);
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_EQ(report->unaccepted, 2);
 }
@@ -211,9 +211,9 @@ TEST_F(ConsumerSettles, NothingOfAnEarlierEpoch) {
   const auto message = accept(id, {7});
   harness::PrivateRedis::shared().flush();
   ASSERT_TRUE(redis::mark_ready(redis()));
-  const auto rebuilt = admin::rebuild_coupon(redis(), pg(), id);
+  const auto rebuilt = operations::rebuild_coupon(redis(), pg(), id);
   ASSERT_TRUE(rebuilt) << rebuilt.error().message;
-  ASSERT_EQ(rebuilt->outcome, admin::RebuildOutcome::kOpen);
+  ASSERT_EQ(rebuilt->outcome, operations::RebuildOutcome::kOpen);
   deliver(message);
   start();
   ASSERT_TRUE(wait_until([&] {

@@ -3,11 +3,11 @@
 
 #include <stdexcept>
 
-#include "engine/admin/operations.h"
-#include "engine/admin/publish.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/assets.h"
 #include "engine/base/digest.h"
+#include "engine/operations/operations.h"
+#include "engine/operations/publish.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"
 #include "tests/harness/logins.h"
@@ -55,15 +55,15 @@ void ConsumerTest::connect_broker() {
 }
 
 std::int64_t ConsumerTest::coupon(std::int64_t total, std::int64_t user_limit) {
-  admin::NewCoupon wanted;
+  operations::NewCoupon wanted;
   wanted.id = static_cast<std::int64_t>(coupons_.size()) + 1;
   wanted.name = "Half price";
   wanted.total = total;
   wanted.user_limit = user_limit;
   wanted.begin_ms = kBeginMs;
   wanted.end_ms = kEndMs;
-  must(admin::create_coupon(*pg_, wanted));
-  const auto published = must(admin::publish_coupon(*redis_, *pg_, wanted.id));
+  must(operations::create_coupon(*pg_, wanted));
+  const auto published = must(operations::publish_coupon(*redis_, *pg_, wanted.id));
   if (!published.ok()) throw std::runtime_error(published.message);
   coupons_.push_back(wanted.id);
   return wanted.id;
@@ -104,7 +104,7 @@ void ConsumerTest::deliver(const std::vector<mirror::EntryMessage>& messages) {
   constexpr std::size_t kAtATime = 200;
   for (std::size_t from = 0; from < messages.size(); from += kAtATime) {
     const std::size_t n = std::min(kAtATime, messages.size() - from);
-    for (const bool held : must(admin::publish_confirmed(*broker_, std::span(messages).subspan(from, n))))
+    for (const bool held : must(operations::publish_confirmed(*broker_, std::span(messages).subspan(from, n))))
       if (!held) throw std::runtime_error("no queue took a message");
   }
 }
@@ -201,10 +201,10 @@ std::string ConsumerTest::command(const std::vector<std::string>& argv) {
 }
 
 void ConsumerTest::expect_books_agree() {
-  admin::CheckOptions wanted;
+  operations::CheckOptions wanted;
   wanted.acknowledged = acknowledged_;
-  const auto report = must(admin::check(*redis_, *pg_, broker_.get(), coupons_, wanted));
-  for (const admin::Violation& violation : report.violations)
+  const auto report = must(operations::check(*redis_, *pg_, broker_.get(), coupons_, wanted));
+  for (const operations::Violation& violation : report.violations)
     ADD_FAILURE() << "INV-" << violation.invariant << " coupon " << violation.coupon_id << ": " << violation.text;
 }
 

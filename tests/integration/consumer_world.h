@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "consumer/service.h"
-#include "engine/admin/checker.h"
 #include "engine/amqp/connection.h"
 #include "engine/mirror/message.h"
+#include "engine/operations/checker.h"
 #include "engine/postgres/ledger.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"
@@ -89,7 +89,7 @@ class ConsumerTest : public ::testing::Test {
   std::unique_ptr<postgres::Session> pg_;
   std::unique_ptr<amqp::Connection> broker_;
   std::unique_ptr<Service> service_;
-  std::vector<admin::Acknowledged> acknowledged_;
+  std::vector<operations::Acknowledged> acknowledged_;
   std::int64_t next_user_ = 1'000'000;
 };
 

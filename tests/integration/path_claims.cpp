@@ -27,7 +27,7 @@ TEST_F(ClaimPath, TurnsA202IntoARow) {
   EXPECT_EQ((*row)->user_id, 7);
   EXPECT_FALSE((*row)->refusal);
   EXPECT_EQ(json_field(get("/coupons/" + std::to_string(coupon)).body, "left"), "9");
-  admin::CheckOptions told;
+  operations::CheckOptions told;
   told.acknowledged = {{*parsed, 7}};
   EXPECT_EQ(expect_invariants(told).settled, 1);
 }

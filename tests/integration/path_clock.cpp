@@ -1,8 +1,8 @@
 // Redis' clock, which judges every window, goes ahead and comes back: what was closed by it opens again.
 #include <gtest/gtest.h>
 
-#include "engine/admin/rebuild.h"
 #include "engine/base/assets.h"
+#include "engine/operations/rebuild.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/library.h"

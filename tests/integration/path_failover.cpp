@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <sstream>
 
-#include "engine/admin/rebuild.h"
 #include "engine/base/assets.h"
+#include "engine/operations/rebuild.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/library.h"
 #include "tests/harness/crowd.h"
@@ -23,7 +23,7 @@ class FailoverPath : public WholePath {
     address_ = std::make_unique<harness::Gate>(one_.port());
     use("REDIS_URL", address_->through(one_.url()));
     ASSERT_TRUE(redis::load_library(admin_redis(), kLuaLibrary));
-    ASSERT_TRUE(admin::mark_ready_if_new(admin_redis(), admin_pg()));
+    ASSERT_TRUE(operations::mark_ready_if_new(admin_redis(), admin_pg()));
     for (const auto* server : {&one_, &two_}) {
       auto client = to(*server);
       ASSERT_TRUE(redis::ok(

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <thread>
 
-#include "engine/admin/operations.h"
+#include "engine/operations/operations.h"
 #include "engine/redis/keys.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/logins.h"
@@ -93,9 +93,9 @@ TEST_F(ShutCoupon, ALateAnswerIsNoWordAboutWhoCameAfterIt) {
     while (carried_out(own) == before) claim(coupon, 100);  // answered by the engine until it has to ask
   });
   EXPECT_TRUE(wait_until([&] { return carried_out(direct) > before; }));
-  admin::CouponChange more;
+  operations::CouponChange more;
   more.total = 2;
-  const auto restocked = admin::update_coupon(direct, admin_pg(), coupon, more);
+  const auto restocked = operations::update_coupon(direct, admin_pg(), coupon, more);
   EXPECT_TRUE(restocked && restocked->ok());
   const auto answer = claim(coupon, 101);
   asks.join();

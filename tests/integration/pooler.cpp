@@ -6,7 +6,7 @@
 #include "tests/harness/raw_http.h"
 #include "tests/integration/admin_flashctl.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 using harness::wait_until;
@@ -93,4 +93,4 @@ TEST_F(Pooler, InSessionModeServes) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -73,7 +73,7 @@ TEST_F(BenchPath, LoadOnACouponThatDoesNotExistHasNotPassed) {
 }  // namespace
 }  // namespace flashclaim
 
-namespace flashclaim::admin {
+namespace flashclaim::operations {
 namespace {
 
 TEST_F(Flashctl, ASelectorThatSelectsNothingIsNotFound) {
@@ -159,4 +159,4 @@ TEST_F(Flashctl, ANameThatTurnsTheTextAroundDoesNotTurnTheTable) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::operations

@@ -1,8 +1,8 @@
 // The rows of the seed document: what it asked for, on the repaired contract. Each ends with the checker.
 #include <gtest/gtest.h>
 
-#include "engine/admin/rebuild.h"
 #include "engine/amqp/topology.h"
+#include "engine/operations/rebuild.h"
 #include "tests/harness/whole_path.h"
 #include "tests/harness/witness.h"
 
@@ -134,9 +134,9 @@ TEST_F(SeedRows, PausesAndResumesWithClaimsInFlightWithoutSettingTheStockAgain) 
   const auto coupon = open_coupon(50, 1);
   const auto before = fire(mixed_orders(coupon, 30, 1'000'000));
   EXPECT_EQ(before.tally.accepted, 30);
-  ASSERT_TRUE(admin::pause_coupon(admin_redis(), admin_pg(), coupon)->ok());
+  ASSERT_TRUE(operations::pause_coupon(admin_redis(), admin_pg(), coupon)->ok());
   EXPECT_EQ(json_field(claim(coupon, 2'000'001).body, "code"), "PAUSED");
-  ASSERT_TRUE(admin::resume_coupon(admin_redis(), admin_pg(), coupon)->ok());
+  ASSERT_TRUE(operations::resume_coupon(admin_redis(), admin_pg(), coupon)->ok());
   EXPECT_EQ(stock(coupon), 20);
   std::vector<bench::ClaimOrder> rest;
   for (std::int64_t user = 3'000'001; user <= 3'000'200; ++user) {
@@ -161,12 +161,12 @@ TEST_F(SeedRows, RebuildsTheCacheAfterItsLossFromWhatWasSettled) {
   const auto lost = claim(coupon, 31);
   EXPECT_EQ(lost.status, 503) << "a Redis that lost its data is neither 404 nor sold out: " << lost.body;
   EXPECT_EQ(json_field(lost.body, "code"), "NOT_READY");
-  const auto rebuilt = admin::rebuild_coupon(admin_redis(), admin_pg(), coupon);
+  const auto rebuilt = operations::rebuild_coupon(admin_redis(), admin_pg(), coupon);
   ASSERT_TRUE(rebuilt) << rebuilt.error().message;
-  EXPECT_EQ(rebuilt->outcome, admin::RebuildOutcome::kOpen);
+  EXPECT_EQ(rebuilt->outcome, operations::RebuildOutcome::kOpen);
   EXPECT_EQ(rebuilt->stock, 20);
   EXPECT_EQ(rebuilt->users, 30);
-  EXPECT_TRUE(admin::mark_ready_if_complete(admin_redis(), admin_pg()).value());
+  EXPECT_TRUE(operations::mark_ready_if_complete(admin_redis(), admin_pg()).value());
   EXPECT_EQ(json_field(claim(coupon, 7).body, "code"), "LIMIT_REACHED");
   EXPECT_EQ(claim(coupon, 31).status, 202);
   await_rest();

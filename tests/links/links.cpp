@@ -4,7 +4,7 @@
 #include <array>
 #include <fstream>
 
-#include "engine/admin/operations.h"
+#include "engine/operations/operations.h"
 
 namespace flashclaim::links {
 namespace {
@@ -120,7 +120,7 @@ void LinksTest::TearDown() {
   Programs& p = *programs();
   for (auto& gate : p.gates) gate->pass();
   if (!HasFailure()) {
-    for (const auto coupon : coupons_) EXPECT_TRUE(admin::end_coupon(admin_redis(), admin_pg(), coupon));
+    for (const auto coupon : coupons_) EXPECT_TRUE(operations::end_coupon(admin_redis(), admin_pg(), coupon));
     return;
   }
   for (auto* program : {p.engine.get(), p.mirror.get(), p.consumer.get()}) {
@@ -203,9 +203,9 @@ void LinksTest::expect_restored(Witnesses& witnesses, const std::string& what) {
   EXPECT_EQ(expect_all_settled(told.acknowledged), static_cast<std::int64_t>(told.acknowledged.size()));
 }
 
-std::int64_t LinksTest::expect_all_settled(const std::vector<admin::Acknowledged>& acknowledged) {
+std::int64_t LinksTest::expect_all_settled(const std::vector<operations::Acknowledged>& acknowledged) {
   await_rest();
-  admin::CheckOptions options;
+  operations::CheckOptions options;
   options.acknowledged = acknowledged;
   return expect_invariants(options).settled;
 }

@@ -65,7 +65,7 @@ class LinksTest : public WholePath {
   /// to rest, every store agrees with all that was told, nothing more than that is in the database.
   void expect_restored(Witnesses& witnesses, const std::string& what);
   /// Everything comes to rest, every store agrees with what was told; how many claims are settled.
-  std::int64_t expect_all_settled(const std::vector<admin::Acknowledged>& acknowledged);
+  std::int64_t expect_all_settled(const std::vector<operations::Acknowledged>& acknowledged);
 
  private:
   void start_suite();

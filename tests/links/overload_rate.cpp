@@ -90,7 +90,7 @@ class OverloadRate : public LinksTest {
   std::int64_t first_user_ = 3'000'000'000;
   std::int64_t prober_ = 4'000'000'000;
   std::int64_t unknown_ = 0;
-  std::vector<admin::Acknowledged> acknowledged_;
+  std::vector<operations::Acknowledged> acknowledged_;
 };
 
 /// Redis 200 ms away takes one batch per thread and 200 ms: a bound that this machine does not choose.

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/admin/checker.h"
+#include "engine/operations/checker.h"
 #include "tests/harness/raw_http.h"
 
 namespace flashclaim::links {
@@ -23,12 +23,12 @@ struct Told {
   std::int64_t accepted = 0;
   std::int64_t busy = 0;
   std::int64_t not_ready = 0;
-  std::int64_t views = 0;                         ///< answered with what was asked for
-  std::int64_t slowest_ms = 0;                    ///< of all answers
-  std::int64_t slowest_accepted_ms = 0;           ///< of the 202s
-  std::vector<admin::Acknowledged> acknowledged;  ///< every 202
-  std::vector<Order> unknown;                     ///< OUTCOME_UNKNOWN, not asked about again yet
-  std::vector<std::string> dishonest;             ///< answers that the API does not promise, and silence
+  std::int64_t views = 0;                              ///< answered with what was asked for
+  std::int64_t slowest_ms = 0;                         ///< of all answers
+  std::int64_t slowest_accepted_ms = 0;                ///< of the 202s
+  std::vector<operations::Acknowledged> acknowledged;  ///< every 202
+  std::vector<Order> unknown;                          ///< OUTCOME_UNKNOWN, not asked about again yet
+  std::vector<std::string> dishonest;                  ///< answers that the API does not promise, and silence
   [[nodiscard]] std::int64_t answers() const;
 };
 

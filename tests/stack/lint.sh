@@ -29,10 +29,41 @@ rooms() {
     outside '(amqp[a-z_]*\.h|rabbitmq-c/)' '^engine/amqp/'
     outside 'pqxx/' '^(consumer|engine/postgres)/'
     outside 'event2/' '^engine/(loop|http|redis)/'
-    outside 'llhttp' '^engine/http/'
-    outside 'openssl/' '^(engine/(base|door|http|amqp|admin/secret)|tests/harness)'
+    outside 'llhttp' '^(engine/http/|bench/http_client)'
+    outside 'openssl/' '^(engine/(access|base|door|http|amqp)|tests/harness)'
   )
   [ -z "$found" ] || { printf 'third-party headers outside their room:\n%s\n' "$found"; return 1; }
+}
+
+# CMakeLists.txt says with room() which room may include which, and a room stands below those that it may include:
+# an arrow that is not declared there, or that runs up, fails.
+arrows() {
+  local found
+  found=$(
+    awk '
+      FNR == NR {
+        if (!/^room\(/) next
+        gsub(/^room\(|\).*/, "")
+        name = $1
+        room_of[$2] = name
+        for (i = 3; i <= NF; ++i) if ($i ~ /^fc_/ && $i != "fc_assets") {
+          to = substr($i, 4)
+          if (!(to in known)) print "  CMakeLists.txt: " name " stands above " to
+          may[name, to] = 1
+        }
+        known[name] = 1
+        next
+      }
+      FNR == 1 { dir = FILENAME; sub(/\/[^\/]*$/, "", dir); here = room_of[dir] }
+      /^#include "/ {
+        split($0, part, "\"")
+        to = part[2]
+        sub(/\/[^\/]*$/, "", to)
+        if (to in room_of && room_of[to] != here && !((here, room_of[to]) in may))
+          print "  " FILENAME ":" FNR ": " here " may not include " room_of[to]
+      }' CMakeLists.txt $(sources 'engine/*.h' 'engine/*.cpp' 'consumer/*.h' 'consumer/*.cpp' 'bench/*.h' 'bench/*.cpp' | grep -v '^bench/parts/')
+  )
+  [ -z "$found" ] || { printf 'includes that CMakeLists.txt does not declare:\n%s\n' "$found"; return 1; }
 }
 
 # What the shape of the project promises.
@@ -72,6 +103,7 @@ tidy() {
 step 'clang-format' format
 step 'shellcheck' shell
 step 'rooms' rooms
+step 'arrows' arrows
 step 'shape' shape
 step 'lessons' lessons
 step 'prose' prose

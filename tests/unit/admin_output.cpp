@@ -1,11 +1,12 @@
 // What a command prints: tables for people, one JSON object for programs.
 #include <gtest/gtest.h>
 
-#include "engine/admin/line_diff.h"
-#include "engine/admin/output.h"
-#include "engine/admin/user_keys.h"
+#include "engine/base/json.h"
+#include "engine/cli/line_diff.h"
+#include "engine/cli/output.h"
+#include "engine/operations/user_keys.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::cli {
 namespace {
 
 TEST(Output, AlignsNamesAndTables) {
@@ -95,12 +96,13 @@ TEST(LineDiff, FindsAShortestListOfChanges) {
 }
 
 TEST(UserKeys, AreParsedStrictly) {
-  EXPECT_EQ(parse_user_key("prs:coupon:{42}:prs:usr:coupon:7"), std::pair(std::int64_t{42}, std::int64_t{7}));
+  EXPECT_EQ(operations::parse_user_key("prs:coupon:{42}:prs:usr:coupon:7"),
+            std::pair(std::int64_t{42}, std::int64_t{7}));
   for (const char* key : {"prs:coupon:{42}", "prs:coupon:{42}:prs:usr:coupon:", "prs:coupon:{042}:prs:usr:coupon:7",
                           "prs:coupon:42:prs:usr:coupon:7", "prs:coupon:{42}:prs:usr:coupon:7x", ""}) {
-    EXPECT_FALSE(parse_user_key(key)) << key;
+    EXPECT_FALSE(operations::parse_user_key(key)) << key;
   }
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::cli

@@ -1,10 +1,11 @@
 // Times as an operator writes them.
 #include <gtest/gtest.h>
 
-#include "engine/admin/output.h"
-#include "engine/admin/times.h"
+#include "engine/base/rfc3339.h"
+#include "engine/cli/output.h"
+#include "engine/cli/times.h"
 
-namespace flashclaim::admin {
+namespace flashclaim::cli {
 namespace {
 
 constexpr std::int64_t kNow = 1'795'380'024'805;
@@ -67,4 +68,4 @@ TEST(ParseEnd, CountsFromTheBeginning) {
 }
 
 }  // namespace
-}  // namespace flashclaim::admin
+}  // namespace flashclaim::cli

@@ -7,10 +7,10 @@
 #include <functional>
 
 #include "bench/receipts.h"
-#include "engine/admin/output.h"
-#include "engine/admin/secret.h"
+#include "engine/access/secret.h"
 #include "engine/base/text.h"
 #include "engine/base/url.h"
+#include "engine/cli/output.h"
 #include "engine/door/secret_file.h"
 #include "engine/http/tls.h"
 #include "tests/harness/folder.h"
@@ -34,19 +34,19 @@ TEST(ShownText, HidesWhatATerminalWouldObey) {
 
 TEST(ShownText, IsWhatTablesPrintWhileJsonStaysExact) {
   for (const char* command : kCommands) {
-    const auto cell = admin::Cell::text("a" + std::string(command) + "b");
+    const auto cell = cli::Cell::text("a" + std::string(command) + "b");
     EXPECT_EQ(cell.plain(), "a?b");
     EXPECT_EQ(cell.json().find(command), std::string::npos) << "a terminal would obey it";
     EXPECT_EQ(cell.json().find("\"a\\u"), 0U) << "and a parser reads it back: " << cell.json();
   }
-  EXPECT_EQ(admin::Cell::text("\u202e").json(), "\"\\u202e\"");
+  EXPECT_EQ(cli::Cell::text("\u202e").json(), "\"\\u202e\"");
 }
 
 TEST(ByteOrderMark, IsNamedInEveryTextThatWeRead) {
   const std::string path = harness::run_folder() + "/marked";
   const std::function<std::string()> readers[] = {
       [&] { return bench::read_receipts(path).error().message; },
-      [&] { return admin::read_password(path).error().message; },
+      [&] { return access::read_password(path).error().message; },
       [&] { return door::read_file(path, door::Secrecy::kPrivate).error().message; },
       [&] { return http::TlsContext::load(path, path).error().message; },
       [&] { return require_env("MARKED_URL").error().message; },

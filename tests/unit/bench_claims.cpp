@@ -13,7 +13,7 @@
 namespace flashclaim::bench {
 namespace {
 
-http::Response answered(int status, std::string_view body) { return {http::Fate::kAnswered, status, body, -1, {}}; }
+bench::Response answered(int status, std::string_view body) { return {bench::Fate::kAnswered, status, body, -1, {}}; }
 
 std::string problem_body(http::Problem problem) {
   return R"({"type":"about:blank","title":"x","status":1,"code":")" + std::string(http::problem_code(problem)) +
@@ -57,15 +57,15 @@ TEST(ClaimHttp, KnowsEveryProblemByItsCodeAndStatus) {
 
 TEST(ClaimHttp, CountsEveryEndApart) {
   Tally tally;
-  auto count = [&](const http::Response& response) { tally.count(read_claim_answer(response, 42), response); };
+  auto count = [&](const bench::Response& response) { tally.count(read_claim_answer(response, 42), response); };
   std::string sold_out = problem_body(http::Problem::kSoldOut);
   std::string unknown = problem_body(http::Problem::kOutcomeUnknown);
   count(answered(202, R"({"claimId":"42-1-1-0-0"})"));
   count(answered(409, sold_out));
   count(answered(409, sold_out));
   count(answered(503, unknown));
-  count({http::Fate::kUnknown, 0, {}, -1, "reset"});
-  count({http::Fate::kNotSent, 0, {}, -1, "refused"});
+  count({bench::Fate::kUnknown, 0, {}, -1, "reset"});
+  count({bench::Fate::kNotSent, 0, {}, -1, "refused"});
   count(answered(418, "teapot"));
   EXPECT_EQ(tally.accepted, 1);
   EXPECT_EQ(tally.of(http::Problem::kSoldOut), 2);
@@ -87,7 +87,7 @@ TEST(ClaimHttp, NotesWhoIsTurnedAwayWithoutBeingToldUntilWhen) {
   const std::string busy = problem_body(http::Problem::kBusy);
   Tally tally;
   for (const int retry_after_s : {-1, 0, 2}) {
-    const http::Response response{http::Fate::kAnswered, 503, busy, retry_after_s, {}};
+    const bench::Response response{bench::Fate::kAnswered, 503, busy, retry_after_s, {}};
     tally.count(read_claim_answer(response, 42), response);
   }
   EXPECT_EQ(tally.of(http::Problem::kBusy), 3);
@@ -162,7 +162,7 @@ class JudgedRun : public testing::Test {
   std::vector<CouponPlan> plans_ = {{"x", 2, 1}};
   ClaimRunReport run_;
   void accept(std::int64_t user) { run_.acknowledged.push_back({{9, 1, {1, user}, 0}, user}); }
-  std::vector<admin::Violation> judge() { return judge_accepted(orders_, run_, {9}, plans_); }
+  std::vector<operations::Violation> judge() { return judge_accepted(orders_, run_, {9}, plans_); }
 };
 
 TEST_F(JudgedRun, HoldsWhenAsManyAreAcceptedAsThereAreUnits) {

@@ -5,14 +5,14 @@
 #include <optional>
 #include <string>
 
-#include "engine/http/client.h"
+#include "bench/http_client.h"
 #include "engine/loop/loop.h"
 #include "tests/unit/bench_tiny_server.h"
 
 namespace flashclaim::bench {
 namespace {
 
-using http::Fate;
+using bench::Fate;
 
 struct Ended {
   Fate fate;
@@ -30,14 +30,14 @@ class HttpClient : public testing::Test {
     connect(server_->address(), connections, pipeline, deadline_ms);
   }
   void connect(const http::Address& address, int connections, int pipeline, std::int64_t deadline_ms) {
-    http::ClientOptions options;
+    bench::HttpClientOptions options;
     options.address = address;
     options.connections = connections;
     options.pipeline = pipeline;
     options.deadline_ms = deadline_ms;
     options.answer_bytes_max = 100'000;
     client_.emplace(
-        loop_, options, [this](std::uint64_t tag, const http::Response& response) { ended(tag, response); },
+        loop_, options, [this](std::uint64_t tag, const bench::Response& response) { ended(tag, response); },
         [this] { fill(); });
   }
   /// Sends requests 0 .. want-1 as slots come free, each once.
@@ -62,7 +62,7 @@ class HttpClient : public testing::Test {
       ++next_;
     }
   }
-  void ended(std::uint64_t tag, const http::Response& response) {
+  void ended(std::uint64_t tag, const bench::Response& response) {
     EXPECT_FALSE(ended_.contains(tag)) << "ended twice: " << tag;
     ended_[tag] = {response.fate, response.status, std::string(response.body), response.retry_after_s,
                    std::string(response.reason)};
@@ -70,7 +70,7 @@ class HttpClient : public testing::Test {
 
   loop::Loop loop_;
   std::optional<TinyServer> server_;
-  std::optional<http::Client> client_;
+  std::optional<bench::HttpClient> client_;
   std::map<std::uint64_t, Ended> ended_;
   std::size_t want_ = 0;
   std::size_t next_ = 0;
@@ -245,15 +245,15 @@ TEST_F(HttpClient, WhatNeverLeftMayBeSentAgain) {
 
 TEST(HttpClientResolve, TakesNamesAndLiterals) {
   auto url = [](const char* text) { return *parse_url(text); };
-  auto literal = http::resolve(url("http://127.0.0.1:8080"));
+  auto literal = bench::resolve(url("http://127.0.0.1:8080"));
   ASSERT_TRUE(literal);
   EXPECT_EQ(literal->host, "127.0.0.1");
   EXPECT_EQ(literal->port, 8080);
-  auto plain = http::resolve(url("http://localhost"));
+  auto plain = bench::resolve(url("http://localhost"));
   ASSERT_TRUE(plain) << plain.error().message;
   EXPECT_EQ(plain->port, 80);
-  EXPECT_FALSE(http::resolve(url("redis://127.0.0.1:8080")));
-  EXPECT_FALSE(http::resolve(url("http://no-such-host.invalid:8080")));
+  EXPECT_FALSE(bench::resolve(url("redis://127.0.0.1:8080")));
+  EXPECT_FALSE(bench::resolve(url("http://no-such-host.invalid:8080")));
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <set>
 #include <string>
 
+#include "engine/base/json.h"
 #include "engine/http/admin_server.h"
-#include "engine/http/json.h"
 #include "engine/http/problem.h"
 #include "tests/harness/raw_http.h"
 
@@ -58,7 +58,7 @@ TEST(Problem, WorthARetrySaysWhenAndWhetherAnythingWasApplied) {
 
 TEST(JsonText, EscapesWhatMustBe) {
   std::string out;
-  append_json_text(out, "a\"b\\c\n\x01\x7f券");
+  append_json_string(out, "a\"b\\c\n\x01\x7f券");
   EXPECT_EQ(out, R"("a\"b\\c\u000a\u0001\u007f券")");
 }
 

@@ -1,0 +1,131 @@
+// The connections of one flashctl command, its question and its progress line.
+#include <pwd.h>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "engine/amqp/connection.h"
+#include "engine/base/text.h"
+#include "engine/base/url.h"
+#include "engine/cli/command.h"
+#include "engine/operations/tell_redis.h"
+#include "engine/postgres/coupons.h"
+#include "engine/postgres/session.h"
+#include "engine/redis/client.h"
+
+namespace flashclaim::cli {
+namespace {
+
+constexpr auto kRedisTimeout = std::chrono::seconds(15);  ///< of one answer; the longest call is one page
+constexpr auto kProgressEvery = std::chrono::milliseconds(100);
+
+}  // namespace
+
+Context::Context(bool dry_run, bool yes, std::string by) : dry_run_(dry_run), yes_(yes), by_(std::move(by)) {}
+Context::~Context() = default;
+
+Result<redis::Client*> Context::redis() {
+  if (redis_) return redis_.get();
+  unreachable_ = true;
+  const auto url = require_env("REDIS_URL");
+  if (!url) return url.error();
+  auto client = redis::Client::connect(*url, kRedisTimeout);
+  if (!client) return client.error();
+  unreachable_ = false;
+  redis_ = std::make_unique<redis::Client>(std::move(client).value());
+  return redis_.get();
+}
+
+Result<postgres::Session*> Context::pg() {
+  if (pg_) return pg_.get();
+  unreachable_ = true;
+  const auto url = require_env("PG_URL");
+  if (!url) return url.error();
+  auto session = postgres::Session::connect(*url, "flashctl");
+  if (!session) {
+    unreachable_ = session.error().fault != postgres::SqlFault::kBug;  // another URL helps, no other moment
+    return session.error().as_error();
+  }
+  unreachable_ = false;
+  pg_ = std::move(session).value();
+  if (!by_.empty()) {
+    if (const auto known = postgres::act_as(*pg_, by_); !known) return known.error().as_error();
+  }
+  return pg_.get();
+}
+
+Result<amqp::Connection*> Context::amqp() {
+  if (amqp_) return amqp_.get();
+  unreachable_ = true;
+  const auto url = require_env("AMQP_URL");
+  if (!url) return url.error();
+  amqp::Options options;
+  options.name = "flashctl";
+  auto connection = amqp::Connection::open(*url, options);
+  if (!connection) return connection.error();
+  unreachable_ = false;
+  amqp_ = std::move(connection).value();
+  return amqp_.get();
+}
+
+std::string who_it_is() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (std::string by = variable("FLASHCLAIM_BY"); !by.empty()) return by;
+  if (std::string person = variable("SUDO_USER"); geteuid() == 0 && !person.empty()) return person;
+  const passwd* user = getpwuid(geteuid());
+  return user != nullptr ? user->pw_name : std::to_string(geteuid());
+}
+
+std::optional<Answer> Context::confirm(const std::string& question) const {
+  if (yes_ || dry_run_) return std::nullopt;
+  if (isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) {
+    return usage("this asks before it acts and there is no terminal to ask on: give --yes (or --dry-run)");
+  }
+  std::fprintf(stderr, "%s [y/N] ", shown(question).c_str());
+  std::string line;
+  std::getline(std::cin, line);
+  if (line == "y" || line == "Y" || line == "yes") return std::nullopt;
+  return Answer{Exit::kFailure, "not done: nothing was changed", {}};
+}
+
+namespace {
+
+/// Redis is there and serves nobody now: it reads its data after a start, a replica waits for its primary, a script was
+/// interrupted for seconds.
+bool serves_nobody(const std::string& message) {
+  return message.starts_with("LOADING ") || message.starts_with("MASTERDOWN ") || message.starts_with("BUSY ");
+}
+
+}  // namespace
+
+Answer Context::failed(const Error& error) const {
+  const bool gone = unreachable_ || serves_nobody(error.message) || (redis_ && !redis_->connected()) ||
+                    (pg_ && !pg_->open()) || (amqp_ && !amqp_->open());
+  if (error.unknown()) {
+    return {Exit::kUnreachable, error.message + " (it may have been carried out: run the same command again)", {}};
+  }
+  return {gone ? Exit::kUnreachable : Exit::kFailure, error.message, {}};
+}
+
+operations::Progress Context::progress(std::string label) {
+  if (isatty(STDERR_FILENO) == 0) return {};
+  return [label = std::move(label), last = std::chrono::steady_clock::time_point()](std::int64_t done,
+                                                                                    std::int64_t of) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    const bool complete = of > 0 && done >= of;
+    if (!complete && now - last < kProgressEvery) return;
+    last = now;
+    const std::string text = of > 0 ? fmt::format("{} {} of {}", label, done, of) : fmt::format("{} {}", label, done);
+    std::fprintf(stderr, "\r\033[K%s", complete ? "" : text.c_str());
+    std::fflush(stderr);
+  };
+}
+
+}  // namespace flashclaim::cli

@@ -1,0 +1,96 @@
+#include "engine/operations/checker.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "engine/amqp/connection.h"
+#include "engine/amqp/topology.h"
+#include "engine/operations/checker_coupon.h"
+#include "engine/operations/user_keys.h"
+
+namespace flashclaim::operations {
+namespace {
+
+/// INV-4: at rest the work queue and the retry queues are empty.
+Result<void> check_queues(amqp::Connection& amqp, CheckReport& report) {
+  std::vector<std::string> queues = {std::string(amqp::kQueue)};
+  for (const std::int64_t delay : amqp::kRetryDelaysMs) queues.push_back(amqp::retry_queue(delay));
+  for (const std::string& queue : queues) {
+    const auto depth = amqp.queue_depth(queue);
+    if (!depth) return depth.error();
+    if (*depth != 0) {
+      report.violations.push_back({4, 0, *depth, fmt::format("queue {} holds {} messages at rest", queue, *depth)});
+    }
+  }
+  return {};
+}
+
+/// What clients reported, by coupon; and what contradicts itself already: one claim told to two users.
+std::unordered_map<std::int64_t, Reported> by_coupon(const CheckOptions& options, CheckReport& report) {
+  std::unordered_map<std::int64_t, Reported> reported;
+  for (const Acknowledged& acknowledged : options.acknowledged) {
+    const auto [seen, fresh] =
+        reported[acknowledged.claim.coupon_id].acknowledged.emplace(acknowledged.claim, acknowledged.user_id);
+    if (fresh) {
+      ++report.acknowledged;
+    } else if (seen->second != acknowledged.user_id) {
+      report.violations.push_back({3, acknowledged.claim.coupon_id, 1,
+                                   fmt::format("claim {} was acknowledged to user {} and to user {}",
+                                               acknowledged.claim.text(), seen->second, acknowledged.user_id)});
+    }
+  }
+  for (const Told& told : options.told) reported[told.coupon_id].told.push_back(told);
+  return reported;
+}
+
+/// A claim of a coupon that is not judged is judged nowhere: the caller forgot the coupon.
+void check_coverage(const std::unordered_map<std::int64_t, Reported>& reported,
+                    std::span<const std::int64_t> coupon_ids, CheckReport& report) {
+  const std::unordered_set<std::int64_t> judged(coupon_ids.begin(), coupon_ids.end());
+  for (const auto& [coupon_id, list] : reported) {
+    if (judged.contains(coupon_id) || list.acknowledged.empty()) continue;
+    report.violations.push_back({3, coupon_id, static_cast<std::int64_t>(list.acknowledged.size()),
+                                 "claims were acknowledged for a coupon that is not among those checked"});
+  }
+}
+
+}  // namespace
+
+bool CheckReport::violates(int invariant) const {
+  return std::any_of(violations.begin(), violations.end(),
+                     [&](const Violation& violation) { return violation.invariant == invariant; });
+}
+
+Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Connection* amqp,
+                          std::span<const std::int64_t> coupon_ids, const CheckOptions& options) {
+  CheckReport report;
+  // First: the connection is idle through all that follows, which may be longer than its heartbeat lasts.
+  if (options.at_rest && amqp != nullptr) {
+    const auto queues = check_queues(*amqp, report);
+    if (!queues) return queues.error();
+  }
+  const auto reported = by_coupon(options, report);
+  check_coverage(reported, coupon_ids, report);
+  const std::int64_t only = coupon_ids.size() == 1 ? coupon_ids.front() : 0;
+  const auto counted = options.at_rest ? scan_user_keys(redis, only, Pace(kScanShare)) : Result(UsersByCoupon());
+  if (!counted) return counted.error();
+  const Reported nothing;
+  const std::vector<std::int64_t> nobody;
+  for (const std::int64_t id : coupon_ids) {
+    const auto told = reported.find(id);
+    const auto keys = counted->find(id);
+    CouponCheck one(redis, pg, id, options, told == reported.end() ? nothing : told->second,
+                    keys == counted->end() ? nobody : keys->second, report);
+    const auto judged = one.run();
+    if (!judged) return judged.error();
+    ++report.coupons;
+    if (options.progress) options.progress(report.coupons, static_cast<std::int64_t>(coupon_ids.size()));
+  }
+  return report;
+}
+
+}  // namespace flashclaim::operations
