@@ -8,11 +8,11 @@
 
 namespace flashclaim::consumer {
 
-/// Written by workers and mender, read by the admin listener; any thread.
+/// Written by workers and reconciler, read by the admin listener; any thread.
 struct Health {
   std::atomic<int> subscribed{0};  ///< workers that are connected to RabbitMQ and consuming
   std::atomic<int> held{0};        ///< workers whose batch waits for a service
-  std::atomic<bool> redis{false};  ///< it answers and takes writes; these four as of the mender's last look
+  std::atomic<bool> redis{false};  ///< it answers and takes writes; these four as of the reconciler's last look
   std::atomic<bool> library{false};
   std::atomic<bool> postgres{false};  ///< it answers and takes writes
   std::atomic<bool> schema{false};

@@ -48,8 +48,10 @@ struct Metrics::State {
   Counters& mended = counters(registry, "reconciles_total", "Reconciles of suspected coupons, by outcome");
   Counters& passed_by = counters(registry, "passed_by_total", "Looks at a coupon that failed for a reason of its own");
   prometheus::Gauge& sick =
-      gauges(registry, "sick_coupons", "Coupons that the mender can not mend now: above 0, a person must act").Add({});
-  prometheus::Gauge& mender = gauges(registry, "consumer_mender", "1 in the one process whose mender works").Add({});
+      gauges(registry, "sick_coupons", "Coupons that the reconciler can not mend now: above 0, a person must act")
+          .Add({});
+  prometheus::Gauge& reconciler =
+      gauges(registry, "consumer_reconciler", "1 in the one process whose reconciler works").Add({});
   prometheus::Counter& frozen =
       counters(registry, "frozen_total", "Coupons frozen because Redis had rolled back").Add({});
   Counters& events = counters(registry, "events_total", "Settlement events published and confirmed, by routing key");
@@ -131,7 +133,7 @@ void Metrics::passed_by(std::string_view reason) {
   state_->passed_by.Add({{"reason", std::string(reason)}}).Increment();
 }
 void Metrics::sick_coupons(std::int64_t coupons) { state_->sick.Set(static_cast<double>(coupons)); }
-void Metrics::mender(bool chosen) { state_->mender.Set(chosen ? 1 : 0); }
+void Metrics::reconciler(bool chosen) { state_->reconciler.Set(chosen ? 1 : 0); }
 void Metrics::frozen() { state_->frozen.Increment(); }
 
 std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(state_->registry.Collect()); }

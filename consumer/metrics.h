@@ -40,7 +40,7 @@ class Metrics {
   /// A coupon that could not be looked at: `damaged` (a key of it), or `other`.
   void passed_by(std::string_view reason);
   void sick_coupons(std::int64_t coupons);  ///< how many those are now
-  void mender(bool chosen);                 ///< whether this process is the one that mends
+  void reconciler(bool chosen);             ///< whether this process is the one that mends
   void frozen();
   void event_published(std::string_view routing_key);
 

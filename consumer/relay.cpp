@@ -5,7 +5,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/events.h"
 #include "engine/postgres/writes.h"
 

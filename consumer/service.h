@@ -1,4 +1,4 @@
-// The consumer process: its workers, the mender, the backlog's gauge and the admin listener, started and stopped
+// The consumer process: its workers, the reconciler, the backlog's gauge and the admin listener, started and stopped
 // together.
 #pragma once
 
@@ -9,9 +9,9 @@
 
 #include "consumer/backlog.h"
 #include "consumer/health.h"
-#include "consumer/mender.h"
 #include "consumer/metrics.h"
 #include "consumer/options.h"
+#include "consumer/reconciler.h"
 #include "consumer/relay.h"
 #include "consumer/stop.h"
 #include "consumer/worker.h"
@@ -45,7 +45,7 @@ class Service {
   Metrics metrics_;
   Health health_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  Mender mender_;
+  Reconciler mender_;
   Backlog backlog_;
   Relay relay_;
   std::atomic<int> running_{0};

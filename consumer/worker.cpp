@@ -4,7 +4,7 @@
 #include <cassert>
 #include <chrono>
 
-#include "consumer/dismissal.h"
+#include "consumer/retry_policy.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
 #include "engine/base/log_repeated.h"
@@ -62,18 +62,18 @@ Worker::Worker(const Options& options, int number, Metrics& metrics, Health& hea
       metrics_(metrics),
       health_(health),
       stop_(stop),
-      feed_(options, name_, stop),
-      outbox_(options.amqp_url, name_ + "-outbox"),
+      subscription_(options, name_, stop),
+      publisher_(options.amqp_url, name_ + "-publisher"),
       settler_(options.pg_url, name_, metrics),
       finisher_(options.redis_url, options.redis_timeout_ms, metrics),
       reconnect_(options.backoff_first_ms, options.backoff_max_ms) {}
 
 void Worker::run() {
   while (!stop_.told()) {
-    if (!feed_.connected() && !connect()) continue;
+    if (!subscription_.connected() && !connect()) continue;
     if (!next_) {
-      auto heard = feed_.wait_for_delivery(kIdleMs);
-      if (heard && feed_.empty()) heard = feed_.renew_if_quiet();
+      auto heard = subscription_.wait_for_delivery(kIdleMs);
+      if (heard && subscription_.empty()) heard = subscription_.renew_if_quiet();
       if (!heard) {
         lost(heard.error(), 0);
         continue;
@@ -82,14 +82,14 @@ void Worker::run() {
     Batch batch = gather();
     if (!batch.empty()) process(std::move(batch));
   }
-  if (feed_.connected()) --health_.subscribed;
-  feed_.close();
+  if (subscription_.connected()) --health_.subscribed;
+  subscription_.close();
   log(LogLevel::kInfo, "consumer", "worker_stopped", {{"worker", name_}});
 }
 
 bool Worker::connect() {
   next_.reset();
-  if (auto connected = feed_.connect(); !connected) {
+  if (auto connected = subscription_.connect(); !connected) {
     health_.rabbitmq_why.set(connected.error().message);
     if (told_.lost(connected.error().message))
       log(LogLevel::kWarn, "consumer", "broker_away", {{"worker", name_}, {"error", connected.error().message}});
@@ -111,7 +111,7 @@ Batch Worker::gather() {
   while (!fill(batch, claims)) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_batch_at_ - Clock::now());
     if (left.count() <= 0 || stop_.told()) break;
-    if (auto waited = feed_.wait_for_delivery(static_cast<int>(left.count())); !waited) {
+    if (auto waited = subscription_.wait_for_delivery(static_cast<int>(left.count())); !waited) {
       lost(waited.error(), batch.size());
       return {};
     }
@@ -124,8 +124,8 @@ Batch Worker::gather() {
 
 // Takes what has arrived; whether the batch is full: of claims, or of all that the broker gives unacknowledged.
 bool Worker::fill(Batch& batch, int& claims) {
-  while (next_ || !feed_.empty()) {
-    if (!next_) next_ = make_item(feed_.take());
+  while (next_ || !subscription_.empty()) {
+    if (!next_) next_ = make_item(subscription_.take());
     if (!batch.empty() && claims + next_->claims() > options_.claims_max) return true;
     claims += next_->claims();
     batch.push_back(std::move(*next_));
@@ -138,21 +138,21 @@ bool Worker::fill(Batch& batch, int& claims) {
 void Worker::process(Batch batch) {
   Backoff backoff(options_.backoff_first_ms, options_.backoff_max_ms);
   Held held(metrics_, health_, name_);
-  if (guard_removed("consumer.ack_after_commit")) (void)feed_.ack_through(batch.back().delivery.delivery_tag);
+  if (guard_removed("consumer.ack_after_commit")) (void)subscription_.ack_through(batch.back().delivery.delivery_tag);
   while (true) {
     const MaybeHold hold = advance(batch);
     if (auto acknowledged = acknowledge(batch); !acknowledged) return lost(acknowledged.error(), batch.size());
     if (!hold) {
       assert(batch.empty());
       held.released();
-      return outbox_.close();
+      return publisher_.close();
     }
     held.again(*hold, batch.size());
     if (stop_.told()) {
       log(LogLevel::kWarn, "consumer", "batch_left", {{"worker", name_}, {"messages", batch.size()}});
       return;
     }
-    if (auto pumped = feed_.pump_for(backoff.next_ms()); !pumped) return lost(pumped.error(), batch.size());
+    if (auto pumped = subscription_.pump_for(backoff.next_ms()); !pumped) return lost(pumped.error(), batch.size());
   }
 }
 
@@ -174,7 +174,7 @@ MaybeHold Worker::dismiss(Batch& batch) {
 }
 
 MaybeHold Worker::dismiss(Item& item) {
-  const Dismissal plan = plan_dismissal(item);
+  const RetryDecision plan = plan_retry(item);
   // Before the publish: a letter whose entry is not marked would be mirrored again and again.
   if (plan.dead && holds_its_entry(item.fault))
     if (auto held = finisher_.mark_dead(item)) return held;
@@ -184,7 +184,7 @@ MaybeHold Worker::dismiss(Item& item) {
   publication.message_id = item.delivery.message_id;
   publication.headers = plan.headers;
   test_point(plan.dead ? "consumer.dead.publishing" : "consumer.retry.publishing");
-  if (auto published = outbox_.publish(publication); !published) return Hold{"rabbitmq", published.error().message};
+  if (auto published = publisher_.publish(publication); !published) return Hold{"rabbitmq", published.error().message};
   test_point(plan.dead ? "consumer.dead.published" : "consumer.retry.published");
   item.stage = Stage::kDone;
   if (plan.dead) {
@@ -209,7 +209,7 @@ Result<void> Worker::acknowledge(Batch& batch) {
   told_.proven();
   test_point("consumer.ack.sending");
   if (!guard_removed("consumer.ack_after_commit"))
-    if (auto acknowledged = feed_.ack_through(tag); !acknowledged) return acknowledged;
+    if (auto acknowledged = subscription_.ack_through(tag); !acknowledged) return acknowledged;
   test_point("consumer.ack.sent");
   std::erase_if(batch, [tag](const Item& item) { return item.delivery.delivery_tag <= tag; });
   return {};

@@ -5,15 +5,15 @@
 #include <string>
 
 #include "consumer/batch.h"
-#include "consumer/feed.h"
+#include "consumer/confirmed_publisher.h"
 #include "consumer/finisher.h"
 #include "consumer/health.h"
 #include "consumer/hold.h"
 #include "consumer/metrics.h"
 #include "consumer/options.h"
-#include "consumer/outbox.h"
 #include "consumer/settler.h"
 #include "consumer/stop.h"
+#include "consumer/subscription.h"
 #include "engine/base/backoff.h"
 #include "engine/base/link_log.h"
 
@@ -50,8 +50,8 @@ class Worker {
   Metrics& metrics_;
   Health& health_;
   const Stop& stop_;
-  Feed feed_;
-  Outbox outbox_;
+  Subscription subscription_;
+  ConfirmedPublisher publisher_;
   Settler settler_;
   Finisher finisher_;
   Backoff reconnect_;

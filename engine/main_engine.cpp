@@ -6,10 +6,10 @@
 #include <thread>
 #include <vector>
 
+#include "engine/auth_flags.h"
 #include "engine/base/log.h"
 #include "engine/base/print.h"
 #include "engine/base/url.h"
-#include "engine/door_flags.h"
 #include "engine/postgres/session.h"
 #include "engine/service.h"
 
@@ -47,7 +47,7 @@ cxxopts::Options make_flags() {
   add("republish-after",
       "seconds after which an unfinished entry is published again, once its message must have left the queue",
       cxxopts::value<int>()->default_value("60"));
-  add_door_flags(flags);
+  add_auth_flags(flags);
   add("log-json", "one JSON object a line instead of logfmt");
   add("h,help", "this text");
   return flags;
@@ -80,9 +80,9 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.role = *role;
   options.mirror_name = given["mirror-name"].as<std::string>();
   if (options.mirror_name.empty()) return failure("--mirror-name: must not be empty");
-  auto door = door_options_from(given, options.listen);
-  if (!door) return door.error();
-  options.door = *door;
+  auto auth = auth_options_from(given, options.listen);
+  if (!auth) return auth.error();
+  options.auth = *auth;
   const int republish_after_s = given["republish-after"].as<int>();
   if (republish_after_s < 1 || republish_after_s > 3600) return failure("--republish-after: 1 to 3600");
   options.republish_after_ms = republish_after_s * 1000;

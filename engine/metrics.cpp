@@ -96,21 +96,21 @@ void add_http(Families& out, const Workers& workers) {
 }
 
 void add_door(Families& out, const Workers& workers) {
-  out.family("flashclaim_door_refused_total", "Requests whose credentials were refused, by fault.",
+  out.family("flashclaim_auth_refused_total", "Requests whose credentials were refused, by fault.",
              MetricType::Counter);
-  for (int i = static_cast<int>(door::Fault::kNone) + 1; i < door::kFaults; ++i) {
+  for (int i = static_cast<int>(auth::Fault::kNone) + 1; i < auth::kFaults; ++i) {
     auto at = static_cast<std::size_t>(i);
     out.value(total(workers, [at](const Worker& w) { return w.door_counters().refused[at].load(); }),
-              {{"fault", std::string(door::fault_word(static_cast<door::Fault>(i)))}});
+              {{"fault", std::string(auth::fault_word(static_cast<auth::Fault>(i)))}});
   }
-  out.family("flashclaim_door_limited_total", "Requests and connections over a limit.", MetricType::Counter);
+  out.family("flashclaim_auth_limited_total", "Requests and connections over a limit.", MetricType::Counter);
   auto limited = [&](const char* limit, auto member) {
     out.value(total(workers, [member](const Worker& w) { return (w.door_counters().*member).load(); }),
               {{"limit", limit}});
   };
-  limited("user", &door::DoorCounters::user_limited);
-  limited("address", &door::DoorCounters::address_limited);
-  limited("connections", &door::DoorCounters::connections_refused);
+  limited("user", &auth::AuthCounters::user_limited);
+  limited("address", &auth::AuthCounters::address_limited);
+  limited("connections", &auth::AuthCounters::connections_refused);
 }
 
 void add_claims(Families& out, const Workers& workers) {
@@ -131,11 +131,12 @@ void add_claims(Families& out, const Workers& workers) {
   auto sum = [&](auto member) {
     return total(workers, [member](const Worker& w) { return (w.claim_counters().*member).value(); });
   };
-  out.gauge("flashclaim_polls_waiting", "Requests that wait for an outcome.", sum(&claim::DeskCounters::polls_waiting));
+  out.gauge("flashclaim_polls_waiting", "Requests that wait for an outcome.",
+            sum(&claim::ClaimCounters::polls_waiting));
   out.counter("flashclaim_polls_pushed_total", "Those answered by what finish said.",
-              sum(&claim::DeskCounters::polls_pushed));
+              sum(&claim::ClaimCounters::polls_pushed));
   out.counter("flashclaim_polls_expired_total", "Those answered `pending` at their deadline.",
-              sum(&claim::DeskCounters::polls_expired));
+              sum(&claim::ClaimCounters::polls_expired));
   out.gauge("flashclaim_claims_waiting", "Claims in and before flight to Redis.",
             total(workers, [](const Worker& w) { return w.claim_counters().waiting.value(); }));
   out.histogram(

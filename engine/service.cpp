@@ -85,7 +85,7 @@ struct Service::State {
   Result<void> start(const ServiceOptions& options);
   Result<void> ask_for_rights(const ServiceOptions& options);
   Result<void> start_workers(const ServiceOptions& options);
-  Result<door::Setup> make_door();
+  Result<auth::Setup> make_auth();
   Result<std::shared_ptr<const http::TlsContext>> load_tls() const;
   void reload_keys();
   void reload_tls();
@@ -108,7 +108,7 @@ struct Service::State {
   loop::Signal on_int;
   loop::Signal on_hup;
   loop::Timer repeated;
-  DoorOptions door;
+  AuthOptions auth;
   std::string unix_path;  ///< of the public listener, if it is one
   std::unique_ptr<RedisProbe> probe;
   std::vector<std::unique_ptr<RightsProbe>> rights;
@@ -126,7 +126,7 @@ Result<void> Service::State::start(const ServiceOptions& options) {
   if (!made) return made.error();
   probe = std::move(*made);
   if (auto asked = ask_for_rights(options); !asked) return asked;
-  door = options.door;
+  auth = options.auth;
   if (serves(options.role)) {
     if (auto started = start_archive(options); !started) return started.error();
     if (auto started = start_workers(options); !started) return started.error();
@@ -154,26 +154,26 @@ Result<void> Service::State::ask_for_rights(const ServiceOptions& options) {
 }
 
 /// What the doors of all threads go by; says loudly when it is nothing.
-Result<door::Setup> Service::State::make_door() {
-  auto keys = door::load_keys(door.policy.auth, door.keys_file);
+Result<auth::Setup> Service::State::make_auth() {
+  auto keys = auth::load_keys(auth.policy.scheme, auth.keys_file);
   if (!keys) return keys.error();
-  if (door.policy.auth == door::Auth::kInsecureDev)
-    log(LogLevel::kWarn, "door", "INSECURE_DEV",
+  if (auth.policy.scheme == auth::Scheme::kInsecureDev)
+    log(LogLevel::kWarn, "auth", "INSECURE_DEV",
         {{"meaning", "EVERY X-USER-ID IS BELIEVED. For development on this machine only: see --auth."}});
-  log(LogLevel::kInfo, "door", "open",
-      {{"auth", door::auth_word(door.policy.auth)},
-       {"tls", door.tls_certificate.empty() ? "no" : "yes"},
-       {"user_rate", door.rates.user_per_second},
-       {"address_rate", door.rates.address_per_second},
-       {"address_connections", door.rates.address_connections}});
-  const bool limited = door.rates.user_per_second + door.rates.address_per_second + door.rates.address_connections > 0;
-  return door::Setup{door.policy, limited ? std::make_shared<door::Limits>(door.rates) : nullptr, *keys};
+  log(LogLevel::kInfo, "auth", "open",
+      {{"auth", auth::scheme_word(auth.policy.scheme)},
+       {"tls", auth.tls_certificate.empty() ? "no" : "yes"},
+       {"user_rate", auth.rates.user_per_second},
+       {"address_rate", auth.rates.address_per_second},
+       {"address_connections", auth.rates.address_connections}});
+  const bool limited = auth.rates.user_per_second + auth.rates.address_per_second + auth.rates.address_connections > 0;
+  return auth::Setup{auth.policy, limited ? std::make_shared<auth::Limits>(auth.rates) : nullptr, *keys};
 }
 
 /// Null when there shall be none.
 Result<std::shared_ptr<const http::TlsContext>> Service::State::load_tls() const {
-  if (door.tls_certificate.empty()) return std::shared_ptr<const http::TlsContext>();
-  return http::TlsContext::load(door.tls_certificate, door.tls_key);
+  if (auth.tls_certificate.empty()) return std::shared_ptr<const http::TlsContext>();
+  return http::TlsContext::load(auth.tls_certificate, auth.tls_key);
 }
 
 void Service::State::reload() {
@@ -184,31 +184,31 @@ void Service::State::reload() {
 void Service::State::reload_tls() {
   auto tls = load_tls();
   if (!tls) {
-    log(LogLevel::kError, "door", "certificate_not_reloaded",
+    log(LogLevel::kError, "auth", "certificate_not_reloaded",
         {{"error", tls.error().message}, {"in_force", "the last one"}});
   } else if (*tls) {
     for (auto& worker : workers) worker->use(*tls);
-    log(LogLevel::kInfo, "door", "certificate_reloaded", {{"file", door.tls_certificate}});
+    log(LogLevel::kInfo, "auth", "certificate_reloaded", {{"file", auth.tls_certificate}});
   }
 }
 
 void Service::State::reload_keys() {
-  if (door.policy.auth == door::Auth::kInsecureDev) return;
-  auto keys = door::load_keys(door.policy.auth, door.keys_file);
+  if (auth.policy.scheme == auth::Scheme::kInsecureDev) return;
+  auto keys = auth::load_keys(auth.policy.scheme, auth.keys_file);
   if (!keys) {
-    log(LogLevel::kError, "door", "keys_not_reloaded",
+    log(LogLevel::kError, "auth", "keys_not_reloaded",
         {{"error", keys.error().message}, {"in_force", "the last ones"}});
     return;
   }
   for (auto& worker : workers) worker->use(*keys);
-  log(LogLevel::kInfo, "door", "keys_reloaded",
+  log(LogLevel::kInfo, "auth", "keys_reloaded",
       {{"gateway_keys", (*keys)->gateway.size()}, {"token_keys", (*keys)->jwt.size()}});
 }
 
 /// SO_REUSEPORT would share the port with another engine of the same user without a word: so it is tried alone first,
 /// unless that is what is wanted.
 Result<void> Service::State::start_workers(const ServiceOptions& options) {
-  auto setup = make_door();
+  auto setup = make_auth();
   if (!setup) return setup.error();
   auto tls = load_tls();
   if (!tls) return tls.error();
@@ -228,7 +228,7 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
   wanted.listen = options.listen;
   wanted.listen_descriptor = alone;
   wanted.redis_url = options.redis_url;
-  wanted.door = *setup;
+  wanted.auth = *setup;
   wanted.tls = *tls;
   wanted.patience_ms = options.share_port ? kConnectPatienceMs : 0;
   wanted.cors = options.cors;

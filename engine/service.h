@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "engine/auth_flags.h"
 #include "engine/base/result.h"
-#include "engine/door_flags.h"
 #include "engine/http/address.h"
 #include "engine/http/cors.h"
 
@@ -25,7 +25,7 @@ struct ServiceOptions {
   Role role = Role::kBoth;
   std::string mirror_name;
   int republish_after_ms = 60000;  ///< see mirror::Options
-  DoorOptions door;
+  AuthOptions auth;
   std::string redis_url;
   std::string mirror_redis_url;  ///< the same server, as the mirror's own user
   std::string amqp_url;          ///< for a role with the mirror

@@ -12,9 +12,9 @@
 #include <optional>
 #include <thread>
 
-#include "engine/archive/front.h"
-#include "engine/claim/desk.h"
-#include "engine/door/door.h"
+#include "engine/archive/loop_client.h"
+#include "engine/auth/auth_filter.h"
+#include "engine/claim/claim_handler.h"
 #include "engine/loop/loop.h"
 #include "engine/pages/refusal.h"
 #include "engine/pages/site.h"
@@ -23,16 +23,17 @@
 namespace flashclaim {
 
 struct Worker::State {
-  explicit State(const WorkerOptions& options) : door(options.door), desk(loop), server(loop, door, options.limits) {}
+  explicit State(const WorkerOptions& options)
+      : auth(options.auth), handler(loop), server(loop, auth, options.limits) {}
 
-  // In this order: the client's pending answers refer to the desk and the site, theirs to the server; the server tells
-  // the door.
+  // In this order: the client's pending answers refer to the handler and the site, theirs to the server; the server
+  // tells the auth.
   loop::Loop loop;
-  door::Door door;
+  auth::AuthFilter auth;
   pages::Site site;
-  claim::Desk desk;
+  claim::ClaimHandler handler;
   http::Server server;
-  std::optional<archive::Front> archive;
+  std::optional<archive::LoopClient> archive;
   std::unique_ptr<redis::AsyncClient> client;
   std::unique_ptr<redis::Subscriber> subscriber;
   int port = 0;
@@ -47,19 +48,19 @@ Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
   auto client = redis::AsyncClient::create(state->loop, options.redis_url);
   if (!client) return client.error();
   state->client = std::move(*client);
-  auto subscriber = redis::Subscriber::create(state->loop, options.redis_url, state->desk.listener());
+  auto subscriber = redis::Subscriber::create(state->loop, options.redis_url, state->handler.listener());
   if (!subscriber) return subscriber.error();
   state->subscriber = std::move(*subscriber);
   state->client->when_left([of = state->subscriber.get()] { of->renew(); });
-  state->site.bind(state->server, *state->client, state->door, options.cors);
-  state->desk.bind(state->server, *state->client, *state->subscriber, state->door, state->site);
+  state->site.bind(state->server, *state->client, state->auth, options.cors);
+  state->handler.bind(state->server, *state->client, *state->subscriber, state->auth, state->site);
   if (options.archive) {
     state->archive.emplace(state->loop, state->server, *options.archive);
-    state->desk.bind(*state->archive);
+    state->handler.bind(*state->archive);
     state->site.bind(*state->archive);
   }
   if (options.tls) state->server.use(options.tls);
-  state->door.bind(state->server, state->desk, pages::refusal_page);
+  state->auth.bind(state->server, state->handler, pages::refusal_page);
   state->server.allow(options.cors);
   state->thread = std::thread([raw = state.get()] { raw->loop.run(); });
   std::unique_ptr<Worker> worker(new Worker(std::move(state)));
@@ -96,8 +97,8 @@ void Worker::stop() {
   state_->thread.join();
 }
 
-void Worker::use(std::shared_ptr<const door::Keys> keys) {
-  state_->loop.post([this, keys = std::move(keys)] { state_->door.use(keys); });
+void Worker::use(std::shared_ptr<const auth::Keys> keys) {
+  state_->loop.post([this, keys = std::move(keys)] { state_->auth.use(keys); });
 }
 
 void Worker::use(std::shared_ptr<const http::TlsContext> tls) {
@@ -107,7 +108,7 @@ void Worker::use(std::shared_ptr<const http::TlsContext> tls) {
 void Worker::drain() {
   state_->loop.post([this] {
     state_->server.drain();
-    state_->desk.drain();
+    state_->handler.drain();
     state_->draining.store(true);
   });
 }
@@ -118,8 +119,8 @@ bool Worker::drained() const {
 }
 
 const http::ServerCounters& Worker::http_counters() const { return state_->server.counters(); }
-const claim::DeskCounters& Worker::claim_counters() const { return state_->desk.counters(); }
-const door::DoorCounters& Worker::door_counters() const { return state_->door.counters(); }
+const claim::ClaimCounters& Worker::claim_counters() const { return state_->handler.counters(); }
+const auth::AuthCounters& Worker::door_counters() const { return state_->auth.counters(); }
 const redis::AsyncCounters& Worker::redis_counters() const { return state_->client->counters(); }
 int Worker::port() const { return state_->port; }
 

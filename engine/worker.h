@@ -1,4 +1,4 @@
-// One thread of the HTTP front: its own loop, listener, Redis connection and claim desk; shares nothing with the
+// One thread of the HTTP front: its own loop, listener, Redis connection and claim handler; shares nothing with the
 // others.
 #pragma once
 
@@ -6,9 +6,9 @@
 #include <string>
 
 #include "engine/archive/pool.h"
+#include "engine/auth/auth_filter.h"
 #include "engine/base/result.h"
 #include "engine/claim/counters.h"
-#include "engine/door/door.h"
 #include "engine/http/server.h"
 #include "engine/http/tls.h"
 #include "engine/redis/async.h"
@@ -20,7 +20,7 @@ struct WorkerOptions {
   int listen_descriptor = -1;  ///< not -1: accept from a copy of it instead
   std::string redis_url = {};
   http::Limits limits = {};
-  door::Setup door = {};
+  auth::Setup auth = {};
   std::shared_ptr<const http::TlsContext> tls = nullptr;  ///< null: plain HTTP
   /// How long to wait for the connection to Redis before listening: who shares the port with a working engine must not
   /// take a claim that it cannot serve yet.
@@ -45,14 +45,14 @@ class Worker {
   [[nodiscard]] bool drained() const;
 
   /// Any thread: from its next request on it goes by these keys.
-  void use(std::shared_ptr<const door::Keys> keys);
+  void use(std::shared_ptr<const auth::Keys> keys);
   /// Any thread: its next connections begin with this certificate.
   void use(std::shared_ptr<const http::TlsContext> tls);
 
   /// Any thread; all of them atomics.
   [[nodiscard]] const http::ServerCounters& http_counters() const;
-  [[nodiscard]] const claim::DeskCounters& claim_counters() const;
-  [[nodiscard]] const door::DoorCounters& door_counters() const;
+  [[nodiscard]] const claim::ClaimCounters& claim_counters() const;
+  [[nodiscard]] const auth::AuthCounters& door_counters() const;
   [[nodiscard]] const redis::AsyncCounters& redis_counters() const;
   [[nodiscard]] int port() const;
 

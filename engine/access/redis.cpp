@@ -52,7 +52,7 @@ const std::vector<Rules>& redis_rules() {
         "(~prs:coupon:{*}:prs:usr:coupon:* +mset +del)", "(~prs:coupon:* +hset +hdel +hincrby)",
         "(~coupon:stock:* +incrby)", "(~coupon:claims:* +xdel)", "(~coupon:dead:* +sadd +srem)",
         "(~coupon:result:* +set)", "(~coupon:returned:* +rpush +ltrim +expire)", "(%R~coupon:returned:* +lrange)",
-        // the mender tells Redis what an operation that died on its way had to tell it
+        // the reconciler tells Redis what an operation that died on its way had to tell it
         "(~prs:coupon:* ~coupon:stock:* ~coupon:claims:* ~coupon:ready ~coupon:issuing +fcall|apply_state)",
         "(~coupon:issuing +sadd)", "(~coupon:claims:* +xgroup|create)"}},
       {"admin",

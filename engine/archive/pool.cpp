@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "engine/archive/clerk.h"
+#include "engine/archive/pg_worker.h"
 #include "engine/postgres/session.h"
 
 namespace flashclaim::archive {
@@ -52,14 +52,14 @@ void Pool::ask(Question question) {
 }
 
 void Pool::serve(int number) {
-  Clerk clerk(options_.pg_url, "flashclaim-archive-" + std::to_string(number), counters_);
+  PgWorker worker(options_.pg_url, "flashclaim-archive-" + std::to_string(number), counters_);
   std::vector<Question> questions;
   do {
-    clerk.answer(questions);
-  } while (take(questions, clerk.connected()));
+    worker.answer(questions);
+  } while (take(questions, worker.connected()));
 }
 
-/// Waits for questions; without a connection only for a moment, and maybe with none: the clerk then tries to connect.
+/// Waits for questions; without a connection only for a moment, and maybe with none: the worker then tries to connect.
 bool Pool::take(std::vector<Question>& questions, bool connected) {
   questions.clear();
   std::unique_lock lock(mutex_);

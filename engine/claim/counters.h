@@ -37,7 +37,7 @@ struct PowersHistogram {
   }
 };
 
-struct DeskCounters {
+struct ClaimCounters {
   Counter accepted;
   Counter replayed;
   std::array<Counter, http::kProblemCount> claims_refused;  ///< claims only, by problem

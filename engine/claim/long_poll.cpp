@@ -23,7 +23,7 @@ std::optional<int> parse_wait(std::string_view query) {
   return static_cast<int>(*seconds) * 1000;
 }
 
-LongPolls::LongPolls(loop::Loop& loop, Views& views, DeskCounters& counters)
+LongPolls::LongPolls(loop::Loop& loop, Views& views, ClaimCounters& counters)
     : views_(views),
       counters_(counters),
       deadline_(loop, [this] { on_deadline(); }),

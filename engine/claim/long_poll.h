@@ -33,7 +33,7 @@ std::optional<int> parse_wait(std::string_view query);
 /// At its deadline a claim is looked at once more, whatever the channel said: what a poll answers is never a guess.
 class LongPolls final : public redis::Listener, public Watcher {
  public:
-  LongPolls(loop::Loop& loop, Views& views, DeskCounters& counters);
+  LongPolls(loop::Loop& loop, Views& views, ClaimCounters& counters);
   void bind(redis::Subscriber& subscriber) { subscriber_ = &subscriber; }
 
   /// Answers within `wait_ms` and the time of a view. Too many waiting, or draining: at once, as without a wait.
@@ -83,7 +83,7 @@ class LongPolls final : public redis::Listener, public Watcher {
   void leave_idle_channels();
 
   Views& views_;
-  DeskCounters& counters_;
+  ClaimCounters& counters_;
   redis::Subscriber* subscriber_ = nullptr;
   bool draining_ = false;
   bool pumping_ = false;

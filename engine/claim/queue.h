@@ -24,7 +24,7 @@ class Queue;
 struct QueueContext {
   http::Server* server = nullptr;
   redis::AsyncClient* client = nullptr;
-  DeskCounters* counters = nullptr;
+  ClaimCounters* counters = nullptr;
   loop::EndOfTurn* end_of_turn = nullptr;  ///< where the desk looks at what follows
   std::vector<std::unique_ptr<Batch>> spare;
   std::vector<Queue*> to_send;             ///< have claims and nothing in flight

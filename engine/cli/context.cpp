@@ -12,7 +12,7 @@
 #include "engine/base/text.h"
 #include "engine/base/url.h"
 #include "engine/cli/command.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/coupons.h"
 #include "engine/postgres/session.h"
 #include "engine/redis/client.h"

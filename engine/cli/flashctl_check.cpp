@@ -8,7 +8,7 @@
 #include "engine/base/text.h"
 #include "engine/cli/command.h"
 #include "engine/operations/checker.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 
 namespace flashclaim::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/rfc3339.h"
 #include "engine/cli/command.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/ledger.h"
 #include "engine/redis/functions.h"
 

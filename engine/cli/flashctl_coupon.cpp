@@ -9,7 +9,7 @@
 #include "engine/cli/coupon_values.h"
 #include "engine/cli/times.h"
 #include "engine/operations/operations.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/coupons.h"
 
 namespace flashclaim::cli {

@@ -3,7 +3,7 @@
 
 #include "engine/base/rfc3339.h"
 #include "engine/cli/flashctl_coupon.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/postgres/coupons.h"
 #include "engine/redis/functions.h"

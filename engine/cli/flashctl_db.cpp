@@ -3,7 +3,7 @@
 
 #include "engine/base/rfc3339.h"
 #include "engine/cli/command.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/migrate.h"
 
 namespace flashclaim::cli {

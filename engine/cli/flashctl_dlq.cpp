@@ -7,7 +7,7 @@
 #include "engine/base/ids.h"
 #include "engine/cli/command.h"
 #include "engine/operations/dlq.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/coupons.h"
 
 namespace flashclaim::cli {

@@ -2,7 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/cli/command.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/events.h"
 
 namespace flashclaim::cli {

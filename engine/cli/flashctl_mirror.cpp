@@ -5,7 +5,7 @@
 #include "engine/base/ids.h"
 #include "engine/cli/command.h"
 #include "engine/operations/dlq.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/redis/client.h"
 #include "engine/redis/keys.h"
 

@@ -11,7 +11,7 @@
 #include "engine/operations/queue_drain.h"
 #include "engine/operations/rebuild.h"
 #include "engine/operations/reconcile.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/redis/library.h"
 

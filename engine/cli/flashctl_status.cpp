@@ -10,7 +10,7 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/ids.h"
 #include "engine/cli/command.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/migrate.h"
 #include "engine/redis/library.h"
 

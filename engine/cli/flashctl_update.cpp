@@ -7,7 +7,7 @@
 #include "engine/cli/flashctl_coupon.h"
 #include "engine/cli/times.h"
 #include "engine/operations/operations.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/coupons.h"
 
 namespace flashclaim::cli {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/mirror/outbox.h"
+#include "engine/mirror/stream_reader.h"
 
 namespace flashclaim::mirror {
 

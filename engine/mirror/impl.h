@@ -13,11 +13,11 @@
 #include "engine/amqp/rights.h"
 #include "engine/base/backoff.h"
 #include "engine/base/link_log.h"
-#include "engine/mirror/carrier.h"
 #include "engine/mirror/mirror.h"
-#include "engine/mirror/outbox.h"
+#include "engine/mirror/publisher.h"
 #include "engine/mirror/queue_watch.h"
 #include "engine/mirror/republisher.h"
+#include "engine/mirror/stream_reader.h"
 #include "engine/mirror/streams.h"
 #include "engine/redis/client.h"
 
@@ -49,9 +49,9 @@ class Mirror::Impl {
  private:
   /// A connection to Redis and what reads through it.
   struct Redis {
-    Redis(redis::Client connected, const std::string& name) : client(std::move(connected)), outbox(client, name) {}
+    Redis(redis::Client connected, const std::string& name) : client(std::move(connected)), reader(client, name) {}
     redis::Client client;
-    Outbox outbox;
+    StreamReader reader;
   };
 
   // Lifecycle (mirror.cpp).
@@ -76,7 +76,7 @@ class Mirror::Impl {
   void take(Reading reading);
   void take_entry(Seen seen);
   void publish_ready();
-  void settle(const std::vector<Carried>& outcomes);
+  void settle(const std::vector<Published>& outcomes);
   [[nodiscard]] bool at_rest() const;
 
   // Now and then (upkeep.cpp).
@@ -91,7 +91,7 @@ class Mirror::Impl {
 
   const Options options_;
   std::unique_ptr<Redis> redis_;
-  Carrier carrier_;
+  Publisher publisher_;
   QueueWatch watch_;
   amqp::RightsWatch rights_;
   Republisher republisher_;

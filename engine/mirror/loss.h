@@ -6,7 +6,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "engine/mirror/outbox.h"
+#include "engine/mirror/stream_reader.h"
 #include "engine/mirror/window.h"
 
 namespace flashclaim::mirror {

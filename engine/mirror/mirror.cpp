@@ -27,7 +27,7 @@ MirrorStats Mirror::stats() const { return impl_->stats(); }
 
 Mirror::Impl::Impl(Options options)
     : options_(std::move(options)),
-      carrier_(options_.amqp_url, options_.name, options_.window),
+      publisher_(options_.amqp_url, options_.name, options_.window),
       watch_(options_.amqp_url, options_.name),
       rights_(options_.amqp_url, "flashclaim-mirror " + options_.name, amqp::User::kMirror),
       republisher_({{std::chrono::milliseconds(options_.republish_after_ms),
@@ -55,14 +55,14 @@ void Mirror::Impl::run() {
   log(LogLevel::kInfo, "mirror", "started", {{"name", options_.name}, {"window", options_.window}});
   while (!stopping_) {
     connect_redis_if_due();
-    const bool was_connected = carrier_.connected();
-    carrier_.connect_if_due();
-    if (!was_connected && carrier_.connected()) {
+    const bool was_connected = publisher_.connected();
+    publisher_.connect_if_due();
+    if (!was_connected && publisher_.connected()) {
       republisher_.judge().deliveries_may_be_back(Clock::now());
       rights_.ask_again();
     }
     look_at_rights();
-    if (redis_ && carrier_.take_queue_was_lost()) {
+    if (redis_ && publisher_.take_queue_was_lost()) {
       log(LogLevel::kWarn, "mirror", "queue_was_missing", {{"effect", "all unfinished entries are published again"}});
       republisher_.want_everything(streams_.all());
       look_round_at_ = {};
@@ -78,7 +78,7 @@ void Mirror::Impl::run() {
 
 /// Only while the broker takes what is sent: under an alarm nobody's publish is looked at.
 void Mirror::Impl::look_at_rights() {
-  if (!carrier_.connected() || carrier_.blocked() || !rights_.look_if_due()) return;
+  if (!publisher_.connected() || publisher_.blocked() || !rights_.look_if_due()) return;
   now_.amqp_denied = rights_.denied();
   if (!now_.amqp_denied.empty())
     log(LogLevel::kError, "mirror", "rights_missing",
@@ -86,16 +86,16 @@ void Mirror::Impl::look_at_rights() {
 }
 
 void Mirror::Impl::show() {
-  const auto& counters = carrier_.counters();
+  const auto& counters = publisher_.counters();
   now_.published = counters.published;
   now_.confirmed = counters.confirmed;
   now_.returned = counters.returned;
   now_.nacked = counters.nacked;
-  now_.unconfirmed = carrier_.unconfirmed();
+  now_.unconfirmed = publisher_.unconfirmed();
   now_.coupons = streams_.size();
   now_.redis_connected = redis_ != nullptr;
-  now_.amqp_connected = carrier_.connected();
-  now_.amqp_blocked = carrier_.blocked();
+  now_.amqp_connected = publisher_.connected();
+  now_.amqp_blocked = publisher_.blocked();
   std::lock_guard lock(shared_mutex_);
   shared_ = now_;
 }
@@ -132,7 +132,7 @@ Result<void> Mirror::Impl::greet_redis() {
 }
 
 Result<void> Mirror::Impl::judge_replication_id() {
-  auto id = redis_->outbox.replication_id();
+  auto id = redis_->reader.replication_id();
   if (!id) return id.error();
   auto known = redis::ok(redis_->client.command({"GET", kReplicationKey}));
   if (!known) return known.error();
@@ -165,10 +165,10 @@ void Mirror::Impl::redis_failed(std::string_view during, const Error& error) {
 
 void Mirror::Impl::drain() {
   auto deadline = Clock::now() + std::chrono::milliseconds(options_.stop_deadline_ms);
-  std::vector<Carried> outcomes;
-  while (carrier_.unconfirmed() > 0 && Clock::now() < deadline) {
+  std::vector<Published> outcomes;
+  while (publisher_.unconfirmed() > 0 && Clock::now() < deadline) {
     outcomes.clear();
-    carrier_.pump(20, outcomes);
+    publisher_.pump(20, outcomes);
     settle(outcomes);
   }
   if (redis_ && !confirmed_.empty())

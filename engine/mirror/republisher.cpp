@@ -98,13 +98,13 @@ std::size_t Republisher::allowance() {
   return static_cast<std::size_t>(tokens_);
 }
 
-Result<void> Republisher::step(redis::Client& client, Outbox& outbox, std::size_t room, const Publish& publish) {
+Result<void> Republisher::step(redis::Client& client, StreamReader& reader, std::size_t room, const Publish& publish) {
   if (order_.empty() || room == 0) return {};
   auto coupon = order_.front();
   Job& job = jobs_.at(coupon);
   std::size_t asked = std::min(kChunk, job.everything ? room : std::min(room, allowance()));
   if (asked == 0) return {};
-  auto reading = outbox.range(coupon, job.next, job.range.last, asked);
+  auto reading = reader.range(coupon, job.next, job.range.last, asked);
   if (!reading) return reading.error();
   auto held = held_back(client, coupon, *reading);
   if (!held) return held.error();
@@ -152,12 +152,12 @@ Result<std::unordered_set<std::string>> Republisher::held_back(redis::Client& cl
   return held;
 }
 
-void Republisher::settle(const Carried& carried) {
-  auto found = jobs_.find(carried.coupon_id);
+void Republisher::settle(const Published& published) {
+  auto found = jobs_.find(published.coupon_id);
   if (found == jobs_.end()) return;
   --found->second.unanswered;
-  found->second.failed |= !carried.taken;
-  end_if_done(carried.coupon_id);
+  found->second.failed |= !published.taken;
+  end_if_done(published.coupon_id);
 }
 
 void Republisher::end_if_done(std::int64_t coupon) {

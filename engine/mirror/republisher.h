@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/mirror/loss.h"
-#include "engine/mirror/outbox.h"
+#include "engine/mirror/stream_reader.h"
 #include "engine/mirror/window.h"
 
 namespace flashclaim::mirror {
@@ -39,9 +39,9 @@ class Republisher {
   Result<void> consider(redis::Client& client, const Depth& depth, Clock::time_point before);
   [[nodiscard]] LossJudge& judge() { return judge_; }
   /// One chunk of one job, at most `room` entries.
-  Result<void> step(redis::Client& client, Outbox& outbox, std::size_t room, const Publish& publish);
+  Result<void> step(redis::Client& client, StreamReader& reader, std::size_t room, const Publish& publish);
   /// What became of an entry published with Purpose::kOld.
-  void settle(const Carried& carried);
+  void settle(const Published& published);
   [[nodiscard]] bool idle() const { return order_.empty(); }
 
  private:

@@ -39,7 +39,7 @@ Result<void> Mirror::Impl::upkeep_if_due() {
 Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
   if (!coupons.empty()) {
     const auto before = Clock::now();
-    auto depths = redis_->outbox.depths(coupons);
+    auto depths = redis_->reader.depths(coupons);
     if (!depths) return depths.error();
     for (const Depth& depth : *depths)
       if (auto done = look_after(depth, before); !done) return done;
@@ -54,7 +54,7 @@ Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
 
 /// Only when an entry waits for longer than a look: a queue that is as quick as its publishers is never asked.
 void Mirror::Impl::look_at_queue() {
-  if (!carrier_.connected() || !republisher_.judge().wants_to_hear()) return watch_.close();
+  if (!publisher_.connected() || !republisher_.judge().wants_to_hear()) return watch_.close();
   const auto asked = Clock::now();
   if (auto state = watch_.ask())
     republisher_.judge().hear(state->messages == 0, state->consumers > 0, asked, Clock::now());
@@ -72,7 +72,7 @@ Result<void> Mirror::Impl::look_after(const Depth& depth, Clock::time_point befo
   // It may have been damaged on the way here only: it is read once more in each round.
   const auto of_this = [&](const EntryKey& key) { return key.coupon_id == depth.coupon_id; };
   if (depth.pending > 0 && std::any_of(damaged_.begin(), damaged_.end(), of_this)) recovering_[depth.coupon_id] = {};
-  if (carrier_.room() == 0) return {};
+  if (publisher_.room() == 0) return {};
   if (depth.pending > 0) {
     if (auto done = take_over_idle(depth.coupon_id); !done) return done;
     if (auto done = take_over_still(depth); !done) return done;
@@ -86,7 +86,7 @@ Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {
   Position from{coupon, {}};
   do {
     EntryId next;
-    auto reading = redis_->outbox.take_over(from, options_.idle_claim_ms, kTakeOverMax, next);
+    auto reading = redis_->reader.take_over(from, options_.idle_claim_ms, kTakeOverMax, next);
     if (!reading) return reading.error();
     for (const Seen& seen : reading->entries)
       if (seen.message && !in_hand_.contains({coupon, seen.entry})) ++now_.taken_over;
@@ -99,7 +99,7 @@ Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {
 /// Redis measures idleness by its wall clock: what was read while that was ahead is not idle until it is there again.
 /// So whose oldest entry is the same for as long by our clock, which only goes forward, has given up what it read.
 Result<void> Mirror::Impl::take_over_still(const Depth& depth) {
-  auto others = redis_->outbox.of_others(depth.coupon_id);
+  auto others = redis_->reader.of_others(depth.coupon_id);
   if (!others) return others.error();
   std::map<std::string, Still> now_still;
   const auto now = Clock::now();
@@ -112,7 +112,7 @@ Result<void> Mirror::Impl::take_over_still(const Depth& depth) {
     if (!judged && now - still.since < std::chrono::milliseconds(options_.idle_claim_ms)) continue;
     if (!judged) still.until = depth.last_read;
     while (ready_.size() < options_.window) {
-      auto reading = redis_->outbox.take_over_from(depth.coupon_id, other.consumer, still.until, kTakeOverMax);
+      auto reading = redis_->reader.take_over_from(depth.coupon_id, other.consumer, still.until, kTakeOverMax);
       if (!reading) return reading.error();
       if (reading->entries.empty()) break;
       for (const Seen& seen : reading->entries)
@@ -125,11 +125,11 @@ Result<void> Mirror::Impl::take_over_still(const Depth& depth) {
 }
 
 Result<void> Mirror::Impl::republish() {
-  auto room = carrier_.room();
-  return republisher_.step(redis_->client, redis_->outbox, room, [this](Seen& seen) {
+  auto room = publisher_.room();
+  return republisher_.step(redis_->client, redis_->reader, room, [this](Seen& seen) {
     if (!seen.damage.empty()) note_damage(seen);
     if (!seen.message || in_hand_.contains({seen.coupon_id, seen.entry})) return false;
-    carrier_.publish(*seen.message, Purpose::kOld);
+    publisher_.publish(*seen.message, Purpose::kOld);
     return true;
   });
 }

@@ -18,7 +18,8 @@ bool Window::mark_returned(std::string_view message_id) {
   auto id = parse_claim_id(std::string(message_id) + "-0");
   if (!id) return false;
   for (Item& item : items_) {
-    if (item.answered || item.returned || item.carried.coupon_id != id->coupon_id || item.carried.entry != id->entry)
+    if (item.answered || item.returned || item.published.coupon_id != id->coupon_id ||
+        item.published.entry != id->entry)
       continue;
     item.returned = true;
     return true;
@@ -26,15 +27,15 @@ bool Window::mark_returned(std::string_view message_id) {
   return false;
 }
 
-void Window::decide(Item& item, bool taken, std::vector<Carried>& outcomes) {
+void Window::decide(Item& item, bool taken, std::vector<Published>& outcomes) {
   if (item.answered) return;
   item.answered = true;
-  item.carried.taken = taken && !item.returned;
-  outcomes.push_back(item.carried);
+  item.published.taken = taken && !item.returned;
+  outcomes.push_back(item.published);
   --open_;
 }
 
-void Window::answer(const amqp::Confirmed& confirmed, std::vector<Carried>& outcomes) {
+void Window::answer(const amqp::Confirmed& confirmed, std::vector<Published>& outcomes) {
   if (items_.empty() || confirmed.sequence < first_) return;
   std::uint64_t last = confirmed.sequence - first_;
   if (last >= items_.size()) return;
@@ -45,7 +46,7 @@ void Window::answer(const amqp::Confirmed& confirmed, std::vector<Carried>& outc
   }
 }
 
-void Window::clear(std::vector<Carried>& outcomes) {
+void Window::clear(std::vector<Published>& outcomes) {
   for (Item& item : items_) decide(item, false, outcomes);
   items_.clear();
   first_ = 1;

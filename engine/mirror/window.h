@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 enum class Purpose { kPending, kOld };
 
 /// What became of one publish. Not taken: refused, returned, or unknown because the connection ended.
-struct Carried {
+struct Published {
   std::int64_t coupon_id = 0;
   EntryId entry;
   Purpose purpose = Purpose::kPending;
@@ -33,9 +33,9 @@ class Window {
   /// id.
   bool mark_returned(std::string_view message_id);
   /// Appends what the confirm decides.
-  void answer(const amqp::Confirmed& confirmed, std::vector<Carried>& outcomes);
+  void answer(const amqp::Confirmed& confirmed, std::vector<Published>& outcomes);
   /// Appends all that is left as not taken, and forgets it.
-  void clear(std::vector<Carried>& outcomes);
+  void clear(std::vector<Published>& outcomes);
 
   [[nodiscard]] std::size_t size() const { return open_; }
   /// When the oldest unanswered publish was made; precondition: size() > 0.
@@ -43,12 +43,12 @@ class Window {
 
  private:
   struct Item {
-    Carried carried;
+    Published published;
     Clock::time_point at;
     bool returned = false;
     bool answered = false;
   };
-  void decide(Item& item, bool taken, std::vector<Carried>& outcomes);
+  void decide(Item& item, bool taken, std::vector<Published>& outcomes);
 
   std::deque<Item> items_;   // the first one is unanswered
   std::uint64_t first_ = 1;  // sequence of items_.front()

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/operations/state_difference.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 
 namespace flashclaim::operations {

@@ -11,7 +11,7 @@
 #include "engine/mirror/message.h"
 #include "engine/operations/dlq_work.h"
 #include "engine/operations/publish.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/postgres/settle.h"
 

@@ -7,7 +7,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/test_point.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 
 namespace flashclaim::operations {

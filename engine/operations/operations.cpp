@@ -9,7 +9,7 @@
 #include "engine/base/test_point.h"
 #include "engine/operations/flight.h"
 #include "engine/operations/overtaken.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 
 namespace flashclaim::operations {
@@ -52,7 +52,7 @@ Operated refusal(const postgres::Operated& operated, std::string_view what, std:
 }
 
 /// What is said when the database is done and Redis answered `told`.
-Operated outcome_of(const Telling& told, bool changed, std::string_view what) {
+Operated outcome_of(const Synced& told, bool changed, std::string_view what) {
   const std::int64_t id = told.state.id;
   switch (told.reply) {
     case redis::ApplyReply::kApplied:
@@ -108,7 +108,7 @@ Result<std::optional<CouponState>> read_to_operate(redis::Client& redis, postgre
   if (!state) return state.error();
   if (!state->has_value() || (*state)->status == postgres::CouponStatus::kPurged) return std::optional<CouponState>();
   if (!(*state)->may_create()) return std::move(*state);
-  auto told = tell_redis(redis, pg, **state);
+  auto told = sync_redis(redis, pg, **state);
   if (!told) return told.error();
   return std::optional(told->state);
 }
@@ -129,7 +129,7 @@ Result<Operated> tell_of(redis::Client& redis, postgres::Session& pg, Operation 
   if (operated.state.publish_version == 0) {  // a draft that was ended: Redis never knew it
     return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is ended, unpublished", id)};
   }
-  const auto told = tell_redis(redis, pg, operated.state);
+  const auto told = sync_redis(redis, pg, operated.state);
   if (!told) return told.error();
   test_point("admin.operate.told");
   log(LogLevel::kInfo, "admin", "coupon_operated",
@@ -209,7 +209,7 @@ Result<Operated> finish_cut(redis::Client& redis, postgres::Session& pg, const C
     return finish_cut(redis, pg, now, std::max(left, std::chrono::milliseconds(0)));
   }
   if (!postgres::is_success(completed->verdict)) return refusal(*completed, "be cut", state.id);
-  const auto told = tell_redis(redis, pg, completed->state);
+  const auto told = sync_redis(redis, pg, completed->state);
   if (!told) return told.error();
   test_point("admin.cut.told");
   return outcome_of(*told, true, "be cut");
@@ -225,7 +225,7 @@ Result<std::optional<Operated>> why_not_purge(redis::Client& redis, postgres::Se
                                                                 postgres::word(state.status))});
   }
   if (state.publish_version > 0) {
-    const auto told = tell_redis(redis, pg, state);
+    const auto told = sync_redis(redis, pg, state);
     if (!told) return told.error();
     const Operated outcome = outcome_of(*told, false, "be purged");
     const bool holds_it = told->reply != redis::ApplyReply::kNotLoaded;
@@ -257,7 +257,7 @@ Result<Operated> tell_of_update(redis::Client& redis, postgres::Session& pg, con
   if (operated.state.publish_version == 0) {
     return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is updated", operated.state.id)};
   }
-  const auto told = tell_redis(redis, pg, operated.state);
+  const auto told = sync_redis(redis, pg, operated.state);
   if (!told) return told.error();
   test_point("admin.update.told");
   if (told->state.status == postgres::CouponStatus::kPurged) return purged_meanwhile(redis, pg, told->state);

@@ -4,7 +4,7 @@
 
 #include "engine/base/rfc3339.h"
 #include "engine/base/text.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 
 namespace flashclaim::operations {
 namespace {

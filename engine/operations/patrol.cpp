@@ -4,7 +4,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/operations/state_difference.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::operations {

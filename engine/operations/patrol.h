@@ -21,8 +21,8 @@ struct Patrol {
 };
 
 /// Looks at up to `limit` coupons with ids above `after`, in one page of the database and one pipeline to Redis: the
-/// mender's own round sees only what is in `coupon:issuing`, and what a clock that was ahead has retired, or what was
-/// suspected after the end, is not. What Redis does not hold is passed over: that is for `rebuild`.
+/// reconciler's own round sees only what is in `coupon:issuing`, and what a clock that was ahead has retired, or what
+/// was suspected after the end, is not. What Redis does not hold is passed over: that is for `rebuild`.
 Result<Patrol> patrol(redis::Client& redis, postgres::Session& pg, std::int64_t after, int limit);
 
 }  // namespace flashclaim::operations

@@ -9,7 +9,7 @@
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
 #include "engine/operations/flight.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/postgres/ledger.h"
 
@@ -196,7 +196,7 @@ Result<bool> Rebuild::open() {
   if (!now->has_value() || (*now)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
   if ((*now)->status == postgres::CouponStatus::kPurged) return stop(RebuildOutcome::kNeverIssued);
   if ((*now)->version > state_.version) {
-    const auto told = tell_redis(redis_, pg_, **now);
+    const auto told = sync_redis(redis_, pg_, **now);
     if (!told) return told.error();
   }
   return true;

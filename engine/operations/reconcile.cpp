@@ -11,7 +11,7 @@
 #include "engine/operations/flight.h"
 #include "engine/operations/reconcile_users.h"
 #include "engine/operations/state_difference.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/ledger.h"
 
 namespace flashclaim::operations {
@@ -241,7 +241,7 @@ Result<void> Pass::state() {
 /// True: Redis had ended the coupon by its clock, and opened it again.
 Result<bool> Pass::tell() {
   if (options_.take_back_cuts) {
-    const auto told = tell_redis(redis_, pg_, state_);
+    const auto told = sync_redis(redis_, pg_, state_);
     if (!told) return told.error();
     return told->reply == redis::ApplyReply::kReopened;
   }

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "engine/base/test_point.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/postgres/ledger.h"
 #include "engine/redis/functions.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/postgres/ledger.h"
 #include "engine/redis/keys.h"
 

@@ -6,11 +6,11 @@
 
 namespace flashclaim::pages {
 
-std::optional<door::Page> refusal_page(const http::Request& request, http::Problem problem) {
+std::optional<auth::Page> refusal_page(const http::Request& request, http::Problem problem) {
   const bool reads = request.method == http::Method::kGet || request.method == http::Method::kHead;
   if (!reads || !wants_html(request.header("accept").value)) return std::nullopt;
   const std::string_view name = problem == http::Problem::kRateLimited ? "busy.html" : "refused.html";
-  return door::Page{kHtml, kPolicy, web_file(name)->text};
+  return auth::Page{kHtml, kPolicy, web_file(name)->text};
 }
 
 }  // namespace flashclaim::pages

@@ -1,14 +1,14 @@
-// What a reader with a browser is shown when the door refuses a request.
+// What a reader with a browser is shown when a request is refused before it comes a request.
 #pragma once
 
 #include <optional>
 
-#include "engine/door/door.h"
+#include "engine/auth/auth_filter.h"
 
 namespace flashclaim::pages {
 
 /// A page for who reads pages (GET or HEAD that asks for text/html itself): wait a moment, or the request was not in
-/// order. nullopt for programs. A door::PageOf.
-std::optional<door::Page> refusal_page(const http::Request& request, http::Problem problem);
+/// order. nullopt for programs. An auth::PageOf.
+std::optional<auth::Page> refusal_page(const http::Request& request, http::Problem problem);
 
 }  // namespace flashclaim::pages

@@ -18,7 +18,7 @@
 
 namespace flashclaim::pages {
 
-using door::Caller;
+using auth::Caller;
 using http::Exchange;
 using http::Method;
 using http::Problem;
@@ -55,8 +55,8 @@ struct Site::List {
   std::int64_t server_time_ms = 0;
 };
 
-void Site::bind(http::Server& server, redis::AsyncClient& client, door::Door& door, const http::Cors& cors) {
-  door_ = &door;
+void Site::bind(http::Server& server, redis::AsyncClient& client, auth::AuthFilter& auth, const http::Cors& cors) {
+  auth_ = &auth;
   server_ = &server;
   cors_ = cors;
   coupons_.bind(client);
@@ -153,7 +153,7 @@ void Site::list_coupons(const Request& request, Exchange exchange) {
 void Site::list_held(const Request& request, const Caller& caller, Exchange exchange) {
   const auto range = parse_held_range(request.query);
   if (!caller.known()) {
-    door_->refuse_unknown(exchange);
+    auth_->refuse_unknown(exchange);
   } else if (!range) {
     server_->refuse(exchange, Problem::kInvalidRequest);
   } else if (!archive_) {

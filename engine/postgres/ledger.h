@@ -39,7 +39,8 @@ SqlResult<std::vector<std::int64_t>> reconcile_user_rows(Session& session, std::
 /// The highest entry of that epoch with an outcome, settled or refused.
 SqlResult<std::optional<EntryId>> highest_entry(Session& session, std::int64_t coupon_id, std::int64_t epoch);
 
-/// True when this session is the mender: an advisory lock of the session, one in the whole database, until it closes.
+/// True when this session is the reconciler: an advisory lock of the session, one in the whole database, until it
+/// closes.
 SqlResult<bool> become_mender(Session& session);
 
 struct UserCount {

@@ -17,7 +17,7 @@
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
 #include "engine/loop/loop.h"
-#include "engine/redis/greeting.h"
+#include "engine/redis/handshake.h"
 #include "engine/redis/resolver.h"
 #include "engine/redis/role.h"
 
@@ -38,10 +38,10 @@ void count(Counter& counter) {  // one writer: no locked instruction
 enum class LinkState { kDown, kConnecting, kGreeting, kReady, kLeaving };
 
 struct AsyncClient::State {
-  State(loop::Loop& l, const AsyncOptions& o, Greeting g)
+  State(loop::Loop& l, const AsyncOptions& o, Handshake g)
       : options(o),
-        greeting(std::move(g)),
-        resolver(l, greeting.host, greeting.addresses),
+        handshake(std::move(g)),
+        resolver(l, handshake.host, handshake.addresses),
         look(*this),
         readable(l, loop::FdEvent::Kind::kRead, [this] { redisAsyncHandleRead(context); }),
         writable(l, loop::FdEvent::Kind::kWrite, [this] { redisAsyncHandleWrite(context); }),
@@ -101,7 +101,7 @@ struct AsyncClient::State {
   };
 
   AsyncOptions options;
-  Greeting greeting;
+  Handshake handshake;
   Resolver resolver;
   Look look;
   int greeted = 0;
@@ -150,7 +150,7 @@ void AsyncClient::State::attach() {
 
 void AsyncClient::State::connect(const std::string& address) {
   assert(!context && link == LinkState::kDown);
-  context = redisAsyncConnect(address.c_str(), greeting.port);
+  context = redisAsyncConnect(address.c_str(), handshake.port);
   if (!context || context->err) {
     std::string why = context ? context->errstr : "out of memory";
     if (context) redisAsyncFree(std::exchange(context, nullptr));  // was never attached
@@ -187,9 +187,9 @@ void AsyncClient::State::on_disconnect(const redisAsyncContext* ac, int) noexcep
 void AsyncClient::State::greet() {
   greeted = 0;
   // One formatted command per reply is all that hiredis counts; the first carries the bytes of all.
-  for (int i = 0; i < greeting.replies; ++i)
-    redisAsyncFormattedCommand(context, on_greeting_reply, nullptr, greeting.resp.data(),
-                               i == 0 ? greeting.resp.size() : 0);
+  for (int i = 0; i < handshake.replies; ++i)
+    redisAsyncFormattedCommand(context, on_greeting_reply, nullptr, handshake.resp.data(),
+                               i == 0 ? handshake.resp.size() : 0);
 }
 
 void AsyncClient::State::on_greeting_reply(redisAsyncContext* ac, void* reply, void*) noexcept {
@@ -199,12 +199,12 @@ void AsyncClient::State::on_greeting_reply(redisAsyncContext* ac, void* reply, v
 /// Refused: try again later on a fresh connection.
 void AsyncClient::State::on_greeting(const redisReply* reply) {
   if (link != LinkState::kGreeting) return;
-  if (const auto refusal = greeting.refusal(greeted, ReplyView(reply))) {
+  if (const auto refusal = handshake.refusal(greeted, ReplyView(reply))) {
     last_error = *refusal;
     redisAsyncFree(context);  // inside a reply callback: takes effect after it
     return;
   }
-  if (++greeted < greeting.replies) return;
+  if (++greeted < handshake.replies) return;
   deadline.stop();
   backoff.reset();
   count(counters.connects);
@@ -212,7 +212,7 @@ void AsyncClient::State::on_greeting(const redisReply* reply) {
   set_link(LinkState::kReady);
   look_again.every_ms(kLookMs);
   if (told.connected())
-    log(LogLevel::kInfo, "redis", "connected", {{"address", greeting.host + ":" + std::to_string(greeting.port)}});
+    log(LogLevel::kInfo, "redis", "connected", {{"address", handshake.host + ":" + std::to_string(handshake.port)}});
 }
 
 void AsyncClient::State::look_at_role() {
@@ -303,9 +303,9 @@ AsyncClient::~AsyncClient() = default;
 
 Result<std::unique_ptr<AsyncClient>> AsyncClient::create(loop::Loop& loop, const std::string& redis_url,
                                                          const AsyncOptions& options) {
-  auto greeting = greeting_of(redis_url);
-  if (!greeting) return greeting.error();
-  auto state = std::make_unique<State>(loop, options, std::move(*greeting));
+  auto handshake = handshake_of(redis_url);
+  if (!handshake) return handshake.error();
+  auto state = std::make_unique<State>(loop, options, std::move(*handshake));
   state->reconnect.start_ms(0);
   return std::unique_ptr<AsyncClient>(new AsyncClient(std::move(state)));
 }

@@ -8,7 +8,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/url.h"
-#include "engine/redis/greeting.h"
+#include "engine/redis/handshake.h"
 #include "engine/redis/role.h"
 
 namespace flashclaim::redis {

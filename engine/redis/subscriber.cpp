@@ -16,7 +16,7 @@
 #include "engine/loop/loop.h"
 #include "engine/redis/async.h"
 #include "engine/redis/client.h"
-#include "engine/redis/greeting.h"
+#include "engine/redis/handshake.h"
 #include "engine/redis/resolver.h"
 
 namespace flashclaim::redis {
@@ -36,10 +36,10 @@ struct Channel {
 }  // namespace
 
 struct Subscriber::State {
-  State(loop::Loop& loop, Listener& l, Greeting g)
+  State(loop::Loop& loop, Listener& l, Handshake g)
       : listener(l),
-        greeting(std::move(g)),
-        resolver(loop, greeting.host, greeting.addresses),
+        handshake(std::move(g)),
+        resolver(loop, handshake.host, handshake.addresses),
         readable(loop, loop::FdEvent::Kind::kRead, [this] { on_readable(); }),
         writable(loop, loop::FdEvent::Kind::kWrite, [this] { on_writable(); }),
         reconnect(loop, [this] { resolver.look_up([this](const std::string& address) { connect(address); }); }),
@@ -59,16 +59,16 @@ struct Subscriber::State {
   bool on_reply(const ReplyView& reply);
   void on_greeted();
   void on_subscribed(std::string_view name);
-  [[nodiscard]] bool greeted_all() const { return context && greeted == greeting.replies; }
+  [[nodiscard]] bool greeted_all() const { return context && greeted == handshake.replies; }
   void say(std::string_view command, std::string_view channel);
 
   Listener& listener;
-  Greeting greeting;
+  Handshake handshake;
   Resolver resolver;
   LinkLog told;
   std::map<std::string, Channel, std::less<>> channels;
   redisContext* context = nullptr;
-  int greeted = 0;  ///< replies to the greeting; all of them: commands may be sent
+  int greeted = 0;  ///< replies to the handshake; all of them: commands may be sent
   bool connected = false;
   Backoff backoff{kBackoffMinMs, kBackoffMaxMs};
   loop::FdEvent readable;
@@ -79,7 +79,7 @@ struct Subscriber::State {
 };
 
 void Subscriber::State::connect(const std::string& address) {
-  context = redisConnectNonBlock(address.c_str(), greeting.port);
+  context = redisConnectNonBlock(address.c_str(), handshake.port);
   if (!context || context->err) return lose(context ? context->errstr : "out of memory");
   greeted = 0;
   connected = false;
@@ -119,7 +119,7 @@ void Subscriber::State::on_connected() {
   setsockopt(context->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   int user_timeout_ms = kUnackedMs;
   setsockopt(context->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
-  redisAppendFormattedCommand(context, greeting.resp.data(), greeting.resp.size());
+  redisAppendFormattedCommand(context, handshake.resp.data(), handshake.resp.size());
   readable.resume();
 }
 
@@ -149,12 +149,12 @@ bool Subscriber::State::take_replies() {
 }
 
 bool Subscriber::State::on_reply(const ReplyView& reply) {
-  if (greeted < greeting.replies) {
-    if (const auto refusal = greeting.refusal(greeted, reply)) {
+  if (greeted < handshake.replies) {
+    if (const auto refusal = handshake.refusal(greeted, reply)) {
       lose(*refusal);
       return false;
     }
-    if (++greeted == greeting.replies) on_greeted();
+    if (++greeted == handshake.replies) on_greeted();
     return true;
   }
   if (reply.is_error()) {
@@ -204,9 +204,9 @@ Subscriber::~Subscriber() = default;
 
 Result<std::unique_ptr<Subscriber>> Subscriber::create(loop::Loop& loop, const std::string& redis_url,
                                                        Listener& listener) {
-  auto greeting = greeting_of(redis_url);
-  if (!greeting) return greeting.error();
-  auto state = std::make_unique<State>(loop, listener, std::move(*greeting));
+  auto handshake = handshake_of(redis_url);
+  if (!handshake) return handshake.error();
+  auto state = std::make_unique<State>(loop, listener, std::move(*handshake));
   return std::unique_ptr<Subscriber>(new Subscriber(std::move(state)));
 }
 

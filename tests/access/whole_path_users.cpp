@@ -107,7 +107,8 @@ TEST_F(UsersPath, SettlesRefusesRepairsRebuildsAndPurges) {
     return std::stoi(metrics.substr(metrics.find("\nflashclaim_mirror_republished_total ") + 37)) > 0;
   }));
   await_empty_stream(41);
-  // Redis is made to believe in a unit and a claim of user 2 that are not there: PostgreSQL refuses, the mender mends.
+  // Redis is made to believe in a unit and a claim of user 2 that are not there: PostgreSQL refuses, the reconciler
+  // mends.
   auto tester = world_.redis_superuser();
   ASSERT_TRUE(tester.command({"DEL", redis::CouponKeys(41).user(2)}));
   EXPECT_EQ(claim("41", 2), 202);

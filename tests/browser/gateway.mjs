@@ -1,5 +1,5 @@
 // What a gateway in front adds to a request, when GATEWAY_KEYS names the file of its keys: its signature
-// (engine/door/README.md).
+// (engine/auth/README.md).
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 

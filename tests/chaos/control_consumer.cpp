@@ -65,7 +65,7 @@ TEST_P(ControlConsumer, SkipsTheDatabaseOnlyForWhatFinishLeft) {
 /// A message whose checksums are right, about a real entry, with other users.
 TEST_P(ControlConsumer, AMessageSaysWhatItsEntrySays) {
   harness::announce_error("dead_lettered");
-  without("consumer.entry_says_the_same", "consumer.mender");
+  without("consumer.entry_says_the_same", "consumer.reconciler");
   const auto coupon = mirrored(1);
   auto messages = entries(coupon);
   ASSERT_TRUE(amqp().purge_queue(amqp::kQueue));
@@ -80,7 +80,7 @@ TEST_P(ControlConsumer, AMessageSaysWhatItsEntrySays) {
 
 TEST_P(ControlConsumer, ClaimCountsTheUser) {
   without_lua("      counts[user] = counts[user] + 1\n", "      counts[user] = counts[user] + 0\n");
-  without("", "consumer.mender");
+  without("", "consumer.reconciler");
   engine_ = engine();
   const auto coupon = open_coupon(100, 1);
   claim_for(coupon, {7, 7, 7});

@@ -80,7 +80,7 @@ TEST_P(ControlDisk, SyncsEachClaimBeforeItsAnswer) {
 TEST_P(ControlDisk, CutsATornClaimOffWhole) {
   harness::PrivateRedis server(removed() ? "--aof-load-truncated yes" : "");
   use(server);
-  without("", "consumer.mender");
+  without("", "consumer.reconciler");
   engine_ = engine({"--threads=1"});
   const auto coupon = open_coupon(100, 1);
   for (int user = 1; user <= 3; ++user) {

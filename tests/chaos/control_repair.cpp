@@ -27,7 +27,7 @@ TEST_P(ControlRepair, ReconcileCountsNoClaimTwice) {
 TEST_P(ControlRepair, RebuildRaisesTheEpoch) {
   without_sql("begin_rebuild", {{"SET epoch = c.epoch + 1, version", "SET epoch = c.epoch, version"}});
   sql("ALTER FUNCTION begin_rebuild(bigint) SECURITY DEFINER SET search_path = public, pg_temp");  // as 0008 has it
-  without("", "consumer.mender");
+  without("", "consumer.reconciler");
   const auto coupon = mirrored(20);
   redis_server().flush();
   const auto rebuilt = operations::rebuild_coupon(admin_redis(), admin_pg(), coupon, {});

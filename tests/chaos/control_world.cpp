@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "engine/base/assets.h"
-#include "engine/mirror/outbox.h"
+#include "engine/mirror/stream_reader.h"
 #include "engine/operations/dlq_work.h"
 #include "engine/redis/library.h"
 
@@ -105,9 +105,9 @@ std::int64_t Control::mirrored(int claims) {
 
 void Control::await_mirror(std::int64_t coupon, std::int64_t pending) {
   EXPECT_TRUE(wait_until([&] {
-    mirror::Outbox outbox(redis(), "test");
+    mirror::StreamReader reader(redis(), "test");
     const std::int64_t coupons[] = {coupon};
-    const auto depth = outbox.depths(coupons).value().at(0);
+    const auto depth = reader.depths(coupons).value().at(0);
     return depth.unread == 0 && depth.pending == pending;
   })) << "the mirror does not come to that";
 }

@@ -71,7 +71,7 @@ class CrashAdmin : public CrashWorld {
     return {"reconcile", std::to_string(coupon_), "--fix", "--yes"};
   }
   [[nodiscard]] bool suspected() { return redis_number({"HGET", redis::CouponKeys(coupon_).coupon, "suspect"}) > 0; }
-  /// For the menders: the next harm when the last is mended to the end, whoever died over it.
+  /// For the reconcilers: the next harm when the last is mended to the end, whoever died over it.
   void harm_and_suspect(Harm harm) {
     if (suspected()) return;
     const auto mended = operations::reconcile(admin_redis(), admin_pg(), coupon_, {});
@@ -121,7 +121,7 @@ TEST_F(CrashAdmin, ReconcileMendsExactlyWhereverItDies) {
   judge();
 }
 
-/// Two consumers have menders, of which one at a time works; the one that works dies.
+/// Two consumers have reconcilers, of which one at a time works; the one that works dies.
 TEST_F(CrashAdmin, SuspectsAreMendedExactlyWhereverAMenderDies) {
   CrashVictim consumer = consumer_victim(kReconcilePoints, crashes_wanted(1), 1);
   CrashVictim* const victims[] = {&consumer};
@@ -129,18 +129,18 @@ TEST_F(CrashAdmin, SuspectsAreMendedExactlyWhereverAMenderDies) {
   let_die(victims, [&] {
     if (const auto now = std::chrono::steady_clock::now(); now - unchosen > std::chrono::seconds(1)) {
       unchosen = now;  // whoever else mends loses its session, and the lock with it
-      sql(
-          fmt::format("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%-mender' "
-                      "AND application_name <> 'flashclaim-consumer-{}-mender'",
-                      consumer.pid()));
+      sql(fmt::format(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%-reconciler' "
+          "AND application_name <> 'flashclaim-consumer-{}-reconciler'",
+          consumer.pid()));
     }
     harm_and_suspect(consumer.point() == "reconcile.state.told" ? Harm::kHalfAnOperation : Harm::kDrift);
   });
   for (const auto& [point, count] : consumer.hits()) fmt::print("  {:28} {}\n", point, count);
   flashctl(coupon_verb("resume"));
-  EXPECT_TRUE(wait_until([&] { return !suspected(); })) << "no mender is left";
+  EXPECT_TRUE(wait_until([&] { return !suspected(); })) << "no reconciler is left";
   harm_and_suspect(Harm::kDrift);
-  EXPECT_TRUE(wait_until([&] { return !suspected(); })) << "no mender is left";
+  EXPECT_TRUE(wait_until([&] { return !suspected(); })) << "no reconciler is left";
   judge();
 }
 

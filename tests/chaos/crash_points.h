@@ -89,7 +89,7 @@ inline constexpr std::array<std::string_view, 8> kRebuildPoints = {
     "admin.rebuild.opened",         //
 };
 
-/// Passed by `flashctl reconcile --fix`, and by the mender of every consumer.
+/// Passed by `flashctl reconcile --fix`, and by the reconciler of every consumer.
 inline constexpr std::array<std::string_view, 5> kReconcilePoints = {
     "reconcile.state.told",    //
     "reconcile.users.fixing",  //

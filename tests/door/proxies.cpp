@@ -18,7 +18,7 @@
 namespace flashclaim {
 namespace {
 
-const std::string kConfigurations = harness::source_dir() + "/engine/door/proxy/";
+const std::string kConfigurations = harness::source_dir() + "/engine/auth/proxy/";
 
 std::string read(const std::string& path) {
   std::ifstream in(path);

@@ -1,4 +1,4 @@
-// HAProxy and nginx with the configurations of engine/door/proxy, in front of an engine under test.
+// HAProxy and nginx with the configurations of engine/auth/proxy, in front of an engine under test.
 #pragma once
 
 #include <memory>

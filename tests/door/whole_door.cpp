@@ -8,7 +8,7 @@
 #include <fstream>
 #include <optional>
 
-#include "engine/door/gateway.h"
+#include "engine/auth/gateway.h"
 #include "tests/door/proxies.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/tokens.h"
@@ -58,9 +58,9 @@ class WholeDoor : public WholePath {
     const std::string time = std::to_string(std::time(nullptr));
     const std::string name = std::to_string(user);
     const auto signature =
-        door::gateway_signature(door::HmacSha256(secret), {"POST", path_of(coupon), name, time, idempotency});
+        auth::gateway_signature(auth::HmacSha256(secret), {"POST", path_of(coupon), name, time, idempotency});
     return "POST " + path_of(coupon) + " HTTP/1.1\r\nHost: a\r\nX-User-Id: " + name + "\r\nX-Auth-Time: " + time +
-           "\r\nX-Auth-Key: " + key_id + "\r\nX-Auth-Signature: " + door::hex_of(signature) +
+           "\r\nX-Auth-Key: " + key_id + "\r\nX-Auth-Signature: " + auth::hex_of(signature) +
            (idempotency ? "\r\nIdempotency-Key: " + *idempotency : "") + "\r\n\r\n";
   }
   static std::string plain_claim(std::int64_t coupon, const std::string& headers) {
@@ -147,7 +147,7 @@ TEST_F(WholeDoor, LimitsAUserAndTakesNothingForWhatItRefuses) {
   }
   EXPECT_EQ(limited, 1);
   EXPECT_EQ(exchange(connection, signed_claim(coupon, 8, "k1", secret_)).status, 202) << "another user";
-  EXPECT_TRUE(metrics_have("flashclaim_door_limited_total{limit=\"user\"} 1"));
+  EXPECT_TRUE(metrics_have("flashclaim_auth_limited_total{limit=\"user\"} 1"));
   await_rest();
   EXPECT_EQ(counts(coupon).rows, accepted + 2);
   expect_invariants();

@@ -80,9 +80,9 @@ TEST_F(DataLoss, OfRedisLosesNothingThatWasMirrored) {
   EXPECT_EQ(checked_.refused, 0);
 }
 
-// Whether the mender sees that the database is ahead before new claims hide it, decides how it heals: by a rebuild, or,
-// since every restart of Redis makes its coupons suspect, by an exact reconcile. What had its outcome and lost only the
-// note of it comes again after a minute, or at once by rebuild and by replay.
+// Whether the reconciler sees that the database is ahead before new claims hide it, decides how it heals: by a rebuild,
+// or, since every restart of Redis makes its coupons suspect, by an exact reconcile. What had its outcome and lost only
+// the note of it comes again after a minute, or at once by rebuild and by replay.
 TEST_F(DataLoss, OfTheLastWritesOfRedisIsSeenAndMended) {
   start_programs();
   const auto coupon = open_coupon(1'000'000, 2);

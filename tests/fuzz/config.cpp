@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/amqp/endpoint.h"
-#include "engine/door/gateway.h"
-#include "engine/door/jwks.h"
-#include "engine/door/peers.h"
+#include "engine/auth/gateway.h"
+#include "engine/auth/jwks.h"
+#include "engine/auth/peers.h"
 
 using namespace flashclaim;
 
@@ -41,32 +41,32 @@ void endpoint(const std::string& text) {
 }
 
 void key_set(const std::string& text) {
-  const auto keys = door::parse_jwks(text);
+  const auto keys = auth::parse_jwks(text);
   if (!keys) return tells_no_secret(keys.error());
   std::vector<std::string> ids;
-  for (const door::JwtKey& key : *keys) {
+  for (const auth::JwtKey& key : *keys) {
     require(!key.id.empty() && key.id.size() <= 64);
-    require((key.algorithm == door::Algorithm::kHs256) == key.hmac.has_value() &&
+    require((key.algorithm == auth::Algorithm::kHs256) == key.hmac.has_value() &&
             key.hmac.has_value() != (key.verifies != nullptr));
     ids.push_back(key.id);
   }
   std::sort(ids.begin(), ids.end());
   require(!ids.empty() && std::adjacent_find(ids.begin(), ids.end()) == ids.end());
-  const auto again = door::parse_jwks(text + "\n");
+  const auto again = auth::parse_jwks(text + "\n");
   require(again && again->size() == keys->size());
 }
 
 void gateway_keys(const std::string& text) {
-  const auto keys = door::parse_gateway_keys(text);
+  const auto keys = auth::parse_gateway_keys(text);
   if (!keys) return tells_no_secret(keys.error());
   require(!keys->empty());
-  for (const door::GatewayKey& key : *keys) require(!key.id.empty() && key.id.size() <= 32);
-  const auto again = door::parse_gateway_keys("# a comment\n" + text + "\n");
+  for (const auth::GatewayKey& key : *keys) require(!key.id.empty() && key.id.size() <= 32);
+  const auto again = auth::parse_gateway_keys("# a comment\n" + text + "\n");
   require(again && again->size() == keys->size());
 }
 
 void gateways(const std::string& text) {
-  if (door::PeerList::parse(text)) require(door::PeerList::parse("0.0.0.0/0," + text).has_value());
+  if (auth::PeerList::parse(text)) require(auth::PeerList::parse("0.0.0.0/0," + text).has_value());
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <string>
 
+#include "engine/auth/credentials.h"
 #include "engine/base/ids.h"
 #include "engine/claim/route.h"
-#include "engine/door/credentials.h"
 #include "engine/http/parser.h"
 
 using namespace flashclaim;
@@ -23,8 +23,8 @@ void require(bool holds) {
 
 void route(const http::Request& request) {
   const auto target = claim::parse_target(request.path);
-  const auto shown = door::credentials_of(request);
-  require(shown.user.empty() || (shown.present & door::Credentials::kUser) != 0);
+  const auto shown = auth::credentials_of(request);
+  require(shown.user.empty() || (shown.present & auth::Credentials::kUser) != 0);
   if (const auto id = parse_id(shown.user)) require(std::to_string(*id) == shown.user);
   if (const auto id = parse_id(target.id)) require(std::to_string(*id) == target.id);
   if (const auto id = parse_claim_id(target.id)) require(id->text() == target.id);

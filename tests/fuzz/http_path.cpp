@@ -1,4 +1,4 @@
-// Bytes over a real connection through the server, the router and the claim desk to answers (Redis is away): every
+// Bytes over a real connection through the server, the router and the claim handler to answers (Redis is away): every
 // input is answered or closed, and the answers do not depend on how the bytes were cut.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/claim/desk.h"
+#include "engine/claim/claim_handler.h"
 #include "engine/pages/site.h"
 #include "engine/redis/subscriber.h"
 
@@ -29,14 +29,14 @@ int start_server() {
   std::thread([&port] {
     loop::Loop loop;
     pages::Site site;
-    claim::Desk desk(loop);
-    door::Door door;
+    claim::ClaimHandler handler(loop);
+    auth::AuthFilter door;
     http::Server server(loop, door);
     auto client = redis::AsyncClient::create(loop, "redis://127.0.0.1:1/0", {.backoff_min_ms = 600'000});
-    auto subscriber = redis::Subscriber::create(loop, "redis://127.0.0.1:1/0", desk.listener());
+    auto subscriber = redis::Subscriber::create(loop, "redis://127.0.0.1:1/0", handler.listener());
     site.bind(server, **client, door, {});
-    desk.bind(server, **client, **subscriber, door, site);
-    door.bind(server, desk);
+    handler.bind(server, **client, **subscriber, door, site);
+    door.bind(server, handler);
     if (!server.listen({"127.0.0.1", 0}, http::PortSharing::kExclusive)) std::abort();
     port.set_value(server.port());
     loop.run();

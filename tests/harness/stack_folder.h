@@ -35,7 +35,7 @@ class StackFolder {
                                            const std::string& key = "") const;
   /// To its engine, inside TLS where the door is on.
   [[nodiscard]] RawConnection connect() const;
-  /// One claim of coupon 1 for each user, each accepted. Door off.
+  /// One claim of coupon 1 for each user, each accepted. AuthFilter off.
   void claim(int first_user, int count) const;
   /// Rows of coupon 1, as the database has them.
   [[nodiscard]] std::string rows() const;

@@ -10,7 +10,7 @@
 #include <functional>
 #include <memory>
 
-#include "consumer/mender.h"
+#include "consumer/reconciler.h"
 #include "engine/operations/user_keys.h"
 #include "tests/harness/logins.h"
 #include "tests/integration/admin_flashctl.h"
@@ -191,13 +191,13 @@ TEST_F(Backlog, HoldsUpNothingThatMendsOrLooks) {
   consumer::Metrics metrics;
   consumer::Health health;
   consumer::Stop stop;
-  consumer::Mender mender(options, metrics, health, stop);
-  unharmed("a round of the mender", [&] {
+  consumer::Reconciler reconciler(options, metrics, health, stop);
+  unharmed("a round of the reconciler", [&] {
     redis_raw({"INCRBY", redis::CouponKeys(long_).stock, "5"});
     redis_raw({"INCRBY", redis::CouponKeys(long_).user(77), "2"});
     ASSERT_TRUE(redis::mark_suspect(redis(), long_));
     ASSERT_TRUE(redis::mark_suspect(redis(), other_));
-    const auto done = mender.round();
+    const auto done = reconciler.round();
     ASSERT_TRUE(done) << done.error().message;
     EXPECT_EQ(stock(long_), 9 * entries_) << "mended to the unit";
     EXPECT_EQ(redis::ok(redis().command({"GET", redis::CouponKeys(long_).user(77)}))->text(), "1");

@@ -377,7 +377,7 @@ TEST_F(DeadLetters, AClaimWhoseIdAnotherUserHoldsIsGivenUpByReject) {
   options.fix = true;
   const auto mended = reconcile(redis(), pg(), id_, options);
   ASSERT_TRUE(mended);
-  EXPECT_EQ(mended->suspect, 1) << "it marked the coupon, so the mender would have come by itself";
+  EXPECT_EQ(mended->suspect, 1) << "it marked the coupon, so the reconciler would have come by itself";
   expect_sound(id_);
 }
 

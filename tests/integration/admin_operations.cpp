@@ -2,7 +2,7 @@
 #include <random>
 
 #include "engine/operations/operations.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "tests/integration/admin_stores.h"
 

@@ -4,7 +4,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/operations/operations.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/redis/keys.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/logins.h"

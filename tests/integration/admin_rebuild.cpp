@@ -1,6 +1,6 @@
 // Rebuild: after Redis lost its data, nothing but NOT_READY until everything is loaded under a new epoch.
 #include "engine/operations/rebuild.h"
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_stores.h"

@@ -1,5 +1,5 @@
 // Reconcile: finds an injected difference to the unit, while claims run, and mends it once.
-#include "engine/operations/tell_redis.h"
+#include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/postgres/settle.h"
 #include "tests/integration/admin_stores.h"
@@ -146,7 +146,7 @@ TEST_F(Reconcile, LeavesARestockThatIsUnderWayAlone) {
   const auto fixed = run(id, true);
   EXPECT_EQ(fixed.stock_drift, 0);
   EXPECT_EQ(stock(id), 12);
-  ASSERT_TRUE(tell_redis(redis(), pg(), raised->state));
+  ASSERT_TRUE(sync_redis(redis(), pg(), raised->state));
   EXPECT_EQ(stock(id), 12);
   settle(id);
   expect_sound(id);

@@ -1,4 +1,4 @@
-// The mender beside what it cannot mend: one coupon never holds up the others, and one mender works at a time.
+// The reconciler beside what it cannot mend: one coupon never holds up the others, and one reconciler works at a time.
 #include "engine/postgres/coupons.h"
 #include "tests/harness/logins.h"
 #include "tests/harness/witness.h"
@@ -115,7 +115,7 @@ TEST_F(ConsumerMends, TheNumbersThoughACutCannotBeTold) {
   EXPECT_TRUE(wait_until([&] { return metric("flashclaim_sick_coupons") == 1; }));
   const auto state = postgres::coupon_state(pg(), id);
   ASSERT_TRUE(state && state->has_value());
-  EXPECT_EQ((*state)->target_total, 5) << "the mender takes nothing back";
+  EXPECT_EQ((*state)->target_total, 5) << "the reconciler takes nothing back";
   postgres::CouponChanges back;  // as the operator's `flashctl reconcile --fix` does
   back.total = 10;
   ASSERT_TRUE(postgres::update_coupon(pg(), id, back));
@@ -140,7 +140,7 @@ TEST_F(ConsumerMends, AnOperationThatDiedBeforeRedisHeardOfIt) {
 TEST_F(ConsumerMends, InOneProcessAtATime) {
   const auto id = coupon(10);
   start();
-  ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_mender") == 1; }));
+  ASSERT_TRUE(wait_until([&] { return metric("flashclaim_consumer_reconciler") == 1; }));
   Options own = options();
   own.redis_url = harness::as("consumer", own.redis_url);
   own.amqp_url = harness::as("consumer", own.amqp_url);
@@ -148,7 +148,7 @@ TEST_F(ConsumerMends, InOneProcessAtATime) {
   auto second = Service::start(own, {"127.0.0.1", 0});
   ASSERT_TRUE(second);
   const auto chosen = [&] {
-    return ("\n" + (*second)->metrics().text()).find("\nflashclaim_consumer_mender 1") != std::string::npos;
+    return ("\n" + (*second)->metrics().text()).find("\nflashclaim_consumer_reconciler 1") != std::string::npos;
   };
   suspect(id);
   ASSERT_TRUE(wait_until([&] { return field(id, "suspect").empty(); }));

@@ -168,7 +168,7 @@ TEST_F(ConsumerSettles, AndReturnsAUnitThatTheDatabaseRefusesExactlyOnce) {
   Options patient = options();
   patient.mend_every_ms = 3'600'000;
   start(patient);
-  // The mender has had its one round before the claims come.
+  // The reconciler has had its one round before the claims come.
   ASSERT_TRUE(wait_until([&] { return metric("flashclaim_coupon_drift{coupon=\"1\",of=\"stock\"}") == 1; }));
   const auto message = accept(id, {7, 8, 9});
   deliver(message, 3);

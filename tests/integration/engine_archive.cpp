@@ -43,7 +43,7 @@ class EngineArchive : public WholePath {
     redis_number({"INCR", redis::CouponKeys(id).stock});  // Redis is made to believe in a unit that is not there
     accept(id, 8, 8);
     await_rest();
-    ASSERT_TRUE(wait_until([&] {  // the mender has seen it
+    ASSERT_TRUE(wait_until([&] {  // the reconciler has seen it
       return redis_text({"GET", redis::CouponKeys(id).stock}) == "0" &&
              redis_number({"HEXISTS", redis::CouponKeys(id).coupon, "suspect"}) == 0;
     }));

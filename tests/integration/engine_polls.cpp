@@ -37,7 +37,7 @@ class EnginePolls : public EngineWorld {
     return reply && reply->size() == 2 ? (*reply)[1].integer() : -1;
   }
   std::uint64_t commands() const { return worker_->redis_counters().commands.load(); }
-  const claim::DeskCounters& counted() const { return worker_->claim_counters(); }
+  const claim::ClaimCounters& counted() const { return worker_->claim_counters(); }
 };
 
 TEST_F(EnginePolls, AreAnsweredByTheFinishWithoutAskingAgain) {

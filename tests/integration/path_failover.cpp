@@ -98,7 +98,7 @@ TEST_F(FailoverPath, IsFollowedByEveryProgramBothWays) {
     const auto settled = counts(coupon).rows;
     EXPECT_TRUE(wait_until([&] { return crowd.accepted() > moved + 200; }));
     EXPECT_TRUE(wait_until([&] { return counts(coupon).rows > settled + 200; }));
-    // The mirror found another history and marked the coupon; the mender looked into it on the new primary.
+    // The mirror found another history and marked the coupon; the reconciler looked into it on the new primary.
     EXPECT_TRUE(wait_until([&] { return lines(*consumer_, "event=reconciled") >= move; }));
     EXPECT_TRUE(wait_until([&] { return redis_number({"HGET", redis::CouponKeys(coupon).coupon, "suspect"}) == 0; }));
   }
@@ -109,7 +109,7 @@ TEST_F(FailoverPath, IsFollowedByEveryProgramBothWays) {
   told_.told = report.told;
   await_rest();
   EXPECT_EQ(expect_invariants(told_).settled, static_cast<std::int64_t>(report.acknowledged.size()));
-  // A few for each link and move (two threads, the probe, the mirror; workers, finishers and the mender), on a busy
+  // A few for each link and move (two threads, the probe, the mirror; workers, finishers and the reconciler), on a busy
   // machine too; never one for each claim or attempt.
   constexpr int kLinesMax = 2 * 4 * 8;
   EXPECT_LE(lines(*engine_, "event=lost") + lines(*engine_, "event=redis_lost"), kLinesMax) << engine_->output();

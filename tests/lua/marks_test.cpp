@@ -53,7 +53,7 @@ TEST_F(Marks, RetireKeepsWhatIsSuspect) {
   coupon.end_ms = now_ms() - 1000;
   publish(coupon);
   ASSERT_TRUE(*redis::mark_suspect(client(), kCoupon));
-  EXPECT_FALSE(*redis::retire_coupon(client(), kCoupon)) << "the mender looks at what is in coupon:issuing";
+  EXPECT_FALSE(*redis::retire_coupon(client(), kCoupon)) << "the reconciler looks at what is in coupon:issuing";
   EXPECT_EQ(command({"SMEMBERS", issuing}), "42");
   command({"HDEL", keys.coupon, "suspect"});
   EXPECT_TRUE(*redis::retire_coupon(client(), kCoupon));

@@ -1,5 +1,5 @@
 /* Two operators change the total of one coupon while it is sold: cut, restock, the take-back of a cut that Redis finds too
- * deep, the completion of a cut, a death at any point, and the mender that tells Redis what the dead one had to.
+ * deep, the completion of a cut, a death at any point, and the reconciler that tells Redis what the dead one had to.
  *
  * Every write of the database is compare-and-set on the version that its writer read. At rest Redis and the database must
  * have the same total, stock and settled claims must add up to it, nothing accepted was refused, and the total is the one
@@ -166,7 +166,7 @@ init {
     run operator(1); run operator(2); run seller()
   };
   ended == 3 -> copy(now, db);
-  tell(now); /* the mender */
+  tell(now); /* the reconciler */
 end:
   assert(redis_total == db.target);
   assert(stock + settled == redis_total && stock >= 0);

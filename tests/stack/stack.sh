@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole stack on this machine, under .run/, on loopback: stack.sh run|up|down|status|clean (what they do: `make help`).
 # Ports: FLASHCLAIM_PORT_BASE=n (default 8080, remembered in .run/port_base): HTTP n, admin n+1, Redis n+2, RabbitMQ n+3 to n+5,
-# PostgreSQL n+6, the consumer's metrics n+7. FLASHCLAIM_DOOR=on: HTTPS, signed requests only, limits (engine/door/README.md), TLS to
+# PostgreSQL n+6, the consumer's metrics n+7. FLASHCLAIM_DOOR=on: HTTPS, signed requests only, limits (engine/auth/README.md), TLS to
 # RabbitMQ and PostgreSQL; remembered too. Tests: FLASHCLAIM_RUN=folder instead of .run, FLASHCLAIM_BIN=folder of programs that are built.
 # Nobody else may read what is in .run. Only `clean` removes data, and only in a folder that carries our mark.
 set -euo pipefail

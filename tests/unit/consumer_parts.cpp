@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "consumer/batch.h"
-#include "consumer/dismissal.h"
+#include "consumer/retry_policy.h"
 #include "consumer/stop.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/backoff.h"
@@ -83,7 +83,7 @@ TEST(ConsumerDismissal, TriesThreeTimesThenGivesUp) {
                {"3", std::string(amqp::kDeadLetterQueue), 3},
                {"99", std::string(amqp::kDeadLetterQueue), 3}};
   for (const auto& step : steps) {
-    const Dismissal plan = plan_dismissal(failed(Fault::kUndecodable, step.attempts));
+    const RetryDecision plan = plan_retry(failed(Fault::kUndecodable, step.attempts));
     EXPECT_EQ(plan.queue, step.queue);
     EXPECT_EQ(plan.attempts, step.after);
     EXPECT_EQ(plan.dead, step.queue == amqp::kDeadLetterQueue);
@@ -92,20 +92,20 @@ TEST(ConsumerDismissal, TriesThreeTimesThenGivesUp) {
 
 TEST(ConsumerDismissal, CountsAHeaderThatIsNoNumberAsNoAttempt) {
   for (const char* garbage : {"-1", " 1", "0x1", "one", "1e1"}) {
-    const Dismissal plan = plan_dismissal(failed(Fault::kSqlData, garbage));
+    const RetryDecision plan = plan_retry(failed(Fault::kSqlData, garbage));
     EXPECT_EQ(plan.queue, amqp::retry_queue(1000)) << garbage;
     EXPECT_EQ(plan.attempts, 1) << garbage;
   }
 }
 
 TEST(ConsumerDismissal, RetriesNothingThatCannotChange) {
-  EXPECT_TRUE(plan_dismissal(failed(Fault::kIdConflict, "")).dead);
-  EXPECT_TRUE(plan_dismissal(failed(Fault::kMismatch, "")).dead);
-  EXPECT_FALSE(plan_dismissal(failed(Fault::kDamagedKey, "")).dead);
+  EXPECT_TRUE(plan_retry(failed(Fault::kIdConflict, "")).dead);
+  EXPECT_TRUE(plan_retry(failed(Fault::kMismatch, "")).dead);
+  EXPECT_FALSE(plan_retry(failed(Fault::kDamagedKey, "")).dead);
 }
 
 TEST(ConsumerDismissal, KeepsTheChecksumAndSaysWhy) {
-  const Dismissal plan = plan_dismissal(failed(Fault::kSqlData, "1"));
+  const RetryDecision plan = plan_retry(failed(Fault::kSqlData, "1"));
   const amqp::Headers expected = {{std::string(amqp::kChecksumHeader), checksum("body")},
                                   {std::string(amqp::kAttemptsHeader), "2"},
                                   {std::string(amqp::kFaultHeader), "sql_data"},

@@ -7,7 +7,7 @@
 
 #include "engine/http/parser.h"
 #include "tests/harness/raw_http.h"
-#include "tests/unit/door_world.h"
+#include "tests/unit/auth_world.h"
 
 namespace flashclaim::http {
 namespace {

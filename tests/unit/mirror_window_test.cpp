@@ -6,10 +6,10 @@
 namespace flashclaim::mirror {
 namespace {
 
-std::vector<std::int64_t> entries(const std::vector<Carried>& outcomes, bool taken) {
+std::vector<std::int64_t> entries(const std::vector<Published>& outcomes, bool taken) {
   std::vector<std::int64_t> out;
-  for (const Carried& carried : outcomes)
-    if (carried.taken == taken) out.push_back(carried.entry.ms);
+  for (const Published& published : outcomes)
+    if (published.taken == taken) out.push_back(published.entry.ms);
   return out;
 }
 
@@ -23,7 +23,7 @@ class MirrorWindow : public ::testing::Test {
   using Entries = std::vector<std::int64_t>;
 
   Window window_;
-  std::vector<Carried> outcomes_;
+  std::vector<Published> outcomes_;
 };
 
 TEST_F(MirrorWindow, AnAckForOneDecidesOne) {

@@ -2,13 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "engine/redis/client.h"
-#include "engine/redis/greeting.h"
+#include "engine/redis/handshake.h"
 
 namespace flashclaim::redis {
 namespace {
 
 std::string refusal(const char* url) {
-  const auto loop = greeting_of(url);
+  const auto loop = handshake_of(url);
   const auto blocking = Client::connect(url, Milliseconds(1000));
   if (loop || blocking) return "it was taken";
   EXPECT_EQ(loop.error().message, "REDIS_URL: " + blocking.error().message.substr(sizeof "redis: " - 1));

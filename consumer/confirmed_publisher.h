@@ -1,0 +1,31 @@
+// Confirmed publishing of the few messages that a consumer sends: to the retry queues and to the DLQ.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/amqp/connection.h"
+#include "engine/base/result.h"
+
+namespace flashclaim::consumer {
+
+/// One thread. The connection is made when first needed and closed by close(): it is not pumped between two publishes.
+class ConfirmedPublisher {
+ public:
+  ConfirmedPublisher(std::string amqp_url, std::string name);
+
+  /// Success: the broker holds the message on disk, in a queue. Anything else (no connection, returned, refused, no
+  /// confirm in time) is an error, *unknown* where it may be stored: publish again, a second copy does no harm.
+  Result<void> publish(const amqp::Publication& message);
+  void close() { connection_.reset(); }
+
+ private:
+  Result<void> connect();
+  Result<void> await_confirm(std::uint64_t sequence);
+
+  std::string amqp_url_;
+  std::string name_;
+  std::unique_ptr<amqp::Connection> connection_;
+};
+
+}  // namespace flashclaim::consumer

@@ -1,0 +1,67 @@
+// The worker's end of the queue: its subscription, the deliveries at hand, and their acknowledgement.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "consumer/options.h"
+#include "consumer/stop.h"
+#include "engine/amqp/connection.h"
+#include "engine/base/result.h"
+
+namespace flashclaim::consumer {
+
+/// One thread. It only consumes: what must be published goes over a ConfirmedPublisher's connection, because a broker
+/// with an alarm reads nothing more from a connection that has published, acknowledgements included.
+///
+/// Once a call failed, connected() is false and every delivery that was not acknowledged will come again: the owner
+/// drops what it holds and calls connect().
+class Subscription {
+ public:
+  /// `options` and `stop` must outlive it.
+  Subscription(const Options& options, std::string name, const Stop& stop);
+
+  /// Connects, declares the queues (whoever comes first) and subscribes. Deliveries at hand are forgotten.
+  Result<void> connect();
+  [[nodiscard]] bool connected() const { return connection_ && connection_->open() && !cancelled_; }
+
+  /// Waits up to `timeout_ms` for a delivery, returns at once when there is one, then takes what has arrived already.
+  Result<void> wait_for_delivery(int timeout_ms);
+  /// Takes in deliveries and answers heartbeats for all of `delay_ms`: how to wait while a batch is held. Ends early
+  /// when a stop is told.
+  Result<void> pump_for(int delay_ms);
+
+  /// Subscribes anew, on the same connection, after options.quiet_ms without a delivery: RabbitMQ 3.10 forgets a
+  /// subscription whose queue is deleted and declared again at once, and then delivers to nobody.
+  /// Precondition: every delivery is acknowledged.
+  Result<void> renew_if_quiet();
+
+  [[nodiscard]] bool empty() const { return inbox_.empty(); }
+  /// Precondition: !empty().
+  amqp::Delivery take();
+
+  /// Acknowledges every delivery up to and including `delivery_tag`.
+  Result<void> ack_through(std::uint64_t delivery_tag);
+  /// No new deliveries; then sends what is unsent and closes. What was not acknowledged is delivered again, to whoever
+  /// consumes next.
+  void close();
+
+ private:
+  Result<void> subscribe();
+  Result<void> absorb(int timeout_ms, bool& arrived);
+  Error lose(Error error);
+
+  const Options& options_;
+  std::string name_;
+  const Stop& stop_;
+  std::unique_ptr<amqp::Connection> connection_;
+  std::string consumer_tag_;
+  int subscriptions_ = 0;
+  std::int64_t heard_ms_ = 0;  ///< when the last delivery came, or the subscription began
+  bool cancelled_ = false;
+  std::deque<amqp::Delivery> inbox_;
+};
+
+}  // namespace flashclaim::consumer

@@ -1,0 +1,54 @@
+// See keys.h.
+#include "engine/auth/keys.h"
+
+#include "engine/auth/secret_file.h"
+
+namespace flashclaim::auth {
+namespace {
+
+Result<Keys> parse(Scheme scheme, std::string_view text) {
+  Keys keys;
+  if (scheme == Scheme::kGateway) {
+    auto parsed = parse_gateway_keys(text);
+    if (!parsed) return parsed.error();
+    keys.gateway = std::move(*parsed);
+  } else {
+    auto parsed = parse_jwks(text);
+    if (!parsed) return parsed.error();
+    keys.jwt = std::move(*parsed);
+  }
+  return keys;
+}
+
+}  // namespace
+
+std::optional<Scheme> parse_scheme(std::string_view text) {
+  if (text == "insecure-dev") return Scheme::kInsecureDev;
+  if (text == "gateway") return Scheme::kGateway;
+  if (text == "jwt") return Scheme::kJwt;
+  return std::nullopt;
+}
+
+std::string_view scheme_word(Scheme scheme) {
+  switch (scheme) {
+    case Scheme::kInsecureDev:
+      return "insecure-dev";
+    case Scheme::kGateway:
+      return "gateway";
+    case Scheme::kJwt:
+      return "jwt";
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const Keys>> load_keys(Scheme scheme, const std::string& file) {
+  if (scheme == Scheme::kInsecureDev) return std::make_shared<const Keys>();
+  auto text = read_file(file, Secrecy::kPrivate);
+  if (!text) return text.error();
+  auto keys = parse(scheme, *text);
+  wipe(*text);
+  if (!keys) return failure(file + ": " + keys.error().message);
+  return std::make_shared<const Keys>(std::move(*keys));
+}
+
+}  // namespace flashclaim::auth

@@ -1,0 +1,69 @@
+#include "engine/operations/sync_redis.h"
+
+#include <utility>
+
+#include "engine/base/test_point.h"
+
+namespace flashclaim::operations {
+
+redis::CouponSettings settings_of(const postgres::CouponState& state) {
+  redis::CouponSettings settings;
+  settings.coupon_id = state.id;
+  settings.epoch = state.epoch;
+  settings.version = state.version;
+  // Redis knows no tombstones: what is purged is over.
+  const bool purged = state.status == postgres::CouponStatus::kPurged;
+  settings.status = std::string(postgres::word(purged ? postgres::CouponStatus::kEnded : state.status));
+  settings.name = state.name;
+  settings.total = state.target_total;
+  settings.user_limit = state.user_limit;
+  settings.begin_ms = state.begin_ms;
+  settings.end_ms = state.end_ms;
+  settings.max_inflight = state.max_inflight;
+  return settings;
+}
+
+namespace {
+
+constexpr int kTellsMax = 16;  ///< others may operate meanwhile, and each of them tells Redis too
+
+/// The cut that did not fit, back to the total before it; only while it is still the last word.
+Result<void> take_back(postgres::Session& pg, Synced& synced) {
+  test_point("admin.cut.refused");
+  postgres::CouponChanges back;
+  back.total = synced.state.total_num;
+  back.seen = synced.state.version;
+  const auto operated = postgres::from_sql(postgres::update_coupon(pg, synced.state.id, back));
+  if (!operated) return operated.error();
+  test_point("admin.cut.taken_back");
+  const bool moved = !postgres::is_success(operated->verdict);
+  synced.state = operated->state;
+  synced.overtaken = synced.overtaken || moved;
+  synced.cut_taken_back = synced.cut_taken_back || !moved;
+  return {};
+}
+
+}  // namespace
+
+Result<Synced> sync_redis(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
+  Synced synced;
+  synced.state = state;
+  for (int told = 0; told < kTellsMax; ++told) {
+    const auto reply = redis::apply_state(redis, settings_of(synced.state), synced.state.may_create());
+    if (!reply) return reply.error();
+    synced.reply = *reply;
+    if (synced.reply == redis::ApplyReply::kShort) {
+      const auto back = take_back(pg, synced);
+      if (!back) return back.error();
+      continue;
+    }
+    const auto now = postgres::from_sql(postgres::coupon_state(pg, state.id));
+    if (!now) return now.error();
+    if (!now->has_value() || (*now)->version <= synced.state.version) return synced;
+    synced.state = **now;
+    synced.overtaken = true;
+  }
+  return synced;
+}
+
+}  // namespace flashclaim::operations

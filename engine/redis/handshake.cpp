@@ -1,0 +1,65 @@
+// See handshake.h.
+#include "engine/redis/handshake.h"
+
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "engine/base/ids.h"
+#include "engine/base/url.h"
+#include "engine/redis/async.h"
+#include "engine/redis/resolver.h"
+#include "engine/redis/role.h"
+
+namespace flashclaim::redis {
+namespace {
+
+constexpr int kDefaultPort = 6379;
+
+}  // namespace
+
+Result<void> check_scheme(const Url& url) {
+  if (url.scheme == "rediss")
+    return failure(
+        "rediss:// is not spoken here (hiredis 0.14 has no TLS): let stunnel or a private network carry redis://, see "
+        "engine/redis/README.md");
+  if (url.scheme != "redis") return failure("the URL must begin with redis://");
+  if (!url.query.empty()) return failure("a redis:// URL takes no parameters");
+  return {};
+}
+
+std::optional<std::string> Handshake::refusal(int index, const ReplyView& reply) const {
+  if (index == replies - 1) return not_the_primary(reply);
+  if (reply.is_error()) return std::string(reply.text().substr(0, 100));
+  return std::nullopt;
+}
+
+Result<Handshake> handshake_of(const std::string& redis_url) {
+  auto url = parse_url(redis_url);
+  if (!url) return failure("REDIS_URL: " + url.error().message);
+  if (auto fits = check_scheme(*url); !fits) return failure("REDIS_URL: " + fits.error().message);
+  auto addresses = addresses_of(url->host);
+  if (!addresses) return failure("REDIS_URL: " + addresses.error().message);
+  auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, INT32_MAX);
+  if (!database) return failure("REDIS_URL: the database is not a number");
+  Handshake handshake;
+  handshake.host = url->host;
+  handshake.addresses = *addresses;
+  handshake.port = url->port ? url->port : kDefaultPort;
+  auto say = [&](std::initializer_list<std::string_view> words) {
+    append_resp(handshake.resp, std::span(words.begin(), words.size()));
+    ++handshake.replies;
+  };
+  if (!url->user.empty()) {
+    say({"AUTH", url->user, url->password});
+  } else if (!url->password.empty()) {
+    say({"AUTH", url->password});
+  }
+  if (*database != 0) say({"SELECT", std::to_string(*database)});
+  say({"PING"});
+  say({"ROLE"});
+  return handshake;
+}
+
+}  // namespace flashclaim::redis
