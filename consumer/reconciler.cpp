@@ -1,4 +1,4 @@
-// Rounds of looking and mending; every judgement of numbers is reconcile's, in engine/admin.
+// Rounds of looking and mending; every judgement of numbers is reconcile's, in engine/operations.
 #include "consumer/reconciler.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -147,12 +147,12 @@ door_rows() {
     row "$what" "$(sed -n "/\"name\": \"${name//\//\\/}\"/,/cpu_time/s/.*\"cpu_time\": \([0-9.e+]*\),.*/\1/p" "$dir/parts.json" |
       awk '{ printf "%.0f", $1 }')" ns '' ''
   done <<'NAMES'
-BM_DoorCredentials auth: headers looked at
-BM_DoorGateway auth: gateway signature
-BM_DoorToken/HS256 auth: HS256 token
-BM_DoorToken/ES256 auth: ES256 token
-BM_DoorToken/EdDSA auth: EdDSA token
-BM_DoorToken/RS256 auth: RS256 token
-BM_DoorBuckets/100000/threads:1 limit: one bucket of 100,000
+BM_AuthCredentials auth: headers looked at
+BM_AuthGateway auth: gateway signature
+BM_AuthToken/HS256 auth: HS256 token
+BM_AuthToken/ES256 auth: ES256 token
+BM_AuthToken/EdDSA auth: EdDSA token
+BM_AuthToken/RS256 auth: RS256 token
+BM_AuthBuckets/100000/threads:1 limit: one bucket of 100,000
 NAMES
 }

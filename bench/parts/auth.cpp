@@ -39,14 +39,14 @@ std::string signed_headers(const auth::GatewayKey& key, std::int64_t now_s) {
          auth::hex_of(auth::gateway_signature(key.hmac, {"POST", "/coupons/42/receive", "1234567", time})) + "\r\n";
 }
 
-void BM_DoorCredentials(benchmark::State& state) {
+void BM_AuthCredentials(benchmark::State& state) {
   const Asked asked("X-User-Id: 1234567\r\nContent-Length: 0\r\n");
   for (auto _ : state) benchmark::DoNotOptimize(auth::credentials_of(asked.request));
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_DoorCredentials);
+BENCHMARK(BM_AuthCredentials);
 
-void BM_DoorGateway(benchmark::State& state) {
+void BM_AuthGateway(benchmark::State& state) {
   const auto listed = keys();
   const std::int64_t now_s = std::time(nullptr);
   const Asked asked(signed_headers(listed.back(), now_s));
@@ -57,17 +57,17 @@ void BM_DoorGateway(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_DoorGateway);
+BENCHMARK(BM_AuthGateway);
 
 /// The same digest through OpenSSL's HMAC(), which allocates: why engine/auth/hmac.cpp does not use it.
-void BM_DoorHmacOfOpenSsl(benchmark::State& state) {
+void BM_AuthHmacOfOpenSsl(benchmark::State& state) {
   const std::string text = "POST\n/coupons/42/receive\n1234567\n1795380024";
   for (auto _ : state) benchmark::DoNotOptimize(harness::hmac_sha256(std::string(32, 'a'), text));
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_DoorHmacOfOpenSsl);
+BENCHMARK(BM_AuthHmacOfOpenSsl);
 
-void BM_DoorToken(benchmark::State& state, const char* algorithm) {
+void BM_AuthToken(benchmark::State& state, const char* algorithm) {
   const harness::TokenMint mint(algorithm, "k");
   const auto listed = *auth::parse_jwks(harness::jwk_set({mint.jwk()}));
   const std::string token = mint.token(R"({"sub":"1234567","aud":"flashclaim","exp":4102444800})");
@@ -76,20 +76,20 @@ void BM_DoorToken(benchmark::State& state, const char* algorithm) {
     if (reader.read(listed, token, 1795380024).fault != auth::Fault::kNone) state.SkipWithError("not believed");
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK_CAPTURE(BM_DoorToken, HS256, "HS256");
-BENCHMARK_CAPTURE(BM_DoorToken, RS256, "RS256");
-BENCHMARK_CAPTURE(BM_DoorToken, ES256, "ES256");
-BENCHMARK_CAPTURE(BM_DoorToken, EdDSA, "EdDSA");
+BENCHMARK_CAPTURE(BM_AuthToken, HS256, "HS256");
+BENCHMARK_CAPTURE(BM_AuthToken, RS256, "RS256");
+BENCHMARK_CAPTURE(BM_AuthToken, ES256, "ES256");
+BENCHMARK_CAPTURE(BM_AuthToken, EdDSA, "EdDSA");
 
 /// `range` different users, each over and over; two threads share the table.
-void BM_DoorBuckets(benchmark::State& state) {
+void BM_AuthBuckets(benchmark::State& state) {
   static auth::Buckets buckets(10);
   const auto users = static_cast<std::uint64_t>(state.range(0));
   std::uint64_t user = static_cast<std::uint64_t>(state.thread_index()) * 7919;
   for (auto _ : state) benchmark::DoNotOptimize(buckets.take(user++ % users, 0, loop::now_us()));
   state.SetItemsProcessed(state.iterations());
 }
-BENCHMARK(BM_DoorBuckets)->Arg(1)->Arg(100000)->Threads(1)->Threads(2);
+BENCHMARK(BM_AuthBuckets)->Arg(1)->Arg(100000)->Threads(1)->Threads(2);
 
 }  // namespace
 }  // namespace flashclaim::bench

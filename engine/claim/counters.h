@@ -1,4 +1,4 @@
-// What one claim desk counts: written by its thread only, with plain stores, read by the metrics of any thread.
+// What one claim handler counts: written by its thread only, with plain stores, read by the metrics of any thread.
 #pragma once
 
 #include <array>

@@ -20,12 +20,12 @@ namespace flashclaim::claim {
 
 class Queue;
 
-/// What the queues of one thread share. All pointers are the desk's.
+/// What the queues of one thread share. All pointers are the handler's.
 struct QueueContext {
   http::Server* server = nullptr;
   redis::AsyncClient* client = nullptr;
   ClaimCounters* counters = nullptr;
-  loop::EndOfTurn* end_of_turn = nullptr;  ///< where the desk looks at what follows
+  loop::EndOfTurn* end_of_turn = nullptr;  ///< where the handler looks at what follows
   std::vector<std::unique_ptr<Batch>> spare;
   std::vector<Queue*> to_send;             ///< have claims and nothing in flight
   std::vector<std::int64_t> idle_coupons;  ///< their queues became idle in this turn

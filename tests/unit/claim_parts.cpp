@@ -1,4 +1,4 @@
-// The parts of the claim desk that need no Redis: paths, the two switches, the bytes of a batch.
+// The parts of the claim handler that need no Redis: paths, the two switches, the bytes of a batch.
 #include <gtest/gtest.h>
 
 #include <string>
