@@ -10,6 +10,7 @@
 #include "bench/judge.h"
 #include "bench/report.h"
 #include "bench/settlement.h"
+#include "engine/base/try.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim::bench {
@@ -23,14 +24,11 @@ class CampaignRun {
   CampaignRun(const Campaign& campaign, const CampaignOptions& options) : campaign_(campaign), options_(options) {}
 
   Result<CampaignReport> run() {
-    auto engine = engine_from_environment();
-    if (!engine) return engine.error();
-    auto urls = services_from_environment();
-    if (!urls) return urls.error();
-    urls_ = *urls;
-    auto opened = open();
-    if (!opened) return opened.error();
-    claim(*engine);
+    auto engine = TRY(engine_from_environment());
+    auto urls = TRY(services_from_environment());
+    urls_ = urls;
+    TRY(open());
+    claim(engine);
     settle_and_check();
     if (const std::string complaint = report_.claims.tally.complaint(); !complaint.empty()) note(complaint);
     if (!options_.keep_open) end();
@@ -48,10 +46,9 @@ class CampaignRun {
     sale.interrupted = options_.interrupted;
     sale.progress = [&](std::int64_t done) { bar.show(done); };
     std::int64_t start = loop::now_us();
-    auto ids = open_sale(urls_, campaign_.coupons, sale);
-    if (!ids) return ids.error();
+    auto ids = TRY(open_sale(urls_, campaign_.coupons, sale));
     report_.sale_us = loop::now_us() - start;
-    report_.coupon_ids = std::move(*ids);
+    report_.coupon_ids = std::move(ids);
     for (const CouponPlan& plan : campaign_.coupons) report_.stock += plan.total;
     return {};
   }

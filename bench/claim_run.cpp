@@ -94,9 +94,9 @@ class ClaimRun {
       ++report_.unlearnt[order.coupon_id];
     if (answer.attempt != Attempt::kRefused) return;
     if (*answer.problem == http::Problem::kSoldOut)
-      report_.told.push_back({order.coupon_id, order.user_id, operations::Told::Verdict::kSoldOut});
+      report_.told.push_back({order.coupon_id, order.user_id, operations::ReportedRefusal::Kind::kSoldOut});
     if (*answer.problem == http::Problem::kLimitReached)
-      report_.told.push_back({order.coupon_id, order.user_id, operations::Told::Verdict::kLimitReached});
+      report_.told.push_back({order.coupon_id, order.user_id, operations::ReportedRefusal::Kind::kLimitReached});
   }
 
   /// Capped exponential back-off with jitter, and never before the server's own word.

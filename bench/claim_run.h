@@ -37,7 +37,7 @@ struct ClaimRunReport {
   Tally tally;
   std::int64_t retries = 0;
   std::vector<operations::Acknowledged> acknowledged;
-  std::vector<operations::Told> told;
+  std::vector<operations::ReportedRefusal> told;
   std::map<std::int64_t, std::int64_t> unlearnt;  ///< by coupon: claims that may have been accepted, nobody knows
   Histogram latency_us;                           ///< of every answered attempt
   std::int64_t elapsed_us = 0;

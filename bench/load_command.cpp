@@ -12,6 +12,7 @@
 
 #include "bench/sale.h"
 #include "bench/services.h"
+#include "engine/base/try.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim::bench {
@@ -64,15 +65,13 @@ class LoadCommandRun {
   explicit LoadCommandRun(const LoadCommand& command) : command_(command), plan_(command.plan) {}
 
   Result<LoadCommandReport> run() {
-    auto engine = engine_from_environment();
-    if (!engine) return engine.error();
-    plan_.address = engine->address;
-    plan_.host = engine->host;
+    auto engine = TRY(engine_from_environment());
+    plan_.address = engine.address;
+    plan_.host = engine.host;
     plan_.keep_acknowledged = command_.settle;
     bool own_coupons = plan_.coupon_ids.empty();
     if (own_coupons) {
-      auto opened = open();
-      if (!opened) return opened.error();
+      TRY(open());
     }
     report_.coupon_ids = plan_.coupon_ids;
     auto done = load_and_settle(own_coupons);
@@ -87,29 +86,25 @@ class LoadCommandRun {
   }
 
   Result<void> open() {
-    auto urls = services_from_environment();
-    if (!urls) return urls.error();
-    urls_ = *urls;
+    auto urls = TRY(services_from_environment());
+    urls_ = urls;
     std::vector<CouponPlan> plans(static_cast<std::size_t>(command_.coupons),
                                   CouponPlan{"load", command_.total, command_.user_limit});
     Progress bar("coupons", command_.coupons, command_.progress);
     SaleOptions sale;
     sale.interrupted = plan_.interrupted;
     sale.progress = [&](std::int64_t done) { bar.show(done); };
-    auto ids = open_sale(urls_, plans, sale);
-    if (!ids) return ids.error();
-    plan_.coupon_ids = std::move(*ids);
+    auto ids = TRY(open_sale(urls_, plans, sale));
+    plan_.coupon_ids = std::move(ids);
     return {};
   }
 
   Result<void> load_and_settle(bool own_coupons) {
     std::optional<BacklogWatch> watch;
     if (own_coupons) {
-      auto stores = connect_stores(urls_);
-      if (!stores) return stores.error();
-      auto broker = connect_broker(urls_);
-      if (!broker) return broker.error();
-      watch.emplace(std::move(*stores), std::move(*broker), plan_.coupon_ids);
+      auto stores = TRY(connect_stores(urls_));
+      auto broker = TRY(connect_broker(urls_));
+      watch.emplace(std::move(stores), std::move(broker), plan_.coupon_ids);
     }
     auto load = run_load(plan_);
     if (watch) report_.backlog = watch->stop();

@@ -13,6 +13,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/text.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::bench {
 namespace {
@@ -61,7 +62,7 @@ Result<Receipt> parse_line(std::string_view line, std::size_t number) {
 }  // namespace
 
 Result<std::vector<Receipt>> parse_receipts(std::string_view text) {
-  if (auto fine = refuse_byte_order_mark(text); !fine) return fine.error();
+  TRY(refuse_byte_order_mark(text));
   std::vector<Receipt> receipts;
   std::size_t number = 0;
   while (!text.empty()) {
@@ -72,9 +73,8 @@ Result<std::vector<Receipt>> parse_receipts(std::string_view text) {
       if (line != kHeader) return at_line(1, fmt::format("{} instead of the header '{}'", quoted(line), kHeader));
       continue;
     }
-    auto receipt = parse_line(line, number);
-    if (!receipt) return receipt.error();
-    receipts.push_back(*receipt);
+    auto receipt = TRY(parse_line(line, number));
+    receipts.push_back(receipt);
   }
   if (number == 0) return failure(fmt::format("empty: the first line must be '{}'", kHeader));
   if (receipts.empty()) return failure("no receipt below the header");

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/base/try.h"
 #include "engine/operations/operations.h"
 #include "engine/postgres/coupons.h"
 
@@ -88,37 +89,32 @@ Result<std::int64_t> create(postgres::Session& pg, const CouponPlan& plan, std::
     bool taken_by_another =  // kAlready: by a run that is its twin, to the millisecond
         created && (created->effect == operations::Effect::kRefused || created->effect == operations::Effect::kAlready);
     if (taken_by_another) continue;
-    auto done = succeeded(created, coupon.id);
-    if (!done) return done.error();
+    TRY(succeeded(created, coupon.id));
     return coupon.id;
   }
   return failure("no free coupon id: other runs take them as fast as this one asks");
 }
 
 Result<std::int64_t> first_free_id(const ServiceUrls& urls, std::size_t count) {
-  auto stores = connect_stores(urls);
-  if (!stores) return stores.error();
-  auto highest = postgres::highest_coupon_id(*stores->pg);
-  if (!highest) return highest.error().as_error();
+  auto stores = TRY(connect_stores(urls));
+  auto highest = TRY(postgres::from_sql(postgres::highest_coupon_id(*stores.pg)));
   auto needed = static_cast<std::int64_t>(count) + kTakenIdsMax;
-  if (*highest > INT64_MAX - needed)
-    return failure(fmt::format("a coupon has the id {}: above it there is no room for {} fresh ones", *highest, count));
-  return *highest + 1;
+  if (highest > INT64_MAX - needed)
+    return failure(fmt::format("a coupon has the id {}: above it there is no room for {} fresh ones", highest, count));
+  return highest + 1;
 }
 
 }  // namespace
 
 Result<std::vector<std::int64_t>> open_sale(const ServiceUrls& urls, std::span<const CouponPlan> plans,
                                             const SaleOptions& options) {
-  auto first = first_free_id(urls, plans.size());
-  if (!first) return first.error();
-  std::atomic<std::int64_t> next_id{*first};
+  auto first = TRY(first_free_id(urls, plans.size()));
+  std::atomic<std::int64_t> next_id{first};
   std::vector<std::int64_t> ids(plans.size());  // each element is written by one thread
   Work open = [&](Stores& stores, std::size_t index) -> Result<void> {
-    auto id = create(*stores.pg, plans[index], next_id);
-    if (!id) return id.error();
-    ids[index] = *id;
-    return succeeded(operations::publish_coupon(stores.redis, *stores.pg, *id), *id);
+    auto id = TRY(create(*stores.pg, plans[index], next_id));
+    ids[index] = id;
+    return succeeded(operations::publish_coupon(stores.redis, *stores.pg, id), id);
   };
   auto opened = Workers(urls, options, plans.size(), open).run();
   if (opened) return ids;

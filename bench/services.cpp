@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "bench/http_client.h"
+#include "engine/base/try.h"
 #include "engine/base/url.h"
 
 namespace flashclaim::bench {
@@ -15,9 +16,8 @@ constexpr auto kRedisTimeout = std::chrono::seconds(10);
 }  // namespace
 
 Result<EngineAddress> engine_from_environment() {
-  auto text = require_env("HTTP_URL");
-  if (!text) return text.error();
-  auto url = parse_url(*text);
+  auto text = TRY(require_env("HTTP_URL"));
+  auto url = parse_url(text);
   if (!url) return failure("HTTP_URL: " + url.error().message);
   auto address = resolve(*url);
   if (!address) return failure("HTTP_URL: " + address.error().message);
@@ -27,19 +27,16 @@ Result<EngineAddress> engine_from_environment() {
 Result<ServiceUrls> services_from_environment() {
   ServiceUrls urls;
   for (auto [name, target] : {std::pair{"REDIS_URL", &urls.redis}, {"AMQP_URL", &urls.amqp}, {"PG_URL", &urls.pg}}) {
-    auto text = require_env(name);
-    if (!text) return text.error();
-    *target = *text;
+    auto text = TRY(require_env(name));
+    *target = text;
   }
   return urls;
 }
 
 Result<Stores> connect_stores(const ServiceUrls& urls) {
-  auto redis = redis::Client::connect(urls.redis, kRedisTimeout);
-  if (!redis) return redis.error();
-  auto pg = postgres::Session::connect(urls.pg, kName);
-  if (!pg) return pg.error().as_error();
-  return Stores{std::move(*redis), std::move(*pg)};
+  auto redis = TRY(redis::Client::connect(urls.redis, kRedisTimeout));
+  auto pg = TRY(postgres::from_sql(postgres::Session::connect(urls.pg, kName)));
+  return Stores{std::move(redis), std::move(pg)};
 }
 
 Result<std::unique_ptr<amqp::Connection>> connect_broker(const ServiceUrls& urls) {

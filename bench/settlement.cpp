@@ -10,6 +10,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/ids.h"
+#include "engine/base/try.h"
 #include "engine/loop/loop.h"
 #include "engine/redis/client.h"
 #include "engine/redis/keys.h"
@@ -21,10 +22,9 @@ constexpr std::size_t kPipelineCoupons = 1000;
 constexpr auto kPause = std::chrono::milliseconds(50);
 
 Result<std::int64_t> read_integer(redis::Client& redis) {
-  auto reply = redis::ok(redis.read());
-  if (!reply) return reply.error();
-  if (reply->kind() == redis::ReplyKind::kInteger) return reply->integer();
-  return parse_number(reply->text()).value_or(0);  // a hash field; absent: nothing in flight
+  auto reply = TRY(redis::ok(redis.read()));
+  if (reply.kind() == redis::ReplyKind::kInteger) return reply.integer();
+  return parse_number(reply.text()).value_or(0);  // a hash field; absent: nothing in flight
 }
 
 Result<void> add_chunk(redis::Client& redis, std::span<const std::int64_t> coupon_ids, Backlog& sum) {
@@ -52,13 +52,11 @@ Result<Backlog> backlog(redis::Client& redis, amqp::Connection* broker, std::spa
   Backlog sum;
   for (std::size_t begin = 0; begin < coupon_ids.size(); begin += kPipelineCoupons) {
     auto size = std::min(kPipelineCoupons, coupon_ids.size() - begin);
-    auto added = add_chunk(redis, coupon_ids.subspan(begin, size), sum);
-    if (!added) return added.error();
+    TRY(add_chunk(redis, coupon_ids.subspan(begin, size), sum));
   }
   if (!broker) return sum;
-  auto depth = broker->queue_depth(amqp::kQueue);
-  if (!depth) return depth.error();
-  sum.queued = *depth;
+  auto depth = TRY(broker->queue_depth(amqp::kQueue));
+  sum.queued = depth;
   return sum;
 }
 
@@ -68,20 +66,19 @@ Result<std::int64_t> wait_settled(redis::Client& redis, amqp::Connection& broker
   std::int64_t last_progress_ms = loop::now_ms();
   std::int64_t least = INT64_MAX;
   for (;;) {
-    auto left = backlog(redis, &broker, coupon_ids);
-    if (!left) return left.error();
-    if (options.progress) options.progress(*left);
-    if (left->entries == 0 && left->queued == 0) return loop::now_us() - start;
+    auto left = TRY(backlog(redis, &broker, coupon_ids));
+    if (options.progress) options.progress(left);
+    if (left.entries == 0 && left.queued == 0) return loop::now_us() - start;
     if (options.interrupted && *options.interrupted) return failure("interrupted");
-    if (left->claims + left->queued < least) {
-      least = left->claims + left->queued;
+    if (left.claims + left.queued < least) {
+      least = left.claims + left.queued;
       last_progress_ms = loop::now_ms();
     }
     if (loop::now_ms() - last_progress_ms > options.stall_ms)
       return failure(fmt::format(
           "settlement stands still for {} s: {} entries ({} claims) in the streams, {} messages in {}. Are the mirror "
           "and a consumer running (flashctl status)?",
-          options.stall_ms / 1000, left->entries, left->claims, left->queued, amqp::kQueue));
+          options.stall_ms / 1000, left.entries, left.claims, left.queued, amqp::kQueue));
     std::this_thread::sleep_for(kPause);
   }
 }

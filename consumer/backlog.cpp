@@ -8,6 +8,7 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/backoff.h"
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -43,16 +44,14 @@ Result<void> Backlog::look() {
   if (!connection_ || !connection_->open()) {
     amqp::Options wanted;
     wanted.name = options_.name + "-backlog";
-    auto opened = amqp::Connection::open(options_.amqp_url, wanted);
-    if (!opened) return opened.error();
-    connection_ = std::move(opened).value();
+    auto opened = TRY(amqp::Connection::open(options_.amqp_url, wanted));
+    connection_ = std::move(opened);
     rights_.ask_again();
   }
   if (auto polled = connection_->poll(0); !polled) return polled.error();  // heartbeats
   for (const std::string& queue : all_queues()) {
-    auto depth = connection_->queue_depth(queue);
-    if (!depth) return depth.error();
-    metrics_.queue_depth(queue, *depth);
+    auto depth = TRY(connection_->queue_depth(queue));
+    metrics_.queue_depth(queue, depth);
   }
   look_at_rights();
   return {};

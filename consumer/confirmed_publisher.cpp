@@ -5,6 +5,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::consumer {
 namespace {
@@ -20,9 +21,8 @@ ConfirmedPublisher::ConfirmedPublisher(std::string amqp_url, std::string name)
 Result<void> ConfirmedPublisher::connect() {
   amqp::Options options;
   options.name = name_;
-  auto opened = amqp::Connection::open(amqp_url_, options);
-  if (!opened) return opened.error();
-  connection_ = std::move(opened).value();
+  auto opened = TRY(amqp::Connection::open(amqp_url_, options));
+  connection_ = std::move(opened);
   if (auto declared = amqp::need_topology(*connection_); !declared) return declared;
   return connection_->enable_confirms();
 }

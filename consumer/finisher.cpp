@@ -24,12 +24,6 @@ redis::FinishCall finish_call(const Item& item) {
   return call;
 }
 
-// DAMAGED and ARGUMENT are about this coupon and this call. Every other error reply (LOADING, BUSY, READONLY, OOM,
-// MISCONF, NOAUTH, a missing library ...) is about the server.
-bool about_the_message(const Error& error) {
-  return redis::is_damaged(error) || error.message.rfind("ARGUMENT", 0) == 0;
-}
-
 }  // namespace
 
 Finisher::Finisher(std::string redis_url, int timeout_ms, Metrics& metrics)
@@ -61,7 +55,7 @@ MaybeHold Finisher::look_up(Batch& batch, Stage stage) {
     auto state = redis::read_entry_view(*client_);
     if (state) {
       judge_look(*item, *state);
-    } else if (client_->connected() && about_the_message(state.error())) {
+    } else if (client_->connected() && redis::is_about_the_call(state.error())) {
       item->looked_up = true;  // finish will say the same, when the claims have their outcomes
     } else if (!held) {
       held = Hold{"redis", state.error().message};
@@ -110,7 +104,7 @@ MaybeHold Finisher::take_answers(Batch& batch) {
     if (item.stage != Stage::kSettled) continue;
     auto reply = redis::read_finish(*client_);
     if (!reply) {
-      if (client_->connected() && about_the_message(reply.error())) {
+      if (client_->connected() && redis::is_about_the_call(reply.error())) {
         item.fail(Fault::kDamagedKey, reply.error().message);
       } else if (!held) {
         held = Hold{"redis", reply.error().message};
@@ -177,7 +171,7 @@ MaybeHold Finisher::mark_dead(const Item& item) {
   auto marked = redis::mark_dead(*client_, name->coupon_id, name->entry);
   test_point("consumer.dead.marked");
   if (marked) return std::nullopt;
-  if (!client_->connected() || !about_the_message(marked.error())) return Hold{"redis", marked.error().message};
+  if (!client_->connected() || !redis::is_about_the_call(marked.error())) return Hold{"redis", marked.error().message};
   log_repeated(LogLevel::kError, "consumer", "mark_dead_refused",
                {{"message_id", item.delivery.message_id}, {"error", marked.error().message}});
   return std::nullopt;

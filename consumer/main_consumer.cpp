@@ -12,6 +12,7 @@
 #include "engine/base/log.h"
 #include "engine/base/log_repeated.h"
 #include "engine/base/print.h"
+#include "engine/base/try.h"
 #include "engine/base/url.h"
 #include "engine/postgres/session.h"
 
@@ -52,18 +53,15 @@ Result<int> number_from(const cxxopts::ParseResult& given, const char* flag, int
 
 Result<Options> options_from(const cxxopts::ParseResult& given) {
   Options options;
-  auto workers = number_from(given, "workers", 64);
-  if (!workers) return workers.error();
-  auto prefetch = number_from(given, "prefetch", kPrefetchMax);
-  if (!prefetch) return prefetch.error();
-  auto claims_max = number_from(given, "claims-max", kClaimsMaxMax);
-  if (!claims_max) return claims_max.error();
+  auto workers = TRY(number_from(given, "workers", 64));
+  auto prefetch = TRY(number_from(given, "prefetch", kPrefetchMax));
+  auto claims_max = TRY(number_from(given, "claims-max", kClaimsMaxMax));
   const auto events = given["events"].as<std::string>();
   if (events != "on" && events != "off") return failure("--events: on or off");
   options.events = events == "on";
-  options.workers = *workers;
-  options.prefetch = *prefetch;
-  options.claims_max = *claims_max;
+  options.workers = workers;
+  options.prefetch = prefetch;
+  options.claims_max = claims_max;
   options.name = "flashclaim-consumer-" + std::to_string(getpid());
   return options;
 }

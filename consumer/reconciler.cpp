@@ -11,6 +11,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/operations/patrol.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/postgres/ledger.h"
@@ -66,19 +67,17 @@ Result<void> Reconciler::round() {
   if (guard_removed("consumer.reconciler")) return {};
   auto chosen = is_chosen();
   if (!chosen || !*chosen) return chosen ? Result<void>() : Result<void>(chosen.error());
-  auto coupons = issuing();
-  if (!coupons) return coupons.error();
-  forget_all_but(*coupons);
-  auto suspected = suspects(*coupons);
-  if (!suspected) return suspected.error();
+  auto coupons = TRY(issuing());
+  forget_all_but(coupons);
+  auto suspected = TRY(suspects(coupons));
   numbers_mended_.clear();
-  for (const std::int64_t coupon_id : *suspected)
+  for (const std::int64_t coupon_id : suspected)
     if (auto mended = mend_numbers(coupon_id); !mended) return mended;
   looked_at_ = std::chrono::steady_clock::now();
-  coupons_ = std::move(*coupons);
-  for (const std::int64_t coupon_id : *suspected)
+  coupons_ = std::move(coupons);
+  for (const std::int64_t coupon_id : suspected)
     if (auto mended = mend(coupon_id); !mended) return mended;
-  if (auto patrolled = patrol(*suspected); !patrolled) return patrolled;
+  if (auto patrolled = patrol(suspected); !patrolled) return patrolled;
   return compare_in_turn(coupons_);
 }
 
@@ -132,9 +131,8 @@ Result<void> Reconciler::connect() {
 // session.
 Result<bool> Reconciler::is_chosen() {
   if (chosen_) return true;
-  auto chosen = postgres::become_mender(*pg_);
-  if (!chosen) return chosen.error().as_error();
-  chosen_ = *chosen;
+  auto chosen = TRY(postgres::from_sql(postgres::become_mender(*pg_)));
+  chosen_ = chosen;
   metrics_.reconciler(chosen_);
   if (chosen_) log(LogLevel::kInfo, "reconciler", "chosen");
   return chosen_;
@@ -198,11 +196,10 @@ Result<void> Reconciler::look_at_rights() {
 }
 
 Result<std::vector<std::int64_t>> Reconciler::issuing() {
-  auto members = redis::ok(redis_->command({"SMEMBERS", redis::kIssuing}));
-  if (!members) return members.error();
+  auto members = TRY(redis::ok(redis_->command({"SMEMBERS", redis::kIssuing})));
   std::vector<std::int64_t> coupons;
-  for (std::size_t i = 0; i < members->size(); ++i)
-    if (const auto id = parse_id((*members)[i].text())) coupons.push_back(*id);
+  for (std::size_t i = 0; i < members.size(); ++i)
+    if (const auto id = parse_id(members[i].text())) coupons.push_back(*id);
   std::sort(coupons.begin(), coupons.end());
   return coupons;
 }
@@ -275,12 +272,11 @@ bool Reconciler::stays_behind(const operations::ReconcileReport& report) {
 
 // A part of all coupons in each round: those too that are in no set of Redis any more.
 Result<void> Reconciler::patrol(const std::vector<std::int64_t>& mended) {
-  const auto seen = operations::patrol(*redis_, *pg_, patrolled_, kPatrolledPerRound);
-  if (!seen) return seen.error();
-  std::erase_if(off_set_, [&](std::int64_t id) { return id > patrolled_ && (seen->next == 0 || id <= seen->next); });
-  off_set_.insert(seen->to_mend.begin(), seen->to_mend.end());
-  patrolled_ = seen->next;
-  for (const std::int64_t coupon_id : seen->to_mend) {
+  const auto seen = TRY(operations::patrol(*redis_, *pg_, patrolled_, kPatrolledPerRound));
+  std::erase_if(off_set_, [&](std::int64_t id) { return id > patrolled_ && (seen.next == 0 || id <= seen.next); });
+  off_set_.insert(seen.to_mend.begin(), seen.to_mend.end());
+  patrolled_ = seen.next;
+  for (const std::int64_t coupon_id : seen.to_mend) {
     if (std::binary_search(mended.begin(), mended.end(), coupon_id)) continue;
     if (auto done = mend(coupon_id); !done) return done;
   }
@@ -333,8 +329,7 @@ Result<void> Reconciler::judge(const operations::ReconcileReport& report, bool m
 
 // The database has settled entries that Redis never gave out: whatever Redis says of this coupon is from the past.
 Result<void> Reconciler::freeze(const operations::ReconcileReport& report) {
-  auto frozen = redis::rebuild_freeze(*redis_, report.coupon_id);
-  if (!frozen) return frozen.error();
+  TRY(redis::rebuild_freeze(*redis_, report.coupon_id));
   known_[report.coupon_id] = report.outcome;
   metrics_.frozen();
   log(LogLevel::kError, "reconciler", "coupon_frozen",

@@ -5,6 +5,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/postgres/events.h"
 #include "engine/postgres/writes.h"
@@ -53,27 +54,24 @@ void Relay::drop() {
 
 Result<bool> Relay::connect() {
   if (!pg_) {
-    auto session = postgres::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay"));
-    if (!session) return session.error();
-    pg_ = std::move(session).value();
+    auto session = TRY(postgres::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay")));
+    pg_ = std::move(session);
     // Events that cannot be forgotten afterwards would be published again and again.
-    if (auto writes = postgres::check_writes(*pg_); !writes) return writes.error().as_error();
+    TRY(postgres::from_sql(postgres::check_writes(*pg_)));
   }
   if (!chosen_) {
-    auto chosen = postgres::from_sql(postgres::become_relay(*pg_));
-    if (!chosen) return chosen.error();
-    chosen_ = *chosen;
+    auto chosen = TRY(postgres::from_sql(postgres::become_relay(*pg_)));
+    chosen_ = chosen;
     if (!chosen_) return false;
     log(LogLevel::kInfo, "relay", "chosen", {});
   }
   if (broker_) return true;
   amqp::Options wanted;
   wanted.name = options_.name + "-relay";
-  auto opened = amqp::Connection::open(options_.amqp_url, wanted);
-  if (!opened) return opened.error();
-  broker_ = std::move(opened).value();
-  if (auto there = amqp::need_topology(*broker_); !there) return there.error();
-  if (auto confirming = broker_->enable_confirms(); !confirming) return confirming.error();
+  auto opened = TRY(amqp::Connection::open(options_.amqp_url, wanted));
+  broker_ = std::move(opened);
+  TRY(amqp::need_topology(*broker_));
+  TRY(broker_->enable_confirms());
   return true;
 }
 
@@ -81,14 +79,12 @@ Result<bool> Relay::step() {
   const auto connected = connect();
   if (!connected || !*connected) return connected;
   if (auto alive = broker_->poll(0); !alive) return alive.error();  // heartbeats
-  const auto events = postgres::from_sql(postgres::settlement_events(*pg_, kBatches));
-  if (!events) return events.error();
-  if (events->empty()) return false;
-  const auto messages = event_messages(*events);
-  if (auto published = publish(messages); !published) return published.error();
-  const auto batches = batches_of(*events);
-  const auto forgotten = postgres::from_sql(postgres::forget_settlement_events(*pg_, batches));
-  if (!forgotten) return forgotten.error();
+  const auto events = TRY(postgres::from_sql(postgres::settlement_events(*pg_, kBatches)));
+  if (events.empty()) return false;
+  const auto messages = event_messages(events);
+  TRY(publish(messages));
+  const auto batches = batches_of(events);
+  TRY(postgres::from_sql(postgres::forget_settlement_events(*pg_, batches)));
   for (const EventMessage& message : messages) metrics_.event_published(message.routing_key);
   return static_cast<int>(batches.size()) == kBatches;
 }
@@ -97,14 +93,13 @@ Result<bool> Relay::step() {
 Result<void> Relay::publish(std::span<const EventMessage> messages) {
   std::set<std::uint64_t> unconfirmed;
   for (const EventMessage& message : messages) {
-    auto sequence = broker_->publish({.exchange = amqp::kExchange,
-                                      .routing_key = message.routing_key,
-                                      .body = message.body,
-                                      .message_id = message.message_id,
-                                      .headers = {},
-                                      .mandatory = false});
-    if (!sequence) return sequence.error();
-    unconfirmed.insert(*sequence);
+    auto sequence = TRY(broker_->publish({.exchange = amqp::kExchange,
+                                          .routing_key = message.routing_key,
+                                          .body = message.body,
+                                          .message_id = message.message_id,
+                                          .headers = {},
+                                          .mandatory = false}));
+    unconfirmed.insert(sequence);
   }
   return await_confirms(std::move(unconfirmed));
 }

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::consumer {
 
@@ -19,10 +20,9 @@ Service::Service(Options options)
 Result<std::unique_ptr<Service>> Service::start(Options options, const http::Address& admin_listen) {
   std::unique_ptr<Service> service(new Service(std::move(options)));
   const Service* self = service.get();
-  auto admin = http::AdminServer::start(admin_listen,
-                                        {[self] { return self->checks(); }, [self] { return self->metrics_.text(); }});
-  if (!admin) return admin.error();
-  service->admin_ = std::move(admin).value();
+  auto admin = TRY(http::AdminServer::start(
+      admin_listen, {[self] { return self->checks(); }, [self] { return self->metrics_.text(); }}));
+  service->admin_ = std::move(admin);
   for (auto& worker : service->workers_) service->run(*worker);
   service->run(service->mender_);
   service->run(service->backlog_);

@@ -8,6 +8,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 #include "engine/mirror/message.h"
 
 namespace flashclaim::consumer {
@@ -32,9 +33,8 @@ Result<void> Subscription::connect() {
   amqp::Options amqp_options;
   amqp_options.name = name_;
   amqp_options.body_max = mirror::kBodyMax;
-  auto opened = amqp::Connection::open(options_.amqp_url, amqp_options);
-  if (!opened) return opened.error();
-  connection_ = std::move(opened).value();
+  auto opened = TRY(amqp::Connection::open(options_.amqp_url, amqp_options));
+  connection_ = std::move(opened);
   if (auto declared = amqp::need_topology(*connection_); !declared) return lose(declared.error());
   return subscribe();
 }

@@ -3,6 +3,8 @@
 
 #include <cxxopts.hpp>
 
+#include "engine/base/try.h"
+
 namespace flashclaim {
 namespace {
 
@@ -29,13 +31,10 @@ Result<int> rate_from(const cxxopts::ParseResult& given, const char* name, int m
 }
 
 Result<auth::Rates> rates_from(const cxxopts::ParseResult& given, const auth::Rates& defaults) {
-  auto user = rate_from(given, "user-rate", kRateMax, defaults.user_per_second);
-  if (!user) return user.error();
-  auto address = rate_from(given, "address-rate", kRateMax, defaults.address_per_second);
-  if (!address) return address.error();
-  auto connections = rate_from(given, "address-connections", kConnectionsMax, defaults.address_connections);
-  if (!connections) return connections.error();
-  return auth::Rates{*user, *address, *connections};
+  auto user = TRY(rate_from(given, "user-rate", kRateMax, defaults.user_per_second));
+  auto address = TRY(rate_from(given, "address-rate", kRateMax, defaults.address_per_second));
+  auto connections = TRY(rate_from(given, "address-connections", kConnectionsMax, defaults.address_connections));
+  return auth::Rates{user, address, connections};
 }
 
 /// What each scheme needs, and what would have no meaning with it.
@@ -95,14 +94,13 @@ Result<AuthOptions> auth_options_from(const cxxopts::ParseResult& given, const h
   auto gateways = auth::PeerList::parse(text_of(given, "gateways"));
   if (!gateways) return failure("--gateways: " + gateways.error().message);
   options.policy.gateways = *gateways;
-  if (auto checked = check(options, given, listen); !checked) return checked.error();
+  TRY(check(options, given, listen));
   options.tls_certificate = text_of(given, "tls-certificate");
   options.tls_key = text_of(given, "tls-key");
   if (options.tls_certificate.empty() != options.tls_key.empty())
     return failure("--tls-certificate and --tls-key: either both or neither");
-  auto rates = rates_from(given, *auth == auth::Scheme::kInsecureDev ? kRatesOfDev : kRates);
-  if (!rates) return rates.error();
-  options.rates = *rates;
+  auto rates = TRY(rates_from(given, *auth == auth::Scheme::kInsecureDev ? kRatesOfDev : kRates));
+  options.rates = rates;
   return options;
 }
 

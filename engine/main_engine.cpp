@@ -9,6 +9,7 @@
 #include "engine/auth_flags.h"
 #include "engine/base/log.h"
 #include "engine/base/print.h"
+#include "engine/base/try.h"
 #include "engine/base/url.h"
 #include "engine/postgres/session.h"
 #include "engine/service.h"
@@ -80,9 +81,8 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.role = *role;
   options.mirror_name = given["mirror-name"].as<std::string>();
   if (options.mirror_name.empty()) return failure("--mirror-name: must not be empty");
-  auto auth = auth_options_from(given, options.listen);
-  if (!auth) return auth.error();
-  options.auth = *auth;
+  auto auth = TRY(auth_options_from(given, options.listen));
+  options.auth = auth;
   const int republish_after_s = given["republish-after"].as<int>();
   if (republish_after_s < 1 || republish_after_s > 3600) return failure("--republish-after: 1 to 3600");
   options.republish_after_ms = republish_after_s * 1000;
@@ -92,9 +92,8 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
 /// What the environment says; a service that the role does not need may be missing.
 Result<void> read_urls(ServiceOptions& options) {
   auto read = [](const char* name, std::string& url) -> Result<void> {
-    auto value = require_env(name);
-    if (!value) return value.error();
-    url = *value;
+    auto value = TRY(require_env(name));
+    url = value;
     return {};
   };
   if (auto redis = read("REDIS_URL", options.redis_url); !redis) return redis;

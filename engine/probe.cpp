@@ -10,7 +10,9 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 #include "engine/redis/async.h"
+#include "engine/redis/errors.h"
 #include "engine/redis/keys.h"
 #include "engine/redis/role.h"
 
@@ -86,7 +88,7 @@ struct RedisProbe::State {
   struct Question final : redis::Call {
     void answered(const ReplyView& reply) noexcept override {
       under_way = false;
-      state->note(reply.error_code() == "NOPERM" ? forbidden(name) : judge(reply));
+      state->note(redis::is_denied(reply) ? forbidden(name) : judge(reply));
     }
     void lost() noexcept override {
       under_way = false;
@@ -137,9 +139,8 @@ RedisProbe::~RedisProbe() = default;
 Result<std::unique_ptr<RedisProbe>> RedisProbe::create(loop::Loop& loop, const std::string& redis_url,
                                                        const LuaLibrary& library) {
   auto state = std::make_unique<State>(loop, library);
-  auto client = redis::AsyncClient::create(loop, redis_url);
-  if (!client) return client.error();
-  state->client = std::move(*client);
+  auto client = TRY(redis::AsyncClient::create(loop, redis_url));
+  state->client = std::move(client);
   state->known.push_back(unheard("redis"));
   state->prepare(state->questions[0], "lua", {"FCALL_RO", "flashclaim_version", "0"},
                  [&library](const ReplyView& reply) { return library_check(reply, library); });

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/try.h"
 #include "engine/redis/async.h"
 
 namespace flashclaim {
@@ -93,9 +94,8 @@ RightsProbe::~RightsProbe() = default;
 Result<std::unique_ptr<RightsProbe>> RightsProbe::create(loop::Loop& loop, const std::string& redis_url,
                                                          redis::User user, std::string name) {
   auto state = std::make_unique<State>(loop, user, std::move(name));
-  auto client = redis::AsyncClient::create(loop, redis_url);
-  if (!client) return client.error();
-  state->client = std::move(*client);
+  auto client = TRY(redis::AsyncClient::create(loop, redis_url));
+  state->client = std::move(client);
   state->timer.every_ms(kPeriodMs);
   return std::unique_ptr<RightsProbe>(new RightsProbe(std::move(state)));
 }

@@ -18,6 +18,7 @@
 #include "engine/base/assets.h"
 #include "engine/base/log.h"
 #include "engine/base/log_repeated.h"
+#include "engine/base/try.h"
 #include "engine/http/admin_server.h"
 #include "engine/loop/loop.h"
 #include "engine/metrics.h"
@@ -122,29 +123,26 @@ struct Service::State {
 Result<void> Service::State::start(const ServiceOptions& options) {
   repeated.every_ms(kRepeatedMs);
   signal(SIGPIPE, SIG_IGN);  // hiredis and librabbitmq write without MSG_NOSIGNAL
-  auto made = RedisProbe::create(loop, options.redis_url, kLuaLibrary);
-  if (!made) return made.error();
-  probe = std::move(*made);
+  auto made = TRY(RedisProbe::create(loop, options.redis_url, kLuaLibrary));
+  probe = std::move(made);
   if (auto asked = ask_for_rights(options); !asked) return asked;
   auth = options.auth;
   if (serves(options.role)) {
-    if (auto started = start_archive(options); !started) return started.error();
-    if (auto started = start_workers(options); !started) return started.error();
+    TRY(start_archive(options));
+    TRY(start_workers(options));
   }
   if (mirrors(options.role)) make_mirror(options);  // before the admin's thread, which reads it
   auto listening =
-      http::AdminServer::start(options.admin_listen, {[this] { return checks(); }, [this] { return metrics(); }});
-  if (!listening) return listening.error();
-  admin = std::move(*listening);
+      TRY(http::AdminServer::start(options.admin_listen, {[this] { return checks(); }, [this] { return metrics(); }}));
+  admin = std::move(listening);
   if (mirror) mirror_thread = std::thread([this] { mirror->run(); });
   return {};
 }
 
 Result<void> Service::State::ask_for_rights(const ServiceOptions& options) {
   const auto add = [this](const std::string& url, redis::User user, const char* name) -> Result<void> {
-    auto made = RightsProbe::create(loop, url, user, name);
-    if (!made) return made.error();
-    rights.push_back(std::move(*made));
+    auto made = TRY(RightsProbe::create(loop, url, user, name));
+    rights.push_back(std::move(made));
     return {};
   };
   if (serves(options.role))
@@ -155,8 +153,7 @@ Result<void> Service::State::ask_for_rights(const ServiceOptions& options) {
 
 /// What the doors of all threads go by; says loudly when it is nothing.
 Result<auth::Setup> Service::State::make_auth() {
-  auto keys = auth::load_keys(auth.policy.scheme, auth.keys_file);
-  if (!keys) return keys.error();
+  auto keys = TRY(auth::load_keys(auth.policy.scheme, auth.keys_file));
   if (auth.policy.scheme == auth::Scheme::kInsecureDev)
     log(LogLevel::kWarn, "auth", "INSECURE_DEV",
         {{"meaning", "EVERY X-USER-ID IS BELIEVED. For development on this machine only: see --auth."}});
@@ -167,7 +164,7 @@ Result<auth::Setup> Service::State::make_auth() {
        {"address_rate", auth.rates.address_per_second},
        {"address_connections", auth.rates.address_connections}});
   const bool limited = auth.rates.user_per_second + auth.rates.address_per_second + auth.rates.address_connections > 0;
-  return auth::Setup{auth.policy, limited ? std::make_shared<auth::Limits>(auth.rates) : nullptr, *keys};
+  return auth::Setup{auth.policy, limited ? std::make_shared<auth::Limits>(auth.rates) : nullptr, keys};
 }
 
 /// Null when there shall be none.
@@ -208,15 +205,12 @@ void Service::State::reload_keys() {
 /// SO_REUSEPORT would share the port with another engine of the same user without a word: so it is tried alone first,
 /// unless that is what is wanted.
 Result<void> Service::State::start_workers(const ServiceOptions& options) {
-  auto setup = make_auth();
-  if (!setup) return setup.error();
-  auto tls = load_tls();
-  if (!tls) return tls.error();
+  auto setup = TRY(make_auth());
+  auto tls = TRY(load_tls());
   int alone = -1;
   if (!options.share_port) {
-    auto listening = http::listen_on(options.listen, http::PortSharing::kExclusive);
-    if (!listening) return listening.error();
-    alone = *listening;
+    auto listening = TRY(http::listen_on(options.listen, http::PortSharing::kExclusive));
+    alone = listening;
   }
   const bool shared_descriptor = options.listen.is_unix();  // there is no SO_REUSEPORT for these
   if (shared_descriptor) {
@@ -228,17 +222,16 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
   wanted.listen = options.listen;
   wanted.listen_descriptor = alone;
   wanted.redis_url = options.redis_url;
-  wanted.auth = *setup;
-  wanted.tls = *tls;
+  wanted.auth = setup;
+  wanted.tls = tls;
   wanted.patience_ms = options.share_port ? kConnectPatienceMs : 0;
   wanted.cors = options.cors;
   wanted.archive = archive.get();
   const int connections = connections_possible(options.connections);
   wanted.limits.connections = static_cast<std::size_t>(std::max(1, connections / options.threads));
   for (int i = 0; i < options.threads; ++i) {
-    auto worker = Worker::start(wanted);
-    if (!worker) return worker.error();
-    workers.push_back(std::move(*worker));
+    auto worker = TRY(Worker::start(wanted));
+    workers.push_back(std::move(worker));
     if (!shared_descriptor) wanted.listen.port = workers.front()->port();
   }
   if (alone >= 0) close(alone);
@@ -253,9 +246,8 @@ Result<void> Service::State::start_archive(const ServiceOptions& options) {
         {{"meaning", "claims are not found an hour after their end, and /users/me/coupons answers NOT_READY"}});
     return {};
   }
-  auto pool = archive::Pool::start({.pg_url = options.pg_url, .threads = options.archive_threads});
-  if (!pool) return pool.error();
-  archive = std::move(*pool);
+  auto pool = TRY(archive::Pool::start({.pg_url = options.pg_url, .threads = options.archive_threads}));
+  archive = std::move(pool);
   return {};
 }
 
@@ -344,7 +336,7 @@ Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Service>> Service::start(const ServiceOptions& options) {
   auto state = std::make_unique<State>();
-  if (auto started = state->start(options); !started) return started.error();
+  TRY(state->start(options));
   return std::unique_ptr<Service>(new Service(std::move(state)));
 }
 

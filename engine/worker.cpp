@@ -14,6 +14,7 @@
 
 #include "engine/archive/loop_client.h"
 #include "engine/auth/auth_filter.h"
+#include "engine/base/try.h"
 #include "engine/claim/claim_handler.h"
 #include "engine/loop/loop.h"
 #include "engine/pages/refusal.h"
@@ -45,12 +46,10 @@ Worker::Worker(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
   auto state = std::make_unique<State>(options);
-  auto client = redis::AsyncClient::create(state->loop, options.redis_url);
-  if (!client) return client.error();
-  state->client = std::move(*client);
-  auto subscriber = redis::Subscriber::create(state->loop, options.redis_url, state->handler.listener());
-  if (!subscriber) return subscriber.error();
-  state->subscriber = std::move(*subscriber);
+  auto client = TRY(redis::AsyncClient::create(state->loop, options.redis_url));
+  state->client = std::move(client);
+  auto subscriber = TRY(redis::Subscriber::create(state->loop, options.redis_url, state->handler.listener()));
+  state->subscriber = std::move(subscriber);
   state->client->when_left([of = state->subscriber.get()] { of->renew(); });
   state->site.bind(state->server, *state->client, state->auth, options.cors);
   state->handler.bind(state->server, *state->client, *state->subscriber, state->auth, state->site);
@@ -67,7 +66,7 @@ Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
   const std::int64_t give_up_ms = loop::now_ms() + options.patience_ms;
   while (!worker->redis_counters().ready.load() && loop::now_ms() < give_up_ms)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  if (auto listening = worker->listen(options); !listening) return listening.error();
+  TRY(worker->listen(options));
   return worker;
 }
 

@@ -4,6 +4,7 @@
 
 #include "engine/access/access.h"
 #include "engine/access/secret.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::access {
 namespace {
@@ -47,18 +48,16 @@ Result<std::string> with_login(std::string_view url, std::string_view login) {
 Result<std::string> access_login(const std::string& folder, std::string_view service, std::string_view role) {
   for (const AccessUser& user : access_users()) {
     if (user.service != service || user.role != role) continue;
-    auto password = read_password(folder + '/' + std::string(service) + '-' + std::string(role));
-    if (!password) return password.error();
-    return std::string(user.login) + ':' + *password;
+    auto password = TRY(read_password(folder + '/' + std::string(service) + '-' + std::string(role)));
+    return std::string(user.login) + ':' + password;
   }
   return failure(std::string(service) + " has no user for " + std::string(role));
 }
 
 Result<std::string> access_url(const std::string& folder, std::string_view service, std::string_view role,
                                std::string_view url) {
-  const auto login = access_login(folder, service, role);
-  if (!login) return login.error();
-  return with_login(url, *login);
+  const auto login = TRY(access_login(folder, service, role));
+  return with_login(url, login);
 }
 
 Result<std::map<std::string, std::string>> access_environment(const std::string& folder, std::string_view program,
@@ -71,9 +70,8 @@ Result<std::map<std::string, std::string>> access_environment(const std::string&
     auto place = places.find(std::string(variable.name));
     if (place == places.end()) place = places.find(std::string(variable.place));
     if (place == places.end()) continue;
-    auto url = access_url(folder, variable.service, variable.role, place->second);
-    if (!url) return url.error();
-    environment[std::string(variable.name)] = std::move(url).value();
+    auto url = TRY(access_url(folder, variable.service, variable.role, place->second));
+    environment[std::string(variable.name)] = std::move(url);
   }
   if (!known) return failure("the program must be engine, consumer, admin or owner");
   return environment;

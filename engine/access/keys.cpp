@@ -6,6 +6,7 @@
 
 #include "engine/access/access.h"
 #include "engine/access/secret.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::access {
 
@@ -31,9 +32,8 @@ Result<std::vector<std::string>> make_keys(const std::string& folder) {
   std::vector<std::string> made;
   for (const AccessUser& user : access_users()) {
     const std::string name = std::string(user.service) + '-' + std::string(user.role);
-    const auto fresh = make_password(folder + '/' + name);
-    if (!fresh) return fresh.error();
-    if (*fresh) made.push_back(name);
+    const auto fresh = TRY(make_password(folder + '/' + name));
+    if (fresh) made.push_back(name);
   }
   return made;
 }

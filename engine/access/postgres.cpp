@@ -2,6 +2,7 @@
 // them is said in engine/postgres/rights.cpp.
 #include "engine/access/access.h"
 #include "engine/access/secret.h"
+#include "engine/base/try.h"
 #include "engine/postgres/rights.h"
 
 namespace flashclaim::access {
@@ -74,9 +75,8 @@ Result<std::string> postgres_access(const std::string& folder) {
   std::string text = "BEGIN;\nSET LOCAL client_min_messages = warning;\n";
   for (const AccessUser& user : access_users()) {
     if (user.service != "postgres") continue;
-    const auto password = read_password(folder + "/postgres-" + std::string(user.role));
-    if (!password) return password.error();
-    text += role_sql(user.login, postgres_verifier(user.login, *password));
+    const auto password = TRY(read_password(folder + "/postgres-" + std::string(user.role)));
+    text += role_sql(user.login, postgres_verifier(user.login, password));
   }
   text += kOwnership;
   for (const postgres::Needs& grants : postgres::all_needs()) text += grant_sql(grants);

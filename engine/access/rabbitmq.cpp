@@ -4,6 +4,7 @@
 #include "engine/access/secret.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/json.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::access {
 namespace {
@@ -107,11 +108,10 @@ std::string topology() {
 Result<std::string> rabbitmq_access(const std::string& folder) {
   std::vector<Object> users;
   for (const Permissions& user : kPermissions) {
-    const auto password = read_password(folder + "/rabbitmq-" + std::string(user.login));
-    if (!password) return password.error();
+    const auto password = TRY(read_password(folder + "/rabbitmq-" + std::string(user.login)));
     users.push_back(Object()
                         .text("name", user.login)
-                        .text("password_hash", rabbitmq_hash(user.login, *password))
+                        .text("password_hash", rabbitmq_hash(user.login, password))
                         .text("hashing_algorithm", "rabbit_password_hashing_sha256")
                         .bare("tags", "[]"));
   }

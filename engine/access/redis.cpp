@@ -12,6 +12,7 @@
 
 #include "engine/access/access.h"
 #include "engine/access/secret.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::access {
 namespace {
@@ -84,9 +85,8 @@ Result<std::string> redis_access(const std::string& folder) {
   // default user may not do (observed: every claim was gone).
   std::string text = "user default off resetpass ~* &* +@all\n";
   for (const Rules& user : redis_rules()) {
-    const auto password = read_password(folder + "/redis-" + std::string(user.login));
-    if (!password) return password.error();
-    text += "user " + std::string(user.login) + " on #" + redis_hash(*password) + " resetkeys resetchannels -@all";
+    const auto password = TRY(read_password(folder + "/redis-" + std::string(user.login)));
+    text += "user " + std::string(user.login) + " on #" + redis_hash(password) + " resetkeys resetchannels -@all";
     for (const std::string_view rule : user.rules) text += ' ' + std::string(rule);
     text += '\n';
   }

@@ -17,6 +17,7 @@
 #include <cstring>
 
 #include "engine/base/text.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::access {
 namespace {
@@ -136,7 +137,7 @@ Result<bool> make_password(const std::string& path) {
   const int why = errno;
   unlink(fresh.c_str());
   if (mine) {
-    if (const auto synced = sync_folder_of(path); !synced) return synced.error();
+    TRY(sync_folder_of(path));
   }
   if (!written) return written.error();
   errno = why;

@@ -2,6 +2,7 @@
 #include "engine/amqp/alarm.h"
 
 #include "engine/amqp/topology.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::amqp {
 namespace {
@@ -12,19 +13,18 @@ constexpr std::string_view kNobodysKey = "flashclaim.probe";
 }  // namespace
 
 Result<std::string> alarm_of(Connection& connection) {
-  if (const auto enabled = connection.enable_confirms(); !enabled) return enabled.error();
+  TRY(connection.enable_confirms());
   Publication probe;
   probe.exchange = kExchange;
   probe.routing_key = kNobodysKey;
   probe.message_id = kNobodysKey;
   probe.mandatory = false;
-  if (const auto published = connection.publish(probe); !published) return published.error();
+  TRY(connection.publish(probe));
   for (;;) {
-    const auto event = connection.poll(kPatienceMs);
-    if (!event) return event.error();
-    if (!event->has_value()) return failure("it neither takes nor refuses a publish");
-    if (std::holds_alternative<Confirmed>(**event)) return std::string();
-    if (const auto* blocked = std::get_if<Blocked>(&**event); blocked && blocked->blocked)
+    const auto event = TRY(connection.poll(kPatienceMs));
+    if (!event.has_value()) return failure("it neither takes nor refuses a publish");
+    if (std::holds_alternative<Confirmed>(*event)) return std::string();
+    if (const auto* blocked = std::get_if<Blocked>(&*event); blocked && blocked->blocked)
       return blocked->reason.empty() ? "of unknown reason" : blocked->reason;
   }
 }

@@ -3,6 +3,7 @@
 
 #include "engine/amqp/endpoint.h"
 #include "engine/amqp/session.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::amqp {
 namespace {
@@ -21,15 +22,14 @@ Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Connection::~Connection() = default;
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& amqp_url, const Options& options) {
-  const auto endpoint = parse_endpoint(amqp_url);
-  if (!endpoint) return endpoint.error();
-  const Url& url = endpoint->url;
+  const auto endpoint = TRY(parse_endpoint(amqp_url));
+  const Url& url = endpoint.url;
   const auto deadline = Clock::now() + std::chrono::milliseconds(options.deadline_ms);
-  auto socket = Socket::connect(endpoint->host, url.port, deadline);
+  auto socket = Socket::connect(endpoint.host, url.port, deadline);
   if (!socket) return failure("RabbitMQ: " + socket.error().message);
   const std::string where = "RabbitMQ at " + url.redacted() + ": ";
-  if (endpoint->tls)
-    if (auto secured = socket->secure(endpoint->files, endpoint->host, deadline); !secured)
+  if (endpoint.tls)
+    if (auto secured = socket->secure(endpoint.files, endpoint.host, deadline); !secured)
       return failure(where + secured.error().message);
   auto impl = std::make_unique<Impl>(std::move(*socket), options);
   if (auto done = impl->log_in(url, deadline); !done) return failure(where + done.error().message);
@@ -41,8 +41,7 @@ bool Connection::blocked() const { return impl_->blocked; }
 
 Result<void> Connection::enable_confirms() {
   amqp_confirm_select_t select{};
-  auto selected = impl_->call(kWorkChannel, AMQP_CONFIRM_SELECT_METHOD, &select, impl_->deadline());
-  if (!selected) return selected.error();
+  TRY(impl_->call(kWorkChannel, AMQP_CONFIRM_SELECT_METHOD, &select, impl_->deadline()));
   impl_->confirms = true;
   return {};
 }
@@ -54,7 +53,7 @@ Result<std::uint64_t> Connection::publish(const Publication& message) {
     while (impl.wire.unsent() > impl.options.unsent_max) {
       int left = milliseconds_until(deadline);
       if (left == 0) return impl.wire.close("the broker took nothing in time");
-      if (auto pumped = impl.wire.pump(left); !pumped) return pumped.error();
+      TRY(impl.wire.pump(left));
     }
   }
   std::vector<amqp_table_entry_t> headers;
@@ -74,8 +73,7 @@ Result<std::uint64_t> Connection::publish(const Publication& message) {
     return queued.error();
   if (auto queued = impl.wire.queue_content(kWorkChannel, properties, message.body); !queued)
     return impl.wire.close(queued.error().message);  // a method without its content ends the dialogue
-  if (impl.wire.unsent() >= kSendAt)
-    if (auto sent = impl.wire.send(); !sent) return sent.error();
+  if (impl.wire.unsent() >= kSendAt) TRY(impl.wire.send());
   return impl.confirms ? ++impl.last_sequence : 0;
 }
 
@@ -96,7 +94,7 @@ Result<std::optional<Event>> Connection::poll(int timeout_ms) {
 
 Result<void> Connection::consume(std::string_view queue, std::string_view consumer_tag, int prefetch) {
   amqp_basic_qos_t qos{0, static_cast<std::uint16_t>(prefetch), 0};
-  if (auto set = impl_->call(kWorkChannel, AMQP_BASIC_QOS_METHOD, &qos, impl_->deadline()); !set) return set.error();
+  TRY(impl_->call(kWorkChannel, AMQP_BASIC_QOS_METHOD, &qos, impl_->deadline()));
   amqp_basic_consume_t consume{};
   consume.queue = bytes_of(queue);
   consume.consumer_tag = bytes_of(consumer_tag);
@@ -113,8 +111,7 @@ Result<void> Connection::cancel(std::string_view consumer_tag) {
 Result<void> Connection::renew_channel() {
   amqp_channel_close_t close{};
   close.reply_code = AMQP_REPLY_SUCCESS;
-  auto closed = impl_->call(kWorkChannel, AMQP_CHANNEL_CLOSE_METHOD, &close, impl_->deadline());
-  if (!closed) return closed.error();
+  TRY(impl_->call(kWorkChannel, AMQP_CHANNEL_CLOSE_METHOD, &close, impl_->deadline()));
   impl_->forget_channel();
   return impl_->open_channel(kWorkChannel, impl_->deadline());
 }
@@ -131,8 +128,7 @@ Result<void> Connection::nack(std::uint64_t delivery_tag, bool requeue) {
 
 Result<std::optional<Delivery>> Connection::get(std::string_view queue) {
   amqp_basic_get_t get{0, bytes_of(queue), 0};
-  auto answer = impl_->call(kWorkChannel, AMQP_BASIC_GET_METHOD, &get, impl_->deadline());
-  if (!answer) return answer.error();
+  TRY(impl_->call(kWorkChannel, AMQP_BASIC_GET_METHOD, &get, impl_->deadline()));
   return std::exchange(impl_->got, std::nullopt);
 }
 

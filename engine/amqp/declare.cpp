@@ -1,5 +1,6 @@
 // Declarations and questions of connection.h, on the channel that may be refused without harm.
 #include "engine/amqp/session.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::amqp {
 
@@ -7,15 +8,13 @@ Result<QueueState> Connection::queue_state(std::string_view queue) {
   amqp_queue_declare_t declare{};
   declare.queue = bytes_of(queue);
   declare.passive = 1;
-  auto answer = impl_->ask(AMQP_QUEUE_DECLARE_METHOD, &declare);
-  if (!answer) return answer.error();
-  return QueueState{answer->messages, answer->consumers};
+  auto answer = TRY(impl_->ask(AMQP_QUEUE_DECLARE_METHOD, &declare));
+  return QueueState{answer.messages, answer.consumers};
 }
 
 Result<std::int64_t> Connection::queue_depth(std::string_view queue) {
-  auto state = queue_state(queue);
-  if (!state) return state.error();
-  return state->messages;
+  auto state = TRY(queue_state(queue));
+  return state.messages;
 }
 
 Result<void> Connection::exchange_state(std::string_view exchange) {
@@ -76,32 +75,30 @@ Result<void> Connection::bind_queue(std::string_view queue, std::string_view exc
 
 Result<std::int64_t> Connection::purge_queue(std::string_view queue) {
   amqp_queue_purge_t purge{0, bytes_of(queue), 0};
-  auto answer = impl_->ask(AMQP_QUEUE_PURGE_METHOD, &purge);
-  if (!answer) return answer.error();
-  return answer->messages;
+  auto answer = TRY(impl_->ask(AMQP_QUEUE_PURGE_METHOD, &purge));
+  return answer.messages;
 }
 
 Result<std::int64_t> Connection::delete_queue(std::string_view queue) {
   amqp_queue_delete_t remove{};
   remove.queue = bytes_of(queue);
-  auto answer = impl_->ask(AMQP_QUEUE_DELETE_METHOD, &remove);
-  if (!answer) return answer.error();
-  return answer->messages;
+  auto answer = TRY(impl_->ask(AMQP_QUEUE_DELETE_METHOD, &remove));
+  return answer.messages;
 }
 
 Result<bool> Connection::may_publish(std::string_view exchange, std::string_view routing_key) {
   amqp_tx_select_t select{};
-  if (auto begun = impl_->ask(AMQP_TX_SELECT_METHOD, &select); !begun) return begun.error();
+  TRY(impl_->ask(AMQP_TX_SELECT_METHOD, &select));
   amqp_basic_publish_t publish{0, bytes_of(exchange), bytes_of(routing_key), 0, 0};
   amqp_basic_properties_t none{};
   Wire& wire = impl_->wire;
-  if (auto queued = wire.queue_method(kAskChannel, AMQP_BASIC_PUBLISH_METHOD, &publish); !queued) return queued.error();
+  TRY(wire.queue_method(kAskChannel, AMQP_BASIC_PUBLISH_METHOD, &publish));
   if (auto queued = wire.queue_content(kAskChannel, none, ""); !queued) return wire.close(queued.error().message);
   // RabbitMQ looks at the rights when the publish comes, and at the queues when it is committed.
   amqp_tx_rollback_t rollback{};
   auto undone = impl_->ask(AMQP_TX_ROLLBACK_METHOD, &rollback);
   if (undone) return true;
-  if (undone.error().message.find("ACCESS_REFUSED") != std::string::npos) return false;
+  if (undone.error().code == ErrorCode::kDenied) return false;
   return undone.error();
 }
 

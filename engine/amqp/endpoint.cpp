@@ -1,6 +1,8 @@
 // See endpoint.h.
 #include "engine/amqp/endpoint.h"
 
+#include "engine/base/try.h"
+
 namespace flashclaim::amqp {
 namespace {
 
@@ -35,7 +37,7 @@ Result<Endpoint> parse_endpoint(const std::string& amqp_url) {
   endpoint.tls = endpoint.url.scheme == "amqps";
   if (!endpoint.tls && endpoint.url.scheme != "amqp")
     return failure("AMQP_URL must begin with amqp:// or, for TLS, amqps://");
-  if (auto taken = take_parameters(endpoint); !taken) return taken.error();
+  TRY(take_parameters(endpoint));
   Url& where = endpoint.url;
   if (where.path.empty()) where.path.push_back('/');
   if (where.port == 0) where.port = endpoint.tls ? kTlsPort : kPlainPort;

@@ -1,6 +1,7 @@
 // The log-in: protocol header, PLAIN, tuning, virtual host. Written here because librabbitmq's own needs its own
 // socket.
 #include "engine/amqp/session.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::amqp {
 namespace {
@@ -59,14 +60,13 @@ Result<void> Connection::Impl::log_in(const Url& url, Clock::time_point deadline
   std::string secret = '\0' + url.user + '\0' + url.password;
   amqp_connection_start_ok_t start{table_of(properties), amqp_cstring_bytes("PLAIN"), bytes_of(secret),
                                    amqp_cstring_bytes("en_US")};
-  auto proposal = call(0, AMQP_CONNECTION_START_OK_METHOD, &start, deadline);
-  if (!proposal) return proposal.error();
-  if (proposal->method != AMQP_CONNECTION_TUNE_METHOD) return wire.close("the broker asked for more than PLAIN");
+  auto proposal = TRY(call(0, AMQP_CONNECTION_START_OK_METHOD, &start, deadline));
+  if (proposal.method != AMQP_CONNECTION_TUNE_METHOD) return wire.close("the broker asked for more than PLAIN");
 
   amqp_connection_tune_ok_t tuned{agreed_.channel_max, agreed_.frame_max, agreed_.heartbeat};
   if (auto queued = wire.queue_method(0, AMQP_CONNECTION_TUNE_OK_METHOD, &tuned); !queued) return queued;
   amqp_connection_open_t open{bytes_of(url.path), amqp_empty_bytes, 1};
-  if (auto opened = call(0, AMQP_CONNECTION_OPEN_METHOD, &open, deadline); !opened) return opened.error();
+  TRY(call(0, AMQP_CONNECTION_OPEN_METHOD, &open, deadline));
   return open_channel(kWorkChannel, deadline);
 }
 

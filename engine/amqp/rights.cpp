@@ -2,6 +2,7 @@
 #include "engine/amqp/rights.h"
 
 #include "engine/amqp/topology.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::amqp {
 namespace {
@@ -21,10 +22,9 @@ const std::vector<Publishing>& publishings(User user) {
 
 Result<std::string> missing_right(Connection& connection, User user) {
   for (const Publishing& publishing : publishings(user)) {
-    const auto may = connection.may_publish(publishing.exchange, publishing.routing_key);
-    if (!may) return may.error();
+    const auto may = TRY(connection.may_publish(publishing.exchange, publishing.routing_key));
     const std::string_view to = publishing.exchange.empty() ? "the default exchange" : publishing.exchange;
-    if (!*may) return "publish to " + std::string(to) + " by " + std::string(publishing.routing_key);
+    if (!may) return "publish to " + std::string(to) + " by " + std::string(publishing.routing_key);
   }
   return std::string();
 }
@@ -39,9 +39,8 @@ RightsWatch::RightsWatch(std::string amqp_url, std::string name, User user)
     : amqp_url_(std::move(amqp_url)), name_(std::move(name)), user_(user) {}
 
 Result<std::string> RightsWatch::ask() {
-  auto opened = Connection::open(amqp_url_, {.name = name_ + " rights", .deadline_ms = kDeadlineMs});
-  if (!opened) return opened.error();
-  return missing_right(**opened, user_);
+  auto opened = TRY(Connection::open(amqp_url_, {.name = name_ + " rights", .deadline_ms = kDeadlineMs}));
+  return missing_right(*opened, user_);
 }
 
 bool RightsWatch::look_if_due() {

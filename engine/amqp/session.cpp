@@ -1,6 +1,8 @@
 // Dispatch of what the broker sends; see session.h.
 #include "engine/amqp/session.h"
 
+#include "engine/base/try.h"
+
 namespace flashclaim::amqp {
 namespace {
 
@@ -9,6 +11,19 @@ constexpr int kProtocolHeaderFrame = 'A';  // librabbitmq's private name for a p
 template <class T>
 const T& as(const amqp_method_t& method) {
   return *static_cast<const T*>(method.decoded);
+}
+
+ErrorCode code_of(int reply_code) {
+  switch (reply_code) {
+    case AMQP_ACCESS_REFUSED:
+      return ErrorCode::kDenied;
+    case AMQP_NOT_FOUND:
+      return ErrorCode::kMissing;
+    case AMQP_PRECONDITION_FAILED:
+      return ErrorCode::kBadArgument;
+    default:
+      return ErrorCode::kOther;
+  }
 }
 
 std::string reason_of(std::string_view what, int code, amqp_bytes_t text) {
@@ -34,15 +49,15 @@ Clock::time_point Connection::Impl::deadline() const {
   return Clock::now() + std::chrono::milliseconds(options.deadline_ms);
 }
 
-Result<Answer> Connection::Impl::call(amqp_channel_t channel, amqp_method_number_t id, void* decoded,
-                                      Clock::time_point deadline) {
+Result<MethodReply> Connection::Impl::call(amqp_channel_t channel, amqp_method_number_t id, void* decoded,
+                                           Clock::time_point deadline) {
   answer_.reset();
-  if (auto queued = wire.queue_method(channel, id, decoded); !queued) return queued.error();
+  TRY(wire.queue_method(channel, id, decoded));
   while (!answer_) {
     int left = milliseconds_until(deadline);
     if (left == 0) return unknown(wire.close("the broker did not answer in time").message);
     if (auto pumped = wire.pump(left); !pumped) return unknown(pumped.error().message);
-    if (!ask_refusal_.empty()) return failure(std::exchange(ask_refusal_, {}));
+    if (ask_refusal_) return *std::exchange(ask_refusal_, std::nullopt);
   }
   return *std::exchange(answer_, std::nullopt);
 }
@@ -53,9 +68,9 @@ Result<void> Connection::Impl::open_channel(amqp_channel_t channel, Clock::time_
   return opened ? Result<void>() : opened.error();
 }
 
-Result<Answer> Connection::Impl::ask(amqp_method_number_t id, void* decoded) {
+Result<MethodReply> Connection::Impl::ask(amqp_method_number_t id, void* decoded) {
   if (!ask_open_) {
-    if (auto opened = open_channel(kAskChannel, deadline()); !opened) return opened.error();
+    TRY(open_channel(kAskChannel, deadline()));
     ask_open_ = true;
   }
   return call(kAskChannel, id, decoded, deadline());
@@ -85,7 +100,7 @@ Result<void> Connection::Impl::on_frame(const amqp_frame_t& frame) {
 }
 
 Result<void> Connection::Impl::answer(const amqp_method_t& method) {
-  Answer answer{method.id, 0, 0};
+  MethodReply answer{method.id, 0, 0};
   if (method.id == AMQP_QUEUE_DECLARE_OK_METHOD) {
     answer.messages = as<amqp_queue_declare_ok_t>(method).message_count;
     answer.consumers = as<amqp_queue_declare_ok_t>(method).consumer_count;
@@ -163,7 +178,7 @@ Result<void> Connection::Impl::on_work_method(const amqp_method_t& method) {
     case AMQP_CHANNEL_CLOSE_METHOD: {
       // Every tag and sequence ends with this channel: the connection ends too, so that its owner has one kind of end.
       const auto& close = as<amqp_channel_close_t>(method);
-      return failure(reason_of("channel", close.reply_code, close.reply_text));
+      return failure(code_of(close.reply_code), reason_of("channel", close.reply_code, close.reply_text));
     }
     case AMQP_CHANNEL_FLOW_METHOD:
       return failure("the broker asked for channel.flow, which RabbitMQ never does");
@@ -175,8 +190,9 @@ Result<void> Connection::Impl::on_work_method(const amqp_method_t& method) {
 Result<void> Connection::Impl::on_ask_method(const amqp_method_t& method) {
   if (method.id != AMQP_CHANNEL_CLOSE_METHOD) return answer(method);
   const auto& close = as<amqp_channel_close_t>(method);
-  ask_refusal_ = text_of(close.reply_text);
-  if (ask_refusal_.empty()) ask_refusal_ = "refused with code " + std::to_string(close.reply_code);
+  std::string why = text_of(close.reply_text);
+  if (why.empty()) why = "refused with code " + std::to_string(close.reply_code);
+  ask_refusal_ = failure(code_of(close.reply_code), std::move(why));
   ask_open_ = false;
   amqp_channel_close_ok_t ok{};
   return wire.queue_method(kAskChannel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
@@ -227,7 +243,7 @@ Result<void> Connection::Impl::finish_content() {
       break;
     case Incoming::Kind::kGet:
       got = std::move(incoming_.delivery);
-      answer_ = Answer{AMQP_BASIC_GET_OK_METHOD, 0, 0};
+      answer_ = MethodReply{AMQP_BASIC_GET_OK_METHOD, 0, 0};
       break;
     case Incoming::Kind::kNone:
       break;

@@ -17,7 +17,7 @@ inline constexpr amqp_channel_t kWorkChannel = 1;  // publishes, deliveries
 inline constexpr amqp_channel_t kAskChannel = 2;   // declarations and questions, opened when first needed
 
 /// The answer to a call: which method came, and the two numbers that any of them carries.
-struct Answer {
+struct MethodReply {
   amqp_method_number_t method = 0;
   std::int64_t messages = 0;
   std::int64_t consumers = 0;
@@ -29,9 +29,9 @@ class Connection::Impl {
   ~Impl();
 
   Result<void> log_in(const Url& url, Clock::time_point deadline);
-  Result<Answer> call(amqp_channel_t channel, amqp_method_number_t id, void* decoded, Clock::time_point deadline);
+  Result<MethodReply> call(amqp_channel_t channel, amqp_method_number_t id, void* decoded, Clock::time_point deadline);
   /// A call on the ask channel, which is opened first where the broker has closed it.
-  Result<Answer> ask(amqp_method_number_t id, void* decoded);
+  Result<MethodReply> ask(amqp_method_number_t id, void* decoded);
   Result<void> open_channel(amqp_channel_t channel, Clock::time_point deadline);
   Result<void> send_now(amqp_channel_t channel, amqp_method_number_t id, void* decoded);
   [[nodiscard]] Clock::time_point deadline() const;
@@ -68,8 +68,8 @@ class Connection::Impl {
   Result<void> answer(const amqp_method_t& method);
 
   Incoming incoming_;
-  std::optional<Answer> answer_;
-  std::string ask_refusal_;  // why the broker closed the ask channel during the present call
+  std::optional<MethodReply> answer_;
+  std::optional<Error> ask_refusal_;  // why the broker closed the ask channel during the present call
   bool ask_open_ = false;
   bool closing_ = false;
 

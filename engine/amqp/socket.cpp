@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/amqp/tls.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::amqp {
 namespace {
@@ -115,10 +116,9 @@ void Socket::close() {
 }
 
 Result<Socket> Socket::connect(const std::string& host, int port, Clock::time_point deadline) {
-  auto addresses = resolve(host, port, deadline);
-  if (!addresses) return addresses.error();
+  auto addresses = TRY(resolve(host, port, deadline));
   std::string reason = "no address";
-  for (const Address& address : *addresses) {
+  for (const Address& address : addresses) {
     auto socket = connect_one(address, deadline);
     if (socket) return socket;
     reason = socket.error().message;
@@ -127,17 +127,15 @@ Result<Socket> Socket::connect(const std::string& host, int port, Clock::time_po
 }
 
 Result<void> Socket::secure(const TlsFiles& files, const std::string& host, Clock::time_point deadline) {
-  auto tls = Tls::prepare(files, host, fd_);
-  if (!tls) return tls.error();
+  auto tls = TRY(Tls::prepare(files, host, fd_));
   for (;;) {
-    auto done = (*tls)->shake_hands();
-    if (!done) return done.error();
-    if (*done) break;
-    pollfd waiting{fd_, (*tls)->events(false), 0};
+    auto done = TRY(tls->shake_hands());
+    if (done) break;
+    pollfd waiting{fd_, tls->events(false), 0};
     ::poll(&waiting, 1, milliseconds_until(deadline));
     if (milliseconds_until(deadline) == 0) return failure("the TLS handshake with the broker did not end in time");
   }
-  tls_ = std::move(*tls);
+  tls_ = std::move(tls);
   return {};
 }
 

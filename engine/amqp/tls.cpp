@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "engine/base/text.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::amqp {
 
@@ -145,8 +146,8 @@ Result<std::unique_ptr<Tls>> Tls::prepare(const TlsFiles& files, const std::stri
   const Context context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
   if (!context) return failure("no TLS: " + openssl_reason());
   configure(context.get());
-  if (auto trusted = trust(context.get(), files.trusted); !trusted) return trusted.error();
-  if (auto identified = identify(context.get(), files); !identified) return identified.error();
+  TRY(trust(context.get(), files.trusted));
+  TRY(identify(context.get(), files));
   auto link = std::make_unique<Link>();
   link->fd = fd;
   std::unique_ptr<Tls> tls(new Tls(std::move(link), SSL_new(context.get()), host));

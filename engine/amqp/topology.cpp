@@ -21,9 +21,9 @@ QueueArguments waiting_queue(std::int64_t delay_ms) {
 }
 
 Error refused(const std::string& what, const Error& error, const std::string& otherwise) {
-  const bool forbidden = error.message.find("ACCESS_REFUSED") != std::string::npos;
-  return failure(what + " cannot be declared: " + error.message + ". " +
-                 (forbidden ? "This user may not: run flashctl mq declare as the admin" : otherwise));
+  return failure(
+      what + " cannot be declared: " + error.message + ". " +
+      (error.code == ErrorCode::kDenied ? "This user may not: run flashctl mq declare as the admin" : otherwise));
 }
 
 Result<void> declare(Connection& connection, const QueueDeclaration& queue) {

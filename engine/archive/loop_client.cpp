@@ -4,7 +4,7 @@
 namespace flashclaim::archive {
 
 LoopClient::LoopClient(loop::Loop& loop, http::Server& server, Pool& pool)
-    : pool_(pool), inbox_(std::make_shared<Inbox>(loop, [&server](const Answer& answer) {
+    : pool_(pool), inbox_(std::make_shared<Inbox>(loop, [&server](const ArchiveReply& answer) {
         if (answer.problem) {
           server.refuse(answer.exchange, *answer.problem);
         } else {

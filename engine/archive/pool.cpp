@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/archive/pg_worker.h"
+#include "engine/base/try.h"
 #include "engine/postgres/session.h"
 
 namespace flashclaim::archive {
@@ -22,7 +23,7 @@ Pool::Pool(const PoolOptions& options) : options_(options) {
 }
 
 Result<std::unique_ptr<Pool>> Pool::start(const PoolOptions& options) {
-  if (auto checked = postgres::check_url(options.pg_url); !checked) return checked.error();
+  TRY(postgres::check_url(options.pg_url));
   return std::unique_ptr<Pool>(new Pool(options));
 }
 

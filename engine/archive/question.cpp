@@ -7,7 +7,7 @@
 
 namespace flashclaim::archive {
 
-void Inbox::put(Answer answer) {
+void Inbox::put(ArchiveReply answer) {
   std::lock_guard lock(mutex_);
   if (!loop_) return;
   answers_.push_back(std::move(answer));
@@ -21,12 +21,12 @@ void Inbox::close() {
 }
 
 void Inbox::give_all() {
-  std::vector<Answer> answers;
+  std::vector<ArchiveReply> answers;
   {
     std::lock_guard lock(mutex_);
     answers.swap(answers_);
   }
-  for (const Answer& answer : answers) give_(answer);
+  for (const ArchiveReply& answer : answers) give_(answer);
 }
 
 }  // namespace flashclaim::archive

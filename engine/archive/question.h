@@ -22,7 +22,7 @@ class Loop;
 
 namespace flashclaim::archive {
 
-struct Answer {
+struct ArchiveReply {
   http::Exchange exchange;
   std::optional<http::Problem> problem;
   std::string body;                     ///< JSON, without a problem
@@ -32,12 +32,12 @@ struct Answer {
 /// The answers for one loop. It wakes the loop once for however many have gathered.
 class Inbox : public std::enable_shared_from_this<Inbox> {
  public:
-  using Give = std::function<void(const Answer&)>;
+  using Give = std::function<void(const ArchiveReply&)>;
   /// `give` is called in the loop's thread; what it refers to and the loop must live until close().
   Inbox(loop::Loop& loop, Give give) : loop_(&loop), give_(std::move(give)) {}
 
   /// Any thread. After close() it goes nowhere: its client is gone.
-  void put(Answer answer);
+  void put(ArchiveReply answer);
   /// The loop's thread has ended.
   void close();
 
@@ -47,7 +47,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   std::mutex mutex_;
   loop::Loop* loop_;
   const Give give_;
-  std::vector<Answer> answers_;
+  std::vector<ArchiveReply> answers_;
 };
 
 struct Question {

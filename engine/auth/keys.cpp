@@ -2,6 +2,7 @@
 #include "engine/auth/keys.h"
 
 #include "engine/auth/secret_file.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::auth {
 namespace {
@@ -9,13 +10,11 @@ namespace {
 Result<Keys> parse(Scheme scheme, std::string_view text) {
   Keys keys;
   if (scheme == Scheme::kGateway) {
-    auto parsed = parse_gateway_keys(text);
-    if (!parsed) return parsed.error();
-    keys.gateway = std::move(*parsed);
+    auto parsed = TRY(parse_gateway_keys(text));
+    keys.gateway = std::move(parsed);
   } else {
-    auto parsed = parse_jwks(text);
-    if (!parsed) return parsed.error();
-    keys.jwt = std::move(*parsed);
+    auto parsed = TRY(parse_jwks(text));
+    keys.jwt = std::move(parsed);
   }
   return keys;
 }
@@ -43,10 +42,9 @@ std::string_view scheme_word(Scheme scheme) {
 
 Result<std::shared_ptr<const Keys>> load_keys(Scheme scheme, const std::string& file) {
   if (scheme == Scheme::kInsecureDev) return std::make_shared<const Keys>();
-  auto text = read_file(file, Secrecy::kPrivate);
-  if (!text) return text.error();
-  auto keys = parse(scheme, *text);
-  wipe(*text);
+  auto text = TRY(read_file(file, Secrecy::kPrivate));
+  auto keys = parse(scheme, text);
+  wipe(text);
   if (!keys) return failure(file + ": " + keys.error().message);
   return std::make_shared<const Keys>(std::move(*keys));
 }

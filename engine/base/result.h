@@ -7,17 +7,32 @@
 
 namespace flashclaim {
 
+/// What kind of thing went wrong, where somebody decides by it. The rooms that speak to a service say it
+/// (engine/redis/errors.h, the AMQP session, the PostgreSQL session).
+enum class ErrorCode {
+  kOther,        ///< none of these: there is only the text
+  kOverloaded,   ///< the service is at a bound (memory, a script that runs): the same may succeed in a moment
+  kNotServing,   ///< the service is there and takes no such request now: it loads, or its disk takes no writes
+  kWrongServer,  ///< this server is not the one to ask (a replica, a moved slot): look the address up again
+  kDenied,       ///< this login may not do that
+  kMissing,      ///< what is called is not there: a function, a group, a queue
+  kBadArgument,  ///< what was asked has no meaning: a bug of ours, or a message that nobody of ours wrote
+  kDamaged,      ///< the data that it met is damaged: a person must look
+};
+
 /// kFailure: nothing happened at the other side, as far as can be known, or it said so.
 /// kUnknown: the request was sent and its answer was lost: it may have been carried out. Never treat it as kFailure.
 struct Error {
   enum class Kind { kFailure, kUnknown };
   Kind kind = Kind::kFailure;
-  std::string message;
+  std::string message;  ///< for people; no code compares it
+  ErrorCode code = ErrorCode::kOther;
 
   [[nodiscard]] bool unknown() const { return kind == Kind::kUnknown; }
 };
 
 inline Error failure(std::string message) { return {Error::Kind::kFailure, std::move(message)}; }
+inline Error failure(ErrorCode code, std::string message) { return {Error::Kind::kFailure, std::move(message), code}; }
 inline Error unknown(std::string message) { return {Error::Kind::kUnknown, std::move(message)}; }
 
 /// A room with more to say about a failure than Error gives its own E (engine/postgres: SqlError).
@@ -50,6 +65,7 @@ class [[nodiscard]] Result<void, E> {
 
   [[nodiscard]] bool has_value() const { return ok_; }
   explicit operator bool() const { return ok_; }
+  void value() const {}
   [[nodiscard]] const E& error() const { return error_; }
 
  private:

@@ -63,7 +63,7 @@ void ClaimHandler::receive(const Request& request, const Caller& caller, Exchang
   Queue& queue = queue_of(*coupon_id);
   const std::int64_t now_us = loop::now_us();
   if (key.count == 0) {
-    if (const auto problem = queue.shut(now_us)) {
+    if (const auto problem = queue.cached_refusal(now_us)) {
       counters_.answered_locally.add();
       return refuse_claim(exchange, *problem);
     }

@@ -152,17 +152,17 @@ void LongPolls::pump() {
   pumping_ = false;
 }
 
-LongPolls::Verdict LongPolls::viewed(std::uint64_t watch, bool pending) noexcept {
+LongPolls::Next LongPolls::viewed(std::uint64_t watch, bool pending) noexcept {
   --viewing_;
-  Verdict verdict = Verdict::kDrop;
+  Next verdict = Next::kDrop;
   if (Waiter* waiter = find(watch)) {
     const auto index = static_cast<std::uint32_t>(watch);
     waiter->viewing = false;
     if (pending && (!waiter->last || waiter->again)) {
-      verdict = Verdict::kWait;
+      verdict = Next::kWait;
       if (std::exchange(waiter->again, false)) look_at(index);
     } else {
-      verdict = Verdict::kAnswer;
+      verdict = Next::kAnswer;
       if (pending) counters_.polls_expired.add();
       forget(index);
     }

@@ -44,7 +44,7 @@ class LongPolls final : public redis::Listener, public Watcher {
   void subscribed(std::string_view channel) noexcept override;
   void message(std::string_view channel, std::string_view payload) noexcept override;
   void missing() noexcept override {}  // subscribed() comes again, and with it a look at every claim
-  Verdict viewed(std::uint64_t watch, bool pending) noexcept override;
+  Next viewed(std::uint64_t watch, bool pending) noexcept override;
 
  private:
   static constexpr std::uint32_t kNobody = UINT32_MAX;

@@ -1,6 +1,8 @@
 // See outcome.h.
 #include "engine/claim/outcome.h"
 
+#include "engine/redis/errors.h"
+
 namespace flashclaim::claim {
 
 using http::Problem;
@@ -32,27 +34,22 @@ std::optional<Problem> problem_of(Verdict verdict) {
 }
 
 Problem problem_of_error(std::string_view error) {
-  struct Known {
-    std::string_view begins;
-    Problem problem;
-  };
-  static constexpr Known kKnown[] = {
-      {"OOM ", Problem::kBusy},                        // at maxmemory: refused before the function ran
-      {"BUSY ", Problem::kBusy},                       // another script runs too long
-      {"LOADING ", Problem::kNotReady},                // the data set is being read
-      {"MASTERDOWN ", Problem::kNotReady},             //
-      {"READONLY ", Problem::kNotReady},               // a replica
-      {"NOREPLICAS ", Problem::kNotReady},             //
-      {"MISCONF ", Problem::kNotReady},                // the disk does not take writes
-      {"CLUSTERDOWN ", Problem::kNotReady},            //
-      {"ERR Function not found", Problem::kNotReady},  // the library is not loaded
-      {"ARGUMENT ", Problem::kInternal},               // ours: a bug
-      {"DAMAGED ", Problem::kInternal},                // a person must look at the key
-      {"NOPERM ", Problem::kInternal},                 //
-      {"NOAUTH ", Problem::kInternal},                 //
-  };
-  for (const Known& known : kKnown)
-    if (error.starts_with(known.begins)) return known.problem;
+  const auto meaning = redis::meaning_of(error);
+  if (!meaning) return Problem::kOutcomeUnknown;
+  switch (meaning->code) {
+    case ErrorCode::kOverloaded:
+      return Problem::kBusy;
+    case ErrorCode::kNotServing:
+    case ErrorCode::kWrongServer:
+    case ErrorCode::kMissing:
+      return Problem::kNotReady;
+    case ErrorCode::kDenied:
+    case ErrorCode::kBadArgument:
+    case ErrorCode::kDamaged:
+      return Problem::kInternal;
+    case ErrorCode::kOther:
+      break;
+  }
   return Problem::kOutcomeUnknown;
 }
 

@@ -43,7 +43,7 @@ class Queue final : public redis::Call {
   [[nodiscard]] bool admits(std::int64_t now_us) const;
   void add(const Waiter& waiter, std::string_view user, std::string_view key);
   /// What Redis said that a claim without a key may be told for a while without asking; nullopt: ask.
-  [[nodiscard]] std::optional<http::Problem> shut(std::int64_t now_us) const {
+  [[nodiscard]] std::optional<http::Problem> cached_refusal(std::int64_t now_us) const {
     return now_us < shut_until_us_ ? std::optional(shut_as_) : std::nullopt;
   }
   /// Sends the oldest batches, as far as flights are free; what has grown stale by then is BUSY.

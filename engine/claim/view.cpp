@@ -67,7 +67,7 @@ class Views::View final : public redis::Call {
   }
 
  private:
-  bool wanted(bool pending) { return !watcher_ || watcher_->viewed(watch_, pending) == Watcher::Verdict::kAnswer; }
+  bool wanted(bool pending) { return !watcher_ || watcher_->viewed(watch_, pending) == Watcher::Next::kAnswer; }
   void release() { views_.spare_.push_back(this); }
 
   void report(std::string_view error) const {

@@ -20,13 +20,13 @@ std::string claim_json(const ClaimId& claim, const redis::ClaimView& view);
 /// Decides about a view that somebody waits for.
 class Watcher {
  public:
-  enum class Verdict {
+  enum class Next {
     kAnswer,  ///< answer with what was seen; the watcher has forgotten the watch
     kWait,    ///< the watcher answers later
     kDrop,    ///< the watcher has answered already
   };
   /// Once for every view with a watch, maybe from inside show_claim().
-  virtual Verdict viewed(std::uint64_t watch, bool pending) noexcept = 0;
+  virtual Next viewed(std::uint64_t watch, bool pending) noexcept = 0;
 
  protected:
   ~Watcher() = default;

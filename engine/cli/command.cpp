@@ -9,12 +9,14 @@
 
 namespace flashclaim::cli {
 
-Answer done(std::string message, Document document) { return {Exit::kOk, std::move(message), std::move(document)}; }
-Answer usage(std::string message) { return {Exit::kUsage, std::move(message), {}}; }
-Answer refused(std::string message, Document document) {
+CommandResult done(std::string message, Document document) {
+  return {Exit::kOk, std::move(message), std::move(document)};
+}
+CommandResult usage(std::string message) { return {Exit::kUsage, std::move(message), {}}; }
+CommandResult refused(std::string message, Document document) {
   return {Exit::kRefused, std::move(message), std::move(document)};
 }
-Answer not_found(std::string message) { return {Exit::kNotFound, std::move(message), {}}; }
+CommandResult not_found(std::string message) { return {Exit::kNotFound, std::move(message), {}}; }
 
 std::optional<std::string> Arguments::text(std::string_view name) const {
   const auto found = options.find(name);

@@ -37,15 +37,15 @@ enum class Exit {
 };
 
 /// What a verb came to. `message` is one sentence: on stderr unless kOk.
-struct Answer {
+struct CommandResult {
   Exit exit = Exit::kOk;
   std::string message;
   Document document;
 };
-Answer done(std::string message, Document document = {});
-Answer usage(std::string message);
-Answer refused(std::string message, Document document = {});
-Answer not_found(std::string message);
+CommandResult done(std::string message, Document document = {});
+CommandResult usage(std::string message);
+CommandResult refused(std::string message, Document document = {});
+CommandResult not_found(std::string message);
 
 struct Option {
   std::string_view name;
@@ -72,7 +72,7 @@ struct Verb {
   std::string_view summary;
   bool changes = false;  ///< takes --dry-run, --yes and --by
   std::vector<Option> options;
-  Answer (*run)(Context&, const Arguments&) = nullptr;
+  CommandResult (*run)(Context&, const Arguments&) = nullptr;
 
   [[nodiscard]] std::string name() const;
 };
@@ -111,10 +111,10 @@ class Context {
 
   /// Asks on the terminal. Nullopt: go on (also with --yes or --dry-run). Otherwise the answer to return: not agreed,
   /// or no terminal to ask on.
-  [[nodiscard]] std::optional<Answer> confirm(const std::string& question) const;
+  [[nodiscard]] std::optional<CommandResult> confirm(const std::string& question) const;
 
   /// Turns a failure into the answer: kUnreachable when it is unknown or a connection is gone, else kFailure.
-  [[nodiscard]] Answer failed(const Error& error) const;
+  [[nodiscard]] CommandResult failed(const Error& error) const;
 
   /// A line that shows how far long work has come, on stderr, only on a terminal.
   [[nodiscard]] static operations::Progress progress(std::string label);
@@ -132,7 +132,7 @@ class Context {
 /// The one id that stands as word `at`: the id, or the usage answer that says what is wrong with it.
 struct IdArgument {
   std::int64_t id = 0;
-  std::optional<Answer> wrong;
+  std::optional<CommandResult> wrong;
 };
 IdArgument id_argument(const Arguments& arguments, std::size_t at = 0);
 

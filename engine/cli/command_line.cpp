@@ -117,7 +117,7 @@ bool colours(std::FILE* stream) {
 void say(std::FILE* stream, const std::string& text) { std::fwrite(text.data(), 1, text.size(), stream); }
 
 /// stdout holds the result and nothing else; what went wrong is told on stderr in both formats.
-int print(const Answer& answer, bool json) {
+int print(const CommandResult& answer, bool json) {
   const bool ok = answer.exit == Exit::kOk;
   std::string text;
   if (json) {

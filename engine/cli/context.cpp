@@ -10,6 +10,7 @@
 
 #include "engine/amqp/connection.h"
 #include "engine/base/text.h"
+#include "engine/base/try.h"
 #include "engine/base/url.h"
 #include "engine/cli/command.h"
 #include "engine/operations/sync_redis.h"
@@ -31,21 +32,18 @@ Context::~Context() = default;
 Result<redis::Client*> Context::redis() {
   if (redis_) return redis_.get();
   unreachable_ = true;
-  const auto url = require_env("REDIS_URL");
-  if (!url) return url.error();
-  auto client = redis::Client::connect(*url, kRedisTimeout);
-  if (!client) return client.error();
+  const auto url = TRY(require_env("REDIS_URL"));
+  auto client = TRY(redis::Client::connect(url, kRedisTimeout));
   unreachable_ = false;
-  redis_ = std::make_unique<redis::Client>(std::move(client).value());
+  redis_ = std::make_unique<redis::Client>(std::move(client));
   return redis_.get();
 }
 
 Result<postgres::Session*> Context::pg() {
   if (pg_) return pg_.get();
   unreachable_ = true;
-  const auto url = require_env("PG_URL");
-  if (!url) return url.error();
-  auto session = postgres::Session::connect(*url, "flashctl");
+  const auto url = TRY(require_env("PG_URL"));
+  auto session = postgres::Session::connect(url, "flashctl");
   if (!session) {
     unreachable_ = session.error().fault != postgres::SqlFault::kBug;  // another URL helps, no other moment
     return session.error().as_error();
@@ -53,7 +51,7 @@ Result<postgres::Session*> Context::pg() {
   unreachable_ = false;
   pg_ = std::move(session).value();
   if (!by_.empty()) {
-    if (const auto known = postgres::act_as(*pg_, by_); !known) return known.error().as_error();
+    TRY(postgres::from_sql(postgres::act_as(*pg_, by_)));
   }
   return pg_.get();
 }
@@ -61,14 +59,12 @@ Result<postgres::Session*> Context::pg() {
 Result<amqp::Connection*> Context::amqp() {
   if (amqp_) return amqp_.get();
   unreachable_ = true;
-  const auto url = require_env("AMQP_URL");
-  if (!url) return url.error();
+  const auto url = TRY(require_env("AMQP_URL"));
   amqp::Options options;
   options.name = "flashctl";
-  auto connection = amqp::Connection::open(*url, options);
-  if (!connection) return connection.error();
+  auto connection = TRY(amqp::Connection::open(url, options));
   unreachable_ = false;
-  amqp_ = std::move(connection).value();
+  amqp_ = std::move(connection);
   return amqp_.get();
 }
 
@@ -83,7 +79,7 @@ std::string who_it_is() {
   return user != nullptr ? user->pw_name : std::to_string(geteuid());
 }
 
-std::optional<Answer> Context::confirm(const std::string& question) const {
+std::optional<CommandResult> Context::confirm(const std::string& question) const {
   if (yes_ || dry_run_) return std::nullopt;
   if (isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) {
     return usage("this asks before it acts and there is no terminal to ask on: give --yes (or --dry-run)");
@@ -92,22 +88,14 @@ std::optional<Answer> Context::confirm(const std::string& question) const {
   std::string line;
   std::getline(std::cin, line);
   if (line == "y" || line == "Y" || line == "yes") return std::nullopt;
-  return Answer{Exit::kFailure, "not done: nothing was changed", {}};
+  return CommandResult{Exit::kFailure, "not done: nothing was changed", {}};
 }
 
-namespace {
-
-/// Redis is there and serves nobody now: it reads its data after a start, a replica waits for its primary, a script was
-/// interrupted for seconds.
-bool serves_nobody(const std::string& message) {
-  return message.starts_with("LOADING ") || message.starts_with("MASTERDOWN ") || message.starts_with("BUSY ");
-}
-
-}  // namespace
-
-Answer Context::failed(const Error& error) const {
-  const bool gone = unreachable_ || serves_nobody(error.message) || (redis_ && !redis_->connected()) ||
-                    (pg_ && !pg_->open()) || (amqp_ && !amqp_->open());
+CommandResult Context::failed(const Error& error) const {
+  const bool serves_nobody = error.code == ErrorCode::kNotServing || error.code == ErrorCode::kOverloaded ||
+                             error.code == ErrorCode::kWrongServer;
+  const bool gone = unreachable_ || serves_nobody || (redis_ && !redis_->connected()) || (pg_ && !pg_->open()) ||
+                    (amqp_ && !amqp_->open());
   if (error.unknown()) {
     return {Exit::kUnreachable, error.message + " (it may have been carried out: run the same command again)", {}};
   }

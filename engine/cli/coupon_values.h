@@ -37,14 +37,14 @@ class Values {
   std::optional<std::int64_t> end(std::int64_t from_ms, std::string_view from);
 
   void wrong(std::string message);
-  [[nodiscard]] const std::optional<Answer>& is_wrong() const { return wrong_; }
+  [[nodiscard]] const std::optional<CommandResult>& is_wrong() const { return wrong_; }
 
  private:
   std::optional<std::int64_t> time(std::string_view name, std::optional<std::int64_t> value,
                                    const std::string& expected);
 
   const Arguments& arguments_;
-  std::optional<Answer> wrong_;
+  std::optional<CommandResult> wrong_;
 };
 
 /// Why a coupon cannot have this window: in the wrong order, or wholly over. Empty when it can.

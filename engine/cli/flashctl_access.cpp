@@ -10,7 +10,7 @@
 namespace flashclaim::cli {
 namespace {
 
-Answer access_keys(Context& context, const Arguments& arguments) {
+CommandResult access_keys(Context& context, const Arguments& arguments) {
   const std::string& folder = arguments.words[0];
   if (context.dry_run()) {
     return done(fmt::format("would make what is missing of {} password files in {} (nothing was changed)",
@@ -25,7 +25,7 @@ Answer access_keys(Context& context, const Arguments& arguments) {
               Document().add("made", std::move(table)));
 }
 
-Answer access_users_list(Context&, const Arguments&) {
+CommandResult access_users_list(Context&, const Arguments&) {
   Table table{{"service", "user", "passwordFile", "purpose"}, {}};
   for (const access::AccessUser& user : access::access_users()) {
     table.rows.push_back({Cell::text(user.service), Cell::text(user.login),
@@ -34,13 +34,13 @@ Answer access_users_list(Context&, const Arguments&) {
   return done("", Document().add("users", std::move(table)));
 }
 
-Answer printed(const Context& context, Result<std::string> text) {
+CommandResult printed(const Context& context, Result<std::string> text) {
   if (!text) return context.failed(text.error());
   while (!text->empty() && text->back() == '\n') text->pop_back();
   return done(std::move(*text));
 }
 
-Answer access_redis(Context& context, const Arguments& arguments) {
+CommandResult access_redis(Context& context, const Arguments& arguments) {
   return printed(context, access::redis_access(arguments.words[0]));
 }
 std::string shell_quoted(const std::string& text) {
@@ -49,7 +49,7 @@ std::string shell_quoted(const std::string& text) {
   return quoted + "'";
 }
 
-Answer access_environment_of(Context& context, const Arguments& arguments) {
+CommandResult access_environment_of(Context& context, const Arguments& arguments) {
   std::map<std::string, std::string> places;
   for (const char* name : {"REDIS_URL", "AMQP_URL", "PG_URL", "MIRROR_REDIS_URL"})
     if (const char* url = std::getenv(name); url != nullptr && *url != '\0') places[name] = url;
@@ -59,10 +59,10 @@ Answer access_environment_of(Context& context, const Arguments& arguments) {
   for (const auto& [name, url] : *environment) lines += "export " + name + "=" + shell_quoted(url) + "\n";
   return printed(context, std::move(lines));
 }
-Answer access_rabbitmq(Context& context, const Arguments& arguments) {
+CommandResult access_rabbitmq(Context& context, const Arguments& arguments) {
   return printed(context, access::rabbitmq_access(arguments.words[0]));
 }
-Answer access_postgres(Context& context, const Arguments& arguments) {
+CommandResult access_postgres(Context& context, const Arguments& arguments) {
   return printed(context, access::postgres_access(arguments.words[0]));
 }
 

@@ -6,6 +6,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/base/ids.h"
 #include "engine/base/text.h"
+#include "engine/base/try.h"
 #include "engine/cli/command.h"
 #include "engine/operations/checker.h"
 #include "engine/operations/sync_redis.h"
@@ -38,15 +39,14 @@ std::string read_acknowledged(const std::string& file, std::vector<operations::A
 Result<std::vector<std::int64_t>> all_coupons(postgres::Session& pg) {
   std::vector<std::int64_t> ids;
   for (std::int64_t after = 0;;) {
-    const auto page = postgres::from_sql(postgres::list_coupons(pg, after, kListPage));
-    if (!page) return page.error();
-    if (page->empty()) return ids;
-    for (const postgres::CouponState& state : *page) ids.push_back(state.id);
-    after = page->back().id;
+    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
+    if (page.empty()) return ids;
+    for (const postgres::CouponState& state : page) ids.push_back(state.id);
+    after = page.back().id;
   }
 }
 
-Answer check_answer(const operations::CheckReport& report) {
+CommandResult check_answer(const operations::CheckReport& report) {
   Document document;
   document.add("couponCount", Cell::number(report.coupons))
       .add("settled", Cell::number(report.settled))
@@ -78,7 +78,7 @@ Answer check_answer(const operations::CheckReport& report) {
   return {Exit::kViolated, fmt::format("{} violations", report.violations.size()), document};
 }
 
-Answer check_verb(Context& context, const Arguments& arguments) {
+CommandResult check_verb(Context& context, const Arguments& arguments) {
   std::vector<std::int64_t> ids;
   operations::CheckOptions options;
   options.at_rest = !arguments.has("selling");

@@ -11,7 +11,8 @@
 namespace flashclaim::cli {
 namespace {
 
-Answer claim_answer(const ClaimId& claim, std::int64_t user, std::string_view state, std::string_view reason, Cell at) {
+CommandResult claim_answer(const ClaimId& claim, std::int64_t user, std::string_view state, std::string_view reason,
+                           Cell at) {
   Document document;
   document.add("claimId", Cell::text(claim.text()))
       .add("couponId", Cell::id(claim.coupon_id))
@@ -23,7 +24,7 @@ Answer claim_answer(const ClaimId& claim, std::int64_t user, std::string_view st
 }
 
 /// Redis first, the database then: a claim leaves the stream only when its outcome is in the database.
-Answer show(Context& context, const Arguments& arguments) {
+CommandResult show(Context& context, const Arguments& arguments) {
   const auto claim = parse_claim_id(arguments.words[0]);
   if (!claim) return usage("'" + arguments.words[0] + "' is no claim id: <coupon>-<epoch>-<ms>-<seq>-<index>");
   const auto redis = context.redis();

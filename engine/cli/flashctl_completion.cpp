@@ -58,7 +58,7 @@ complete -F _flashctl flashctl
                      fmt::arg("nouns", nouns), fmt::arg("verb_cases", verb_cases), fmt::arg("cases", cases));
 }
 
-Answer completion(Context&, const Arguments& arguments) {
+CommandResult completion(Context&, const Arguments& arguments) {
   if (arguments.words[0] != "bash") return usage("only bash is known: eval \"$(flashctl completion bash)\"");
   return done(bash_completion());
 }

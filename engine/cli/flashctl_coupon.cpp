@@ -5,6 +5,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/rfc3339.h"
+#include "engine/base/try.h"
 #include "engine/cli/command.h"
 #include "engine/cli/coupon_values.h"
 #include "engine/cli/times.h"
@@ -22,7 +23,7 @@ using FinalCall = Result<operations::Operated> (*)(redis::Client&, postgres::Ses
 
 }  // namespace
 
-Answer answer_of(const operations::Operated& operated) {
+CommandResult answer_of(const operations::Operated& operated) {
   Document document;
   switch (operated.effect) {
     case operations::Effect::kDone:
@@ -45,7 +46,7 @@ namespace {
 /// The coupon's row, for a dry run; nullopt with the answer to give when there is none.
 struct Row {
   std::optional<postgres::CouponState> state;
-  std::optional<Answer> wrong;
+  std::optional<CommandResult> wrong;
 };
 Row row_of(Context& context, std::int64_t id) {
   const auto pg = context.pg();
@@ -56,13 +57,13 @@ Row row_of(Context& context, std::int64_t id) {
   return {**state, std::nullopt};
 }
 
-Answer planned(const Row& row, std::string_view what) {
+CommandResult planned(const Row& row, std::string_view what) {
   if (row.wrong) return *row.wrong;
   return done(fmt::format("would {} coupon {} '{}', which is {} (nothing was changed)", what, row.state->id,
                           Cell::text(row.state->name).plain(), postgres::word(row.state->status)));
 }
 
-Answer operate(Context& context, const Arguments& arguments, std::string_view what, OperationCall call) {
+CommandResult operate(Context& context, const Arguments& arguments, std::string_view what, OperationCall call) {
   const IdArgument id = id_argument(arguments);
   if (id.wrong) return *id.wrong;
   if (context.dry_run()) return planned(row_of(context, id.id), what);
@@ -74,8 +75,8 @@ Answer operate(Context& context, const Arguments& arguments, std::string_view wh
   return operated ? answer_of(*operated) : context.failed(operated.error());
 }
 
-Answer operate_for_good(Context& context, const Arguments& arguments, std::string_view what, FinalCall call,
-                        const std::string& consequence) {
+CommandResult operate_for_good(Context& context, const Arguments& arguments, std::string_view what, FinalCall call,
+                               const std::string& consequence) {
   const IdArgument id = id_argument(arguments);
   if (id.wrong) return *id.wrong;
   const Row row = row_of(context, id.id);
@@ -94,29 +95,28 @@ Answer operate_for_good(Context& context, const Arguments& arguments, std::strin
   return operated ? answer_of(*operated) : context.failed(operated.error());
 }
 
-Answer publish(Context& context, const Arguments& arguments) {
+CommandResult publish(Context& context, const Arguments& arguments) {
   return operate(context, arguments, "publish", operations::publish_coupon);
 }
-Answer pause(Context& context, const Arguments& arguments) {
+CommandResult pause(Context& context, const Arguments& arguments) {
   return operate(context, arguments, "pause", operations::pause_coupon);
 }
-Answer resume(Context& context, const Arguments& arguments) {
+CommandResult resume(Context& context, const Arguments& arguments) {
   return operate(context, arguments, "resume", operations::resume_coupon);
 }
-Answer end(Context& context, const Arguments& arguments) {
+CommandResult end(Context& context, const Arguments& arguments) {
   return operate_for_good(context, arguments, "end", operations::end_coupon, "It can never be opened again.");
 }
-Answer purge(Context& context, const Arguments& arguments) {
+CommandResult purge(Context& context, const Arguments& arguments) {
   return operate_for_good(context, arguments, "purge", operations::purge_coupon,
                           "Its claims and refusals are deleted for good, and its id can never be used again.");
 }
 
 /// Whether the coupon that is there came from this same command: equal in all but times that were relative to `now`.
 Result<bool> repeated(postgres::Session& pg, const operations::NewCoupon& coupon, const Arguments& arguments) {
-  const auto found = postgres::from_sql(postgres::coupon_state(pg, coupon.id));
-  if (!found) return found.error();
-  if (!found->has_value()) return false;
-  const postgres::CouponState& state = **found;
+  const auto found = TRY(postgres::from_sql(postgres::coupon_state(pg, coupon.id)));
+  if (!found.has_value()) return false;
+  const postgres::CouponState& state = *found;
   const std::string begin = arguments.text("begin").value_or("now");
   const bool begin_moves = begin == "now" || begin.starts_with("+");
   const bool end_moves = begin_moves && arguments.text("end").value_or("").starts_with("+");
@@ -148,7 +148,7 @@ operations::NewCoupon coupon_of(Values& values, const Arguments& arguments) {
   return coupon;
 }
 
-Answer create(Context& context, const Arguments& arguments) {
+CommandResult create(Context& context, const Arguments& arguments) {
   Values values(arguments);
   const operations::NewCoupon coupon = coupon_of(values, arguments);
   if (values.is_wrong()) return *values.is_wrong();

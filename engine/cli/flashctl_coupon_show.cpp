@@ -2,6 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/base/rfc3339.h"
+#include "engine/base/try.h"
 #include "engine/cli/flashctl_coupon.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
@@ -33,28 +34,25 @@ void add_row(Document& document, const postgres::CouponState& state) {
 
 Result<void> add_redis(Document& document, redis::Client& redis, std::int64_t id) {
   redis::CouponView view;
-  const auto seen = redis::coupon_view(redis, id, 0, view);
-  if (!seen) return seen.error();
-  if (*seen != redis::ViewState::kFound) {
-    document.add("redis", Cell::text(*seen == redis::ViewState::kNoCoupon ? "does not hold it" : "not ready: rebuild"));
+  const auto seen = TRY(redis::coupon_view(redis, id, 0, view));
+  if (seen != redis::ViewState::kFound) {
+    document.add("redis", Cell::text(seen == redis::ViewState::kNoCoupon ? "does not hold it" : "not ready: rebuild"));
     return {};
   }
-  const auto counters = redis::reconcile_counters(redis, id);
-  if (!counters) return counters.error();
-  const auto dead = operations::dead_count(redis, id);
-  if (!dead) return dead.error();
+  const auto counters = TRY(redis::reconcile_counters(redis, id));
+  const auto dead = TRY(operations::dead_count(redis, id));
   document.add("redis", Cell::text(view.status)).add("left", Cell::number(view.left));
-  if (!counters->has_value()) return {};
-  document.add("inFlight", Cell::number((*counters)->inflight))
-      .add("deadEntries", Cell::number(*dead))
-      .add("suspect", Cell::number((*counters)->suspect))
-      .add("redisVersion", Cell::number((*counters)->version));
+  if (!counters.has_value()) return {};
+  document.add("inFlight", Cell::number(counters->inflight))
+      .add("deadEntries", Cell::number(dead))
+      .add("suspect", Cell::number(counters->suspect))
+      .add("redisVersion", Cell::number(counters->version));
   return {};
 }
 
 }  // namespace
 
-Answer show_coupon(Context& context, const Arguments& arguments) {
+CommandResult show_coupon(Context& context, const Arguments& arguments) {
   const IdArgument id = id_argument(arguments);
   if (id.wrong) return *id.wrong;
   const auto pg = context.pg();
@@ -79,7 +77,7 @@ Answer show_coupon(Context& context, const Arguments& arguments) {
   return done("", document.add("events", log));
 }
 
-Answer list_coupons_verb(Context& context, const Arguments& arguments) {
+CommandResult list_coupons_verb(Context& context, const Arguments& arguments) {
   std::optional<postgres::CouponStatus> status;
   if (const auto text = arguments.text("status")) {
     status = postgres::parse_coupon_status(*text);

@@ -9,7 +9,7 @@
 namespace flashclaim::cli {
 namespace {
 
-Answer db_status(Context& context, const Arguments&) {
+CommandResult db_status(Context& context, const Arguments&) {
   const auto pg = context.pg();
   if (!pg) return context.failed(pg.error());
   const auto status = postgres::from_sql(postgres::migration_status(**pg));
@@ -36,9 +36,9 @@ Answer db_status(Context& context, const Arguments&) {
   return done("the schema is current", document);
 }
 
-Answer db_migrate(Context& context, const Arguments& arguments) {
+CommandResult db_migrate(Context& context, const Arguments& arguments) {
   if (context.dry_run()) {
-    Answer answer = db_status(context, arguments);
+    CommandResult answer = db_status(context, arguments);
     if (answer.exit != Exit::kRefused) return answer;
     return done("would apply what is missing (nothing was changed)", answer.document);
   }

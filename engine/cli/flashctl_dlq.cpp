@@ -15,7 +15,7 @@ namespace {
 
 struct Filter {
   operations::DlqFilter filter;
-  std::optional<Answer> wrong;
+  std::optional<CommandResult> wrong;
 };
 Filter filter_of(const Arguments& arguments) {
   Filter parsed;
@@ -35,7 +35,7 @@ struct Services {
   redis::Client* redis = nullptr;
   postgres::Session* pg = nullptr;
   amqp::Connection* amqp = nullptr;
-  std::optional<Answer> wrong;
+  std::optional<CommandResult> wrong;
 };
 Services services_of(Context& context) {
   Services services;
@@ -52,7 +52,7 @@ Services services_of(Context& context) {
 
 /// The answer where the filter meant nothing. Nothing to do is a success; an entry or a coupon that there is not is a
 /// mistyped one.
-Answer nothing_meant(Context& context, postgres::Session& pg, const operations::DlqFilter& filter) {
+CommandResult nothing_meant(Context& context, postgres::Session& pg, const operations::DlqFilter& filter) {
   const std::string of_coupon = filter.coupon_id ? fmt::format(" of coupon {}", *filter.coupon_id) : "";
   if (filter.entry) {
     return not_found(fmt::format("no dead letter and no mark is of entry {}{}: flashctl dlq list shows what there is",
@@ -79,7 +79,7 @@ Table dead_table(const std::vector<operations::DeadLetter>& list) {
   return table;
 }
 
-Answer list(Context& context, const Arguments& arguments) {
+CommandResult list(Context& context, const Arguments& arguments) {
   const Filter filter = filter_of(arguments);
   if (filter.wrong) return *filter.wrong;
   const Services services = services_of(context);
@@ -89,12 +89,12 @@ Answer list(Context& context, const Arguments& arguments) {
   Document document;
   document.add("deadLetters", dead_table(*dead));
   if (!dead->empty()) return done("", document);
-  Answer answer = nothing_meant(context, *services.pg, filter.filter);
+  CommandResult answer = nothing_meant(context, *services.pg, filter.filter);
   if (answer.exit != Exit::kOk) return answer;
   return done("", document);  // the table says `none`
 }
 
-Answer answer_of(const operations::DlqReport& report, std::string message) {
+CommandResult answer_of(const operations::DlqReport& report, std::string message) {
   Document document;
   document.add("handled", Cell::number(report.handled))
       .add("claims", Cell::number(report.claims))
@@ -108,11 +108,11 @@ Answer answer_of(const operations::DlqReport& report, std::string message) {
   return refused(fmt::format("{} letters were left: {}", report.left, report.why_left), document);
 }
 
-Answer act(Context& context, const Arguments& arguments, bool reject) {
+CommandResult act(Context& context, const Arguments& arguments, bool reject) {
   const Filter filter = filter_of(arguments);
   if (filter.wrong) return *filter.wrong;
   if (context.dry_run()) {
-    Answer answer = list(context, arguments);
+    CommandResult answer = list(context, arguments);
     if (answer.exit == Exit::kOk) {
       answer.message = fmt::format("would {} these (nothing was changed)", reject ? "reject" : "replay");
     }
@@ -136,8 +136,8 @@ Answer act(Context& context, const Arguments& arguments, bool reject) {
   return answer_of(*report, message);
 }
 
-Answer replay(Context& context, const Arguments& arguments) { return act(context, arguments, false); }
-Answer reject(Context& context, const Arguments& arguments) { return act(context, arguments, true); }
+CommandResult replay(Context& context, const Arguments& arguments) { return act(context, arguments, false); }
+CommandResult reject(Context& context, const Arguments& arguments) { return act(context, arguments, true); }
 
 /// An entry id that Redis takes and nothing of ours can hold: above 2^63.
 std::optional<std::string> id_beyond(const Arguments& arguments) {
@@ -154,7 +154,7 @@ std::optional<std::string> id_beyond(const Arguments& arguments) {
 }
 
 /// Throws the one entry away; asked already.
-Answer drop_beyond(Context& context, std::int64_t coupon, const std::string& id) {
+CommandResult drop_beyond(Context& context, std::int64_t coupon, const std::string& id) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
   const auto report = operations::drop_stream_entry(**redis, coupon, id);
@@ -163,14 +163,14 @@ Answer drop_beyond(Context& context, std::int64_t coupon, const std::string& id)
   return answer_of(*report, "dropped 1");
 }
 
-Answer drop(Context& context, const Arguments& arguments) {
+CommandResult drop(Context& context, const Arguments& arguments) {
   Arguments named = arguments;
   const auto beyond = id_beyond(arguments);
   if (beyond && arguments.has("coupon")) named.options.erase("entry");
   const Filter filter = filter_of(named);
   if (filter.wrong) return *filter.wrong;
   if (context.dry_run()) {
-    Answer answer = list(context, arguments);
+    CommandResult answer = list(context, arguments);
     if (answer.exit == Exit::kOk)
       answer.message = "would drop those of these that cannot be judged (nothing was changed)";
     return answer;

@@ -8,7 +8,7 @@
 namespace flashclaim::cli {
 namespace {
 
-Answer events_status(Context& context, const Arguments&) {
+CommandResult events_status(Context& context, const Arguments&) {
   const auto pg = context.pg();
   if (!pg) return context.failed(pg.error());
   const auto feed = postgres::from_sql(postgres::settlement_feed(**pg));
@@ -17,7 +17,7 @@ Answer events_status(Context& context, const Arguments&) {
               Document().add("recorded", Cell::flag(feed->wanted)).add("batchesWaiting", Cell::number(feed->waiting)));
 }
 
-Answer switch_events(Context& context, bool wanted) {
+CommandResult switch_events(Context& context, bool wanted) {
   const std::string what = wanted ? "settlements are recorded and published from now on"
                                   : "no more settlements are recorded; those that wait are still published";
   if (context.dry_run()) return done("would see to it that " + what + " (nothing was changed)");
@@ -28,8 +28,8 @@ Answer switch_events(Context& context, bool wanted) {
   return done(what);
 }
 
-Answer events_on(Context& context, const Arguments&) { return switch_events(context, true); }
-Answer events_off(Context& context, const Arguments&) { return switch_events(context, false); }
+CommandResult events_on(Context& context, const Arguments&) { return switch_events(context, true); }
+CommandResult events_off(Context& context, const Arguments&) { return switch_events(context, false); }
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/base/try.h"
 #include "engine/cli/command.h"
 #include "engine/cli/line_diff.h"
 #include "engine/redis/library.h"
@@ -20,19 +21,16 @@ std::string named(const redis::LoadedLibrary& library) {
 redis::LoadedLibrary ours() { return {kLuaLibrary.version, std::string(kLuaLibrary.hash)}; }
 
 Result<std::optional<std::string>> previous_code(redis::Client& redis) {
-  const auto reply = redis::ok(redis.command({"GET", kPreviousKey}));
-  if (!reply) return reply.error();
-  if (reply->is_nil()) return std::optional<std::string>();
-  return std::optional(std::string(reply->text()));
+  const auto reply = TRY(redis::ok(redis.command({"GET", kPreviousKey})));
+  if (reply.is_nil()) return std::optional<std::string>();
+  return std::optional(std::string(reply.text()));
 }
 
 /// Keeps what is loaded now. Before the load: dying between leaves the same text twice, which rollback says.
 Result<void> keep_loaded(redis::Client& redis) {
-  const auto code = redis::loaded_code(redis);
-  if (!code) return code.error();
-  if (!code->has_value()) return {};
-  const auto reply = redis::ok(redis.command({"SET", kPreviousKey, **code}));
-  if (!reply) return reply.error();
+  const auto code = TRY(redis::loaded_code(redis));
+  if (!code.has_value()) return {};
+  TRY(redis::ok(redis.command({"SET", kPreviousKey, *code})));
   return {};
 }
 
@@ -45,7 +43,7 @@ std::string other_text(const redis::LoadedLibrary& loaded) {
       named(loaded), kLuaLibrary.hash.substr(0, 12));
 }
 
-Answer load(Context& context, const Arguments& arguments) {
+CommandResult load(Context& context, const Arguments& arguments) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
   const auto loaded = redis::loaded_library(**redis);
@@ -84,7 +82,7 @@ Answer load(Context& context, const Arguments& arguments) {
   return done("loaded " + named(ours()), document.add_json("changed", Cell::flag(true)));
 }
 
-Answer list(Context& context, const Arguments&) {
+CommandResult list(Context& context, const Arguments&) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
   const auto loaded = redis::loaded_library(**redis);
@@ -107,7 +105,7 @@ Answer list(Context& context, const Arguments&) {
   return done("", document.add("libraries", std::move(libraries)).add("functions", std::move(names)));
 }
 
-Answer diff(Context& context, const Arguments&) {
+CommandResult diff(Context& context, const Arguments&) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
   const auto code = redis::loaded_code(**redis);
@@ -124,7 +122,7 @@ Answer diff(Context& context, const Arguments&) {
   return {Exit::kViolated, "the loaded library (-) differs from that of this build (+)", document};
 }
 
-Answer verify(Context& context, const Arguments&) {
+CommandResult verify(Context& context, const Arguments&) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
   const auto loaded = redis::loaded_library(**redis);
@@ -138,7 +136,7 @@ Answer verify(Context& context, const Arguments&) {
   return {Exit::kViolated, "the loaded library is not that of this build: flashctl lua diff", document};
 }
 
-Answer rollback(Context& context, const Arguments&) {
+CommandResult rollback(Context& context, const Arguments&) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());
   const auto previous = previous_code(**redis);

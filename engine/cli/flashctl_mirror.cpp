@@ -3,6 +3,7 @@
 
 #include "engine/amqp/connection.h"
 #include "engine/base/ids.h"
+#include "engine/base/try.h"
 #include "engine/cli/command.h"
 #include "engine/operations/dlq.h"
 #include "engine/operations/sync_redis.h"
@@ -14,16 +15,15 @@ namespace {
 
 /// The coupon named, or all whose streams are read.
 Result<std::vector<std::int64_t>> issuing(redis::Client& redis) {
-  const auto members = redis::ok(redis.command({"SMEMBERS", redis::kIssuing}));
-  if (!members) return members.error();
+  const auto members = TRY(redis::ok(redis.command({"SMEMBERS", redis::kIssuing})));
   std::vector<std::int64_t> ids;
-  for (std::size_t i = 0; i < members->size(); ++i) {
-    if (const auto id = parse_id((*members)[i].text())) ids.push_back(*id);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (const auto id = parse_id(members[i].text())) ids.push_back(*id);
   }
   return ids;
 }
 
-Answer replay(Context& context, const Arguments& arguments) {
+CommandResult replay(Context& context, const Arguments& arguments) {
   std::vector<std::int64_t> ids;
   if (!arguments.words.empty()) {
     const IdArgument id = id_argument(arguments);

@@ -16,7 +16,7 @@ std::vector<std::string> queues() {
   return names;
 }
 
-Answer mq_status(Context& context, const Arguments&) {
+CommandResult mq_status(Context& context, const Arguments&) {
   const auto connection = context.amqp();
   if (!connection) return context.failed(connection.error());
   Table table{{"queue", "messages", "consumers"}, {}};
@@ -40,7 +40,7 @@ Answer mq_status(Context& context, const Arguments&) {
           document};
 }
 
-Answer mq_declare(Context& context, const Arguments&) {
+CommandResult mq_declare(Context& context, const Arguments&) {
   const auto connection = context.amqp();
   if (!connection) return context.failed(connection.error());
   if (context.dry_run()) {

@@ -6,6 +6,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 #include "engine/cli/command.h"
 #include "engine/operations/dlq.h"
 #include "engine/operations/queue_drain.h"
@@ -24,13 +25,12 @@ constexpr int kListPage = 500;
 Result<std::vector<std::int64_t>> published(postgres::Session& pg) {
   std::vector<std::int64_t> ids;
   for (std::int64_t after = 0;;) {
-    const auto page = postgres::from_sql(postgres::list_coupons(pg, after, kListPage));
-    if (!page) return page.error();
-    if (page->empty()) return ids;
-    for (const postgres::CouponState& state : *page) {
+    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
+    if (page.empty()) return ids;
+    for (const postgres::CouponState& state : page) {
       if (state.publish_version > 0) ids.push_back(state.id);
     }
-    after = page->back().id;
+    after = page.back().id;
   }
 }
 
@@ -70,7 +70,7 @@ bool is_about_the_coupon(redis::Client& redis, postgres::Session& pg, const Erro
   return !error.unknown() && redis.connected() && pg.open();
 }
 
-void add_sick(Answer& answer, const std::vector<Sick>& sick) {
+void add_sick(CommandResult& answer, const std::vector<Sick>& sick) {
   if (sick.empty()) return;
   Table table{{"couponId", "error"}, {}};
   for (const Sick& one : sick) table.rows.push_back({Cell::id(one.coupon_id), Cell::text(one.error)});
@@ -81,7 +81,7 @@ void add_sick(Answer& answer, const std::vector<Sick>& sick) {
                                worse ? answer.message + "; " : "", sick.size(), sick[0].coupon_id, sick[0].error);
 }
 
-Answer reconcile_answer(const std::vector<operations::ReconcileReport>& reports, bool one, bool fix) {
+CommandResult reconcile_answer(const std::vector<operations::ReconcileReport>& reports, bool one, bool fix) {
   operations::ReconcileOutcome worst = operations::ReconcileOutcome::kExact;
   std::int64_t fixed = 0;
   bool deferred = false;
@@ -114,7 +114,7 @@ Answer reconcile_answer(const std::vector<operations::ReconcileReport>& reports,
   return done("", document);  // purged since the list was read
 }
 
-Answer reconcile_verb(Context& context, const Arguments& arguments) {
+CommandResult reconcile_verb(Context& context, const Arguments& arguments) {
   const bool fix = arguments.has("fix") && !context.dry_run();
   std::vector<std::int64_t> ids;
   if (!arguments.words.empty()) {
@@ -157,18 +157,16 @@ Answer reconcile_verb(Context& context, const Arguments& arguments) {
       reports.push_back(*report);
     }
   }
-  Answer answer = reconcile_answer(reports, one, fix);
+  CommandResult answer = reconcile_answer(reports, one, fix);
   add_sick(answer, sick);
   return answer;
 }
 
 /// A Redis that lost its files lost its functions too.
 Result<void> ensure_library(redis::Client& redis) {
-  const auto loaded = redis::loaded_library(redis);
-  if (!loaded) return loaded.error();
-  if (loaded->has_value()) return {};
-  const auto outcome = redis::load_library(redis, kLuaLibrary);
-  if (!outcome) return outcome.error();
+  const auto loaded = TRY(redis::loaded_library(redis));
+  if (loaded.has_value()) return {};
+  TRY(redis::load_library(redis, kLuaLibrary));
   return {};  // another's load came between: that one serves
 }
 
@@ -197,7 +195,7 @@ std::string way_out(const operations::RebuildReport& report) {
   return "";
 }
 
-Answer rebuild_answer(const std::vector<operations::RebuildReport>& reports, bool ready) {
+CommandResult rebuild_answer(const std::vector<operations::RebuildReport>& reports, bool ready) {
   Table table{{"couponId", "outcome", "epoch", "stock", "users", "entriesLeft"}, {}};
   Exit exit = Exit::kOk;
   std::string message;
@@ -220,7 +218,7 @@ Answer rebuild_answer(const std::vector<operations::RebuildReport>& reports, boo
 }
 
 /// `rebuild --if-new`: only the marker, and only for a database that never published anything.
-Answer rebuild_if_new(Context& context) {
+CommandResult rebuild_if_new(Context& context) {
   const auto pg = context.pg();
   if (!pg) return context.failed(pg.error());
   const auto redis = context.redis();
@@ -234,11 +232,11 @@ Answer rebuild_if_new(Context& context) {
 }
 
 /// What RabbitMQ still holds can settle until the epoch is raised, and is refused after it. Nullopt: go on.
-std::optional<Answer> wait_for_queues(Context& context, const operations::QueueDrain& drain) {
+std::optional<CommandResult> wait_for_queues(Context& context, const operations::QueueDrain& drain) {
   if (drain.quiet.count() == 0) return std::nullopt;
   const auto amqp = context.amqp();
   if (!amqp) {
-    Answer answer = context.failed(amqp.error());
+    CommandResult answer = context.failed(amqp.error());
     answer.message +=
         ". RabbitMQ may hold claims that can still be settled: start it, or give them up with --queue-quiet 0";
     return answer;
@@ -256,25 +254,22 @@ std::optional<Answer> wait_for_queues(Context& context, const operations::QueueD
 /// drain the minute after which the mirror would. Without success the drain still decides.
 void publish_again(Context& context, const std::vector<std::int64_t>& ids) {
   const auto replay = [&]() -> Result<void> {
-    const auto redis = context.redis();
-    if (!redis) return redis.error();
-    const auto amqp = context.amqp();
-    if (!amqp) return amqp.error();
-    const auto confirms = (*amqp)->enable_confirms();
-    if (!confirms) return confirms.error();
+    const auto redis = TRY(context.redis());
+    const auto amqp = TRY(context.amqp());
+    TRY(amqp->enable_confirms());
     for (const std::int64_t id : ids) {
-      const auto replayed = operations::replay_entries(**redis, **amqp, id);  // what is damaged it has named
+      const auto replayed = operations::replay_entries(*redis, *amqp, id);  // what is damaged it has named
       if (!replayed) return replayed.error();
     }
     return {};
   };
   const auto replayed = replay();
-  if (!replayed) log(LogLevel::kWarn, "admin", "not_published_again", {{"error", replayed.error().message}});
+  if (!replayed) log(LogLevel::kWarn, "operations", "not_published_again", {{"error", replayed.error().message}});
 }
 
 /// A number of seconds, or the answer that says why it is none.
-std::optional<Answer> seconds_of(const Arguments& arguments, const std::string& name,
-                                 std::chrono::milliseconds& value) {
+std::optional<CommandResult> seconds_of(const Arguments& arguments, const std::string& name,
+                                        std::chrono::milliseconds& value) {
   const auto text = arguments.text(name);
   if (!text) return std::nullopt;
   const auto seconds = parse_number(*text, 86'400);
@@ -283,7 +278,7 @@ std::optional<Answer> seconds_of(const Arguments& arguments, const std::string& 
   return std::nullopt;
 }
 
-Answer rebuild_verb(Context& context, const Arguments& arguments) {
+CommandResult rebuild_verb(Context& context, const Arguments& arguments) {
   const bool one = !arguments.words.empty();
   if (arguments.has("if-new")) return one ? usage("--if-new is about no single coupon") : rebuild_if_new(context);
   IdArgument id;
@@ -341,7 +336,7 @@ Answer rebuild_verb(Context& context, const Arguments& arguments) {
   }
   const auto ready = operations::mark_ready_if_complete(**redis, **pg);
   if (!ready) return context.failed(ready.error());
-  Answer answer = rebuild_answer(reports, *ready);
+  CommandResult answer = rebuild_answer(reports, *ready);
   add_sick(answer, sick);
   return answer;
 }

@@ -9,6 +9,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/ids.h"
+#include "engine/base/try.h"
 #include "engine/cli/command.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/postgres/migrate.h"
@@ -26,42 +27,34 @@ std::string setting(redis::Client& redis, std::string_view name) {
 }
 
 Result<std::string> redis_detail(redis::Client& redis) {
-  const auto loaded = redis::loaded_library(redis);
-  if (!loaded) return loaded.error();
-  const auto ready = redis::ok(redis.command({"EXISTS", redis::kReady}));
-  if (!ready) return ready.error();
-  std::string text =
-      loaded->has_value() ? fmt::format("library version {}", (*loaded)->version) : "no library: lua load";
-  text += ready->integer() == 1 ? ", loaded" : ", NOT READY: rebuild";
+  const auto loaded = TRY(redis::loaded_library(redis));
+  const auto ready = TRY(redis::ok(redis.command({"EXISTS", redis::kReady})));
+  std::string text = loaded.has_value() ? fmt::format("library version {}", loaded->version) : "no library: lua load";
+  text += ready.integer() == 1 ? ", loaded" : ", NOT READY: rebuild";
   return text + fmt::format(", appendonly {}, appendfsync {}, aof-load-truncated {}, {}", setting(redis, "appendonly"),
                             setting(redis, "appendfsync"), setting(redis, "aof-load-truncated"),
                             setting(redis, "maxmemory-policy"));
 }
 
 Result<std::string> pg_detail(postgres::Session& pg) {
-  const auto current = postgres::from_sql(postgres::schema_current(pg));
-  if (!current) return current.error();
-  return std::string(*current ? "schema current" : "schema not current: db status");
+  const auto current = TRY(postgres::from_sql(postgres::schema_current(pg)));
+  return std::string(current ? "schema current" : "schema not current: db status");
 }
 
 Result<std::string> amqp_detail(amqp::Connection& amqp) {
-  const auto work = amqp.queue_state(amqp::kQueue);
-  if (!work) return work.error();
+  const auto work = TRY(amqp.queue_state(amqp::kQueue));
   std::int64_t retries = 0;
   for (const std::int64_t delay : amqp::kRetryDelaysMs) {
-    const auto depth = amqp.queue_depth(amqp::retry_queue(delay));
-    if (!depth) return depth.error();
-    retries += *depth;
+    const auto depth = TRY(amqp.queue_depth(amqp::retry_queue(delay)));
+    retries += depth;
   }
-  const auto dead = amqp.queue_depth(amqp::kDeadLetterQueue);
-  if (!dead) return dead.error();
-  const auto alarm = amqp::alarm_of(amqp);
-  if (!alarm) return alarm.error();
-  auto text = fmt::format("{} waiting, {} in retry, {} dead letters, {} consumers", work->messages, retries, *dead,
-                          work->consumers);
-  if (!alarm->empty())
+  const auto dead = TRY(amqp.queue_depth(amqp::kDeadLetterQueue));
+  const auto alarm = TRY(amqp::alarm_of(amqp));
+  auto text = fmt::format("{} waiting, {} in retry, {} dead letters, {} consumers", work.messages, retries, dead,
+                          work.consumers);
+  if (!alarm.empty())
     return failure(
-        fmt::format("alarm ({}): it takes no messages, and nothing settles until that is over; {}", *alarm, text));
+        fmt::format("alarm ({}): it takes no messages, and nothing settles until that is over; {}", alarm, text));
   return text;
 }
 
@@ -168,16 +161,13 @@ Result<std::vector<CouponLine>> lines_of(const std::vector<postgres::CouponState
 Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Session& pg) {
   std::vector<CouponLine> lines;
   for (std::int64_t after = 0;;) {
-    const auto page = postgres::from_sql(postgres::list_coupons(pg, after, kListPage));
-    if (!page) return page.error();
-    if (page->empty()) break;
-    auto seen = lines_of(*page, redis);
-    if (!seen) return seen.error();
-    const auto again = postgres::from_sql(postgres::list_coupons(pg, after, kListPage));
-    if (!again) return again.error();
-    note_again(*seen, *again);
-    lines.insert(lines.end(), std::make_move_iterator(seen->begin()), std::make_move_iterator(seen->end()));
-    after = page->back().id;
+    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
+    if (page.empty()) break;
+    auto seen = TRY(lines_of(page, redis));
+    const auto again = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
+    note_again(seen, again);
+    lines.insert(lines.end(), std::make_move_iterator(seen.begin()), std::make_move_iterator(seen.end()));
+    after = page.back().id;
   }
   return lines;
 }
@@ -230,7 +220,7 @@ void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
   document.add("coupons", std::move(table));
 }
 
-Answer status(Context& context, const Arguments& arguments) {
+CommandResult status(Context& context, const Arguments& arguments) {
   const auto redis = context.redis();
   const auto pg = context.pg();
   const auto amqp = context.amqp();
@@ -251,7 +241,7 @@ Answer status(Context& context, const Arguments& arguments) {
     }
   }
   if (!failing) return done("", document);
-  Answer answer{Exit::kUnreachable, failing->service + failing->error.message, document};
+  CommandResult answer{Exit::kUnreachable, failing->service + failing->error.message, document};
   const bool reached = redis && pg && amqp;
   if (reached) answer.exit = context.failed(failing->error).exit;
   return answer;

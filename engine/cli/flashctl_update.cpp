@@ -55,7 +55,7 @@ bool read(Values& values, const Arguments& arguments, Wanted& wanted) {
 }
 
 /// Why the total cannot be that; nullopt when it can.
-std::optional<Answer> wrong_total(const CouponState& state, std::int64_t total) {
+std::optional<CommandResult> wrong_total(const CouponState& state, std::int64_t total) {
   if (total < 1 || total > kTotalMax) {
     return usage(fmt::format("the total of coupon {} is {}: it would be {}, and is 1 to {}", state.id,
                              state.target_total, total, kTotalMax));
@@ -65,7 +65,7 @@ std::optional<Answer> wrong_total(const CouponState& state, std::int64_t total) 
       fmt::format("{} claims of coupon {} are settled: the total cannot be lower", state.issue_num, state.id));
 }
 
-std::optional<Answer> wrong_window(const CouponState& state, const operations::CouponChange& change) {
+std::optional<CommandResult> wrong_window(const CouponState& state, const operations::CouponChange& change) {
   if (!change.begin_ms && !change.end_ms) return std::nullopt;
   const std::string problem =
       window_problem(change.begin_ms.value_or(state.begin_ms), change.end_ms.value_or(state.end_ms), now_ms());
@@ -109,8 +109,8 @@ std::string question(const CouponState& state, const Plan& plan) {
       plan.summary, state.target_total - *plan.change.total);
 }
 
-Answer shown(const operations::Operated& operated, const Plan& plan) {
-  Answer answer = answer_of(operated);
+CommandResult shown(const operations::Operated& operated, const Plan& plan) {
+  CommandResult answer = answer_of(operated);
   if (answer.exit != Exit::kOk) return answer;
   if (!plan.summary.empty()) answer.message += ": " + plan.summary;
   answer.document.add("changes", plan.changes);
@@ -118,8 +118,8 @@ Answer shown(const operations::Operated& operated, const Plan& plan) {
 }
 
 /// A relative total must not be added twice.
-Answer failed(const Context& context, const Error& error, const Wanted& wanted, const Plan& plan) {
-  Answer answer = context.failed(error);
+CommandResult failed(const Context& context, const Error& error, const Wanted& wanted, const Plan& plan) {
+  CommandResult answer = context.failed(error);
   if (error.unknown() && wanted.total && wanted.total->relative) {
     answer.message = fmt::format("{} (it may have been carried out: repeat it with --total {}, not with what is added)",
                                  error.message, *plan.change.total);
@@ -129,7 +129,7 @@ Answer failed(const Context& context, const Error& error, const Wanted& wanted, 
 
 }  // namespace
 
-Answer update_coupon_verb(Context& context, const Arguments& arguments) {
+CommandResult update_coupon_verb(Context& context, const Arguments& arguments) {
   const IdArgument id = id_argument(arguments);
   if (id.wrong) return *id.wrong;
   Values values(arguments);

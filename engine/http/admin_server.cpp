@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engine/base/json.h"
+#include "engine/base/try.h"
 #include "engine/http/server.h"
 #include "engine/loop/loop.h"
 
@@ -73,7 +74,7 @@ AdminServer::AdminServer(std::unique_ptr<State> state) : state_(std::move(state)
 
 Result<std::unique_ptr<AdminServer>> AdminServer::start(const Address& address, AdminCallbacks callbacks) {
   auto state = std::make_unique<State>(std::move(callbacks));
-  if (auto listening = state->server.listen(address, PortSharing::kExclusive); !listening) return listening.error();
+  TRY(state->server.listen(address, PortSharing::kExclusive));
   state->port = state->server.port();
   state->thread = std::thread([raw = state.get()] { raw->loop.run(); });
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(state)));

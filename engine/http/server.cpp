@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/base/log_repeated.h"
+#include "engine/base/try.h"
 #include "engine/http/connection.h"
 
 namespace flashclaim::http {
@@ -211,9 +212,8 @@ Server::Server(loop::Loop& loop, Handler& handler, const Limits& limits)
 Server::~Server() = default;
 
 Result<void> Server::listen(const Address& address, PortSharing sharing) {
-  auto fd = listen_on(address, sharing);
-  if (!fd) return fd.error();
-  listen_on_descriptor(*fd);
+  auto fd = TRY(listen_on(address, sharing));
+  listen_on_descriptor(fd);
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "engine/base/text.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::http {
 namespace {
@@ -60,9 +61,9 @@ Result<void> check_secrecy(const std::string& key) {
 }  // namespace
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& certificate, const std::string& key) {
-  if (auto secret = check_secrecy(key); !secret) return secret.error();
+  TRY(check_secrecy(key));
   for (const std::string& file : {certificate, key})  // OpenSSL would pass over the first part of such a file
-    if (auto fine = refuse_byte_order_mark_of(file); !fine) return fine.error();
+    TRY(refuse_byte_order_mark_of(file));
   std::shared_ptr<const TlsContext> made(new TlsContext(SSL_CTX_new(TLS_server_method())));
   SSL_CTX* context = made->context_;
   if (!context) return failure("no TLS: " + last_error());

@@ -3,6 +3,7 @@
 
 #include "engine/base/log_repeated.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
 
@@ -38,9 +39,8 @@ void Mirror::Impl::turn() {
       if (auto done = refresh_coupons_if_due(); !done) return done;
       if (auto done = acknowledge(); !done) return done;
       if (auto room = publisher_.room(); room > ready_.size()) {
-        auto got = recovering_.empty() ? read_streams(room - ready_.size()) : recover(room - ready_.size());
-        if (!got) return got.error();
-        read = *got;
+        auto got = TRY(recovering_.empty() ? read_streams(room - ready_.size()) : recover(room - ready_.size()));
+        read = got;
       }
       publish_ready();
       if (auto done = republish(); !done) return done;
@@ -76,12 +76,11 @@ void Mirror::Impl::keep_pace(Clock::time_point until) {
 Result<void> Mirror::Impl::refresh_coupons_if_due() {
   auto now = Clock::now();
   if (now < coupons_at_) return {};
-  auto coupons = redis_->reader.issuing();
-  if (!coupons) return coupons.error();
+  auto coupons = TRY(redis_->reader.issuing());
   // A set of thousands takes Redis a moment: look less often then.
-  auto pause_ms = std::clamp<std::size_t>(coupons->size() / 4, 50, 1000);
+  auto pause_ms = std::clamp<std::size_t>(coupons.size() / 4, 50, 1000);
   coupons_at_ = now + std::chrono::milliseconds(pause_ms);
-  for (auto coupon : streams_.replace(*coupons)) recovering_[coupon] = {};
+  for (auto coupon : streams_.replace(coupons)) recovering_[coupon] = {};
   std::erase_if(recovering_, [this](const auto& item) { return !streams_.contains(item.first); });
   return {};
 }
@@ -110,17 +109,16 @@ Result<std::size_t> Mirror::Impl::recover(std::size_t room) {
     positions.push_back({coupon, after});
   }
   std::size_t count = std::clamp<std::size_t>(room / positions.size(), 16, 512);
-  auto reading = redis_->reader.read_own(positions, count);
-  if (!reading) return reading.error();
+  auto reading = TRY(redis_->reader.read_own(positions, count));
   std::map<std::int64_t, std::size_t> found;
-  for (const Seen& seen : reading->entries) {
+  for (const Seen& seen : reading.entries) {
     ++found[seen.coupon_id];
     recovering_[seen.coupon_id] = seen.entry;
   }
   for (const Position& position : positions)
     if (found[position.coupon_id] < count) recovering_.erase(position.coupon_id);
-  auto entries = reading->entries.size();
-  take(std::move(*reading));
+  auto entries = reading.entries.size();
+  take(std::move(reading));
   return entries;
 }
 
@@ -130,23 +128,21 @@ Result<std::size_t> Mirror::Impl::read_streams(std::size_t room) {
   // A stream that filled its share is read on, so that one busy coupon among many quiet ones gets the whole room.
   for (auto coupons = streams_.hot(); !coupons.empty() && entries < room; block_ms = 0) {
     std::size_t count = std::clamp<std::size_t>((room - entries) / coupons.size(), 16, 512);
-    auto reading = redis_->reader.read_new(coupons, count, block_ms);
-    if (!reading) return reading.error();
-    entries += reading->entries.size();
+    auto reading = TRY(redis_->reader.read_new(coupons, count, block_ms));
+    entries += reading.entries.size();
     std::map<std::int64_t, std::size_t> shares;
-    for (const Seen& seen : reading->entries) ++shares[seen.coupon_id];
+    for (const Seen& seen : reading.entries) ++shares[seen.coupon_id];
     std::erase_if(coupons, [&](auto coupon) { return shares[coupon] < count; });
-    take(std::move(*reading));
+    take(std::move(reading));
   }
   auto now = Clock::now();
   if (streams_.cold_size() == 0 || now < cold_at_) return entries;
   cold_at_ = now + std::chrono::milliseconds(kIdleBlockMs / 2);
   auto chunks = std::min<std::size_t>(kColdChunks, (streams_.cold_size() + kColdChunk - 1) / kColdChunk);
   for (std::size_t i = 0; i < chunks && ready_.size() < options_.window; ++i) {
-    auto reading = redis_->reader.read_new(streams_.next_cold(kColdChunk), kColdCount, 0);
-    if (!reading) return reading.error();
-    entries += reading->entries.size();
-    take(std::move(*reading));
+    auto reading = TRY(redis_->reader.read_new(streams_.next_cold(kColdChunk), kColdCount, 0));
+    entries += reading.entries.size();
+    take(std::move(reading));
   }
   return entries;
 }

@@ -72,11 +72,4 @@ void read_group_info(redis::ReplyView group, Depth& depth) {
   depth.unread = lag.value_or(depth.length);
 }
 
-bool is_about_the_server(std::string_view error_code) {
-  for (std::string_view code : {"LOADING", "READONLY", "OOM", "MASTERDOWN", "MISCONF", "NOREPLICAS", "BUSY", "NOAUTH",
-                                "NOPERM", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"})
-    if (error_code == code) return true;
-  return false;
-}
-
 }  // namespace flashclaim::mirror

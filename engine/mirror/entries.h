@@ -21,7 +21,4 @@ void read_stream_info(redis::ReplyView stream, Depth& depth);
 /// Fills in the depth from one group of XINFO GROUPS, if it is the mirror's.
 void read_group_info(redis::ReplyView group, Depth& depth);
 
-/// Error codes that say nothing about the keys: the server loads, is a replica, is out of memory, is shutting down …
-bool is_about_the_server(std::string_view error_code);
-
 }  // namespace flashclaim::mirror

@@ -3,6 +3,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/log_repeated.h"
+#include "engine/base/try.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/role.h"
@@ -132,17 +133,15 @@ Result<void> Mirror::Impl::greet_redis() {
 }
 
 Result<void> Mirror::Impl::judge_replication_id() {
-  auto id = redis_->reader.replication_id();
-  if (!id) return id.error();
-  auto known = redis::ok(redis_->client.command({"GET", kReplicationKey}));
-  if (!known) return known.error();
-  now_.replication_id = *id;
-  if (known->text() == *id) return {};
-  if (!known->is_nil()) {
-    log(LogLevel::kWarn, "mirror", "replication_id_changed", {{"before", known->text()}, {"now", *id}});
+  auto id = TRY(redis_->reader.replication_id());
+  auto known = TRY(redis::ok(redis_->client.command({"GET", kReplicationKey})));
+  now_.replication_id = id;
+  if (known.text() == id) return {};
+  if (!known.is_nil()) {
+    log(LogLevel::kWarn, "mirror", "replication_id_changed", {{"before", known.text()}, {"now", id}});
     if (auto marked = mark_all_suspect(); !marked) return marked;
   }
-  auto set = redis::ok(redis_->client.command({"SET", kReplicationKey, *id}));
+  auto set = redis::ok(redis_->client.command({"SET", kReplicationKey, id}));
   return set ? Result<void>() : set.error();
 }
 

@@ -5,6 +5,7 @@
 #include "engine/base/digest.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::mirror {
 namespace {
@@ -31,9 +32,8 @@ void Publisher::connect_if_due() {
 }
 
 Result<void> Publisher::connect() {
-  auto opened = amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_});
-  if (!opened) return opened.error();
-  connection_ = std::move(*opened);
+  auto opened = TRY(amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_}));
+  connection_ = std::move(opened);
   if (!connection_->queue_state(amqp::kQueue) && connection_->open()) queue_was_lost_ = true;
   if (auto there = amqp::need_topology(*connection_); !there) return there;
   patient_since_ = Clock::now();

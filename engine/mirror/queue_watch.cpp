@@ -3,6 +3,7 @@
 
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::mirror {
 namespace {
@@ -31,10 +32,9 @@ Result<amqp::QueueState> QueueWatch::try_to_ask() {
   // It was idle since the last question: the heartbeats first.
   if (connection_ && !connection_->poll(0)) connection_.reset();
   if (!connection_) {
-    auto opened = amqp::Connection::open(amqp_url_,
-                                         {.name = "flashclaim-mirror " + name_ + " watch", .deadline_ms = kDeadlineMs});
-    if (!opened) return opened.error();
-    connection_ = std::move(*opened);
+    auto opened = TRY(amqp::Connection::open(
+        amqp_url_, {.name = "flashclaim-mirror " + name_ + " watch", .deadline_ms = kDeadlineMs}));
+    connection_ = std::move(opened);
   }
   return connection_->queue_state(amqp::kQueue);
 }

@@ -5,6 +5,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::mirror {
@@ -42,9 +43,8 @@ Result<void> Republisher::consider(redis::Client& client, const Depth& depth, Cl
     const auto due = judge_.due(depth.coupon_id, now);
     if (!due) return {};
     job.range = *due;
-    auto leased = take_lease(client, depth.coupon_id);
-    if (!leased) return leased.error();
-    if (!*leased) {
+    auto leased = TRY(take_lease(client, depth.coupon_id));
+    if (!leased) {
       judge_.begin_anew(depth.coupon_id);
       return {};
     }
@@ -62,10 +62,9 @@ Result<void> Republisher::consider(redis::Client& client, const Depth& depth, Cl
 Result<bool> Republisher::take_lease(redis::Client& client, std::int64_t coupon) {
   const std::string key = lease_key(coupon);
   const auto life_ms = options_.patience.grace.count();
-  auto lease = client.command({"SET", key, options_.owner, "NX", "PX", std::to_string(life_ms)});
-  if (!lease) return lease.error();
-  if (lease->is_error()) return false;
-  if (!lease->is_nil()) return true;
+  auto lease = TRY(client.command({"SET", key, options_.owner, "NX", "PX", std::to_string(life_ms)}));
+  if (lease.is_error()) return false;
+  if (!lease.is_nil()) return true;
   client.append({"GET", key});
   client.append({"PTTL", key});
   auto owner = client.read();
@@ -104,17 +103,15 @@ Result<void> Republisher::step(redis::Client& client, StreamReader& reader, std:
   Job& job = jobs_.at(coupon);
   std::size_t asked = std::min(kChunk, job.everything ? room : std::min(room, allowance()));
   if (asked == 0) return {};
-  auto reading = reader.range(coupon, job.next, job.range.last, asked);
-  if (!reading) return reading.error();
-  auto held = held_back(client, coupon, *reading);
-  if (!held) return held.error();
-  if (!job.everything) tokens_ -= static_cast<double>(reading->entries.size());
-  for (Seen& seen : reading->entries)
-    if (!held->contains(seen.entry.text()) && publish(seen)) {
+  auto reading = TRY(reader.range(coupon, job.next, job.range.last, asked));
+  auto held = TRY(held_back(client, coupon, reading));
+  if (!job.everything) tokens_ -= static_cast<double>(reading.entries.size());
+  for (Seen& seen : reading.entries)
+    if (!held.contains(seen.entry.text()) && publish(seen)) {
       ++job.published;
       ++job.unanswered;
     }
-  advance(job, *reading, asked);
+  advance(job, reading, asked);
   order_.pop_front();
   if (!job.read) order_.push_back(coupon);
   end_if_done(coupon);

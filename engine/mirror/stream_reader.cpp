@@ -4,26 +4,26 @@
 #include <unordered_set>
 
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/mirror/entries.h"
+#include "engine/redis/errors.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::mirror {
 
 Result<std::vector<std::int64_t>> StreamReader::issuing() {
-  auto reply = redis::ok(client_.command({"SMEMBERS", redis::kIssuing}));
-  if (!reply) return reply.error();
+  auto reply = TRY(redis::ok(client_.command({"SMEMBERS", redis::kIssuing})));
   std::vector<std::int64_t> coupons;
-  coupons.reserve(reply->size());
-  for (std::size_t i = 0; i < reply->size(); ++i)
-    if (auto coupon = parse_id((*reply)[i].text())) coupons.push_back(*coupon);
+  coupons.reserve(reply.size());
+  for (std::size_t i = 0; i < reply.size(); ++i)
+    if (auto coupon = parse_id(reply[i].text())) coupons.push_back(*coupon);
   return coupons;
 }
 
 Result<std::string> StreamReader::replication_id() {
-  auto reply = redis::ok(client_.command({"INFO", "replication"}));
-  if (!reply) return reply.error();
+  auto reply = TRY(redis::ok(client_.command({"INFO", "replication"})));
   constexpr std::string_view kLabel = "master_replid:";
-  auto text = reply->text();
+  auto text = reply.text();
   auto at = text.find(kLabel);
   if (at == std::string_view::npos) return failure("INFO replication: no master_replid");
   text.remove_prefix(at + kLabel.size());
@@ -61,11 +61,10 @@ Result<Reading> StreamReader::read_group(std::span<const Position> positions, st
   if (positions.empty()) return reading;
   auto reply = ask_group(positions, count, block_ms, fresh);
   if (reply && reply->error_code() == "NOGROUP") {
-    auto living = still_issuing(positions, reading);
-    if (!living) return living.error();
-    if (auto made = make_groups(*living, reading); !made) return made.error();
-    if (living->empty()) return reading;
-    reply = ask_group(*living, count, 0, fresh);
+    auto living = TRY(still_issuing(positions, reading));
+    TRY(make_groups(living, reading));
+    if (living.empty()) return reading;
+    reply = ask_group(living, count, 0, fresh);
   }
   if (!reply) return reply.error();
   if (reply->is_error()) {
@@ -75,7 +74,7 @@ Result<Reading> StreamReader::read_group(std::span<const Position> positions, st
       auto living = still_issuing(positions, reading);
       return living ? Result<Reading>(std::move(reading)) : living.error();
     }
-    if (is_about_the_server(reply->error_code())) return failure(std::string(reply->text()));
+    if (redis::is_about_all(reply->view())) return redis::error_of(reply->view());
     // One damaged key fails the whole command: each stream by itself, then.
     if (positions.size() > 1) {
       auto singly = read_singly(positions, count, fresh);
@@ -93,9 +92,8 @@ Result<Reading> StreamReader::read_group(std::span<const Position> positions, st
 /// Those of the positions whose coupons are still in the set; the others are `gone`. A stream of theirs is not made
 /// again.
 Result<std::vector<Position>> StreamReader::still_issuing(std::span<const Position> positions, Reading& into) {
-  auto coupons = issuing();
-  if (!coupons) return coupons.error();
-  const std::unordered_set<std::int64_t> present(coupons->begin(), coupons->end());
+  auto coupons = TRY(issuing());
+  const std::unordered_set<std::int64_t> present(coupons.begin(), coupons.end());
   std::vector<Position> living;
   for (const Position& position : positions) {
     if (present.contains(position.coupon_id)) {
@@ -129,8 +127,8 @@ Result<void> StreamReader::make_groups(std::span<const Position> positions, Read
     auto reply = client_.read();
     if (!reply) {
       outcome = reply.error();
-    } else if (is_about_the_server(reply->error_code())) {
-      outcome = failure(std::string(reply->text()));
+    } else if (redis::is_about_all(reply->view())) {
+      outcome = redis::error_of(reply->view());
     } else if (!reply->is_error()) {
       into.healed.push_back(position.coupon_id);
     }  // BUSYGROUP: it was there; anything else shows again, and is judged, when it is read
@@ -141,22 +139,21 @@ Result<void> StreamReader::make_groups(std::span<const Position> positions, Read
 Result<Reading> StreamReader::take_over(Position from, int idle_ms, std::size_t count, EntryId& next) {
   Reading reading;
   next = {};
-  auto reply = client_.command({"XAUTOCLAIM", redis::CouponKeys(from.coupon_id).claims, redis::kMirrorGroup, consumer_,
-                                std::to_string(idle_ms), from.after.text(), "COUNT", std::to_string(count)});
-  if (!reply) return reply.error();
-  if (reply->is_error()) return reading;  // NOGROUP or a damaged key: the next read finds and treats it
-  if (auto cursor = parse_entry_id((*reply)[0].text())) next = *cursor;
-  append_entries((*reply)[1], from.coupon_id, reading.entries);
+  auto reply =
+      TRY(client_.command({"XAUTOCLAIM", redis::CouponKeys(from.coupon_id).claims, redis::kMirrorGroup, consumer_,
+                           std::to_string(idle_ms), from.after.text(), "COUNT", std::to_string(count)}));
+  if (reply.is_error()) return reading;  // NOGROUP or a damaged key: the next read finds and treats it
+  if (auto cursor = parse_entry_id(reply[0].text())) next = *cursor;
+  append_entries(reply[1], from.coupon_id, reading.entries);
   return reading;
 }
 
 Result<std::vector<Unacknowledged>> StreamReader::of_others(std::int64_t coupon_id) {
   const std::string stream = redis::CouponKeys(coupon_id).claims;
   std::vector<Unacknowledged> others;
-  auto summary = client_.command({"XPENDING", stream, redis::kMirrorGroup});
-  if (!summary) return summary.error();
-  if (summary->is_error()) return others;  // as in take_over
-  const auto consumers = (*summary)[3];    // [consumer, how many], nil: none
+  auto summary = TRY(client_.command({"XPENDING", stream, redis::kMirrorGroup}));
+  if (summary.is_error()) return others;  // as in take_over
+  const auto consumers = summary[3];      // [consumer, how many], nil: none
   for (std::size_t i = 0; i < consumers.size(); ++i) {
     const std::string name(consumers[i][0].text());
     if (name == consumer_) continue;
@@ -182,14 +179,13 @@ Result<Reading> StreamReader::take_over_from(std::int64_t coupon_id, const std::
                                              std::size_t count) {
   Reading reading;
   const std::string stream = redis::CouponKeys(coupon_id).claims;
-  auto list =
-      client_.command({"XPENDING", stream, redis::kMirrorGroup, "-", last.text(), std::to_string(count), consumer});
-  if (!list) return list.error();
-  if (list->is_error()) return reading;
-  for (std::size_t i = 0; i < list->size(); ++i)
-    client_.append({"XAUTOCLAIM", stream, redis::kMirrorGroup, consumer_, "0", (*list)[i][0].text(), "COUNT", "1"});
+  auto list = TRY(
+      client_.command({"XPENDING", stream, redis::kMirrorGroup, "-", last.text(), std::to_string(count), consumer}));
+  if (list.is_error()) return reading;
+  for (std::size_t i = 0; i < list.size(); ++i)
+    client_.append({"XAUTOCLAIM", stream, redis::kMirrorGroup, consumer_, "0", list[i][0].text(), "COUNT", "1"});
   Result<void> outcome;
-  for (std::size_t i = 0; i < list->size(); ++i) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
     auto taken = client_.read();
     if (!taken) {
       outcome = taken.error();
@@ -203,13 +199,12 @@ Result<Reading> StreamReader::take_over_from(std::int64_t coupon_id, const std::
 
 Result<Reading> StreamReader::range(std::int64_t coupon_id, EntryId first, EntryId last, std::size_t count) {
   Reading reading;
-  auto reply = client_.command(
-      {"XRANGE", redis::CouponKeys(coupon_id).claims, first.text(), last.text(), "COUNT", std::to_string(count)});
-  if (!reply) return reply.error();
-  if (reply->is_error()) {
+  auto reply = TRY(client_.command(
+      {"XRANGE", redis::CouponKeys(coupon_id).claims, first.text(), last.text(), "COUNT", std::to_string(count)}));
+  if (reply.is_error()) {
     reading.unreadable.push_back(coupon_id);
   } else {
-    append_entries(reply->view(), coupon_id, reading.entries);
+    append_entries(reply.view(), coupon_id, reading.entries);
   }
   return reading;
 }
@@ -233,8 +228,8 @@ Result<std::uint64_t> StreamReader::acknowledge(const Acknowledgements& entries)
     auto reply = client_.read();
     if (!reply) {
       outcome = reply.error();
-    } else if (reply->is_error() && is_about_the_server(reply->error_code())) {
-      outcome = failure(std::string(reply->text()));
+    } else if (reply->is_error() && redis::is_about_all(reply->view())) {
+      outcome = redis::error_of(reply->view());
     } else {
       removed += static_cast<std::uint64_t>(reply->integer());
     }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/base/log_repeated.h"
+#include "engine/base/try.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
 
@@ -39,9 +40,8 @@ Result<void> Mirror::Impl::upkeep_if_due() {
 Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
   if (!coupons.empty()) {
     const auto before = Clock::now();
-    auto depths = redis_->reader.depths(coupons);
-    if (!depths) return depths.error();
-    for (const Depth& depth : *depths)
+    auto depths = TRY(redis_->reader.depths(coupons));
+    for (const Depth& depth : depths)
       if (auto done = look_after(depth, before); !done) return done;
   }
   now_.backlog = now_.unfinished = 0;
@@ -86,11 +86,10 @@ Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {
   Position from{coupon, {}};
   do {
     EntryId next;
-    auto reading = redis_->reader.take_over(from, options_.idle_claim_ms, kTakeOverMax, next);
-    if (!reading) return reading.error();
-    for (const Seen& seen : reading->entries)
+    auto reading = TRY(redis_->reader.take_over(from, options_.idle_claim_ms, kTakeOverMax, next));
+    for (const Seen& seen : reading.entries)
       if (seen.message && !in_hand_.contains({coupon, seen.entry})) ++now_.taken_over;
-    take(std::move(*reading));
+    take(std::move(reading));
     from.after = next;
   } while (from.after != EntryId{} && ready_.size() < options_.window);
   return {};
@@ -99,11 +98,10 @@ Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {
 /// Redis measures idleness by its wall clock: what was read while that was ahead is not idle until it is there again.
 /// So whose oldest entry is the same for as long by our clock, which only goes forward, has given up what it read.
 Result<void> Mirror::Impl::take_over_still(const Depth& depth) {
-  auto others = redis_->reader.of_others(depth.coupon_id);
-  if (!others) return others.error();
+  auto others = TRY(redis_->reader.of_others(depth.coupon_id));
   std::map<std::string, Still> now_still;
   const auto now = Clock::now();
-  for (const Unacknowledged& other : *others) {
+  for (const Unacknowledged& other : others) {
     Still& still = now_still[other.consumer];
     still = still_[depth.coupon_id][other.consumer];
     const bool judged = still.until != EntryId{} && other.oldest <= still.until;
@@ -112,12 +110,11 @@ Result<void> Mirror::Impl::take_over_still(const Depth& depth) {
     if (!judged && now - still.since < std::chrono::milliseconds(options_.idle_claim_ms)) continue;
     if (!judged) still.until = depth.last_read;
     while (ready_.size() < options_.window) {
-      auto reading = redis_->reader.take_over_from(depth.coupon_id, other.consumer, still.until, kTakeOverMax);
-      if (!reading) return reading.error();
-      if (reading->entries.empty()) break;
-      for (const Seen& seen : reading->entries)
+      auto reading = TRY(redis_->reader.take_over_from(depth.coupon_id, other.consumer, still.until, kTakeOverMax));
+      if (reading.entries.empty()) break;
+      for (const Seen& seen : reading.entries)
         if (seen.message && !in_hand_.contains({seen.coupon_id, seen.entry})) ++now_.taken_over;
-      take(std::move(*reading));
+      take(std::move(reading));
     }
   }
   still_[depth.coupon_id] = std::move(now_still);

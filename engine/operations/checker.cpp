@@ -9,6 +9,7 @@
 
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
+#include "engine/base/try.h"
 #include "engine/operations/checker_coupon.h"
 #include "engine/operations/user_keys.h"
 
@@ -20,10 +21,9 @@ Result<void> check_queues(amqp::Connection& amqp, CheckReport& report) {
   std::vector<std::string> queues = {std::string(amqp::kQueue)};
   for (const std::int64_t delay : amqp::kRetryDelaysMs) queues.push_back(amqp::retry_queue(delay));
   for (const std::string& queue : queues) {
-    const auto depth = amqp.queue_depth(queue);
-    if (!depth) return depth.error();
-    if (*depth != 0) {
-      report.violations.push_back({4, 0, *depth, fmt::format("queue {} holds {} messages at rest", queue, *depth)});
+    const auto depth = TRY(amqp.queue_depth(queue));
+    if (depth != 0) {
+      report.violations.push_back({4, 0, depth, fmt::format("queue {} holds {} messages at rest", queue, depth)});
     }
   }
   return {};
@@ -43,7 +43,7 @@ std::unordered_map<std::int64_t, Reported> by_coupon(const CheckOptions& options
                                                acknowledged.claim.text(), seen->second, acknowledged.user_id)});
     }
   }
-  for (const Told& told : options.told) reported[told.coupon_id].told.push_back(told);
+  for (const ReportedRefusal& told : options.told) reported[told.coupon_id].told.push_back(told);
   return reported;
 }
 
@@ -70,23 +70,20 @@ Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Con
   CheckReport report;
   // First: the connection is idle through all that follows, which may be longer than its heartbeat lasts.
   if (options.at_rest && amqp != nullptr) {
-    const auto queues = check_queues(*amqp, report);
-    if (!queues) return queues.error();
+    TRY(check_queues(*amqp, report));
   }
   const auto reported = by_coupon(options, report);
   check_coverage(reported, coupon_ids, report);
   const std::int64_t only = coupon_ids.size() == 1 ? coupon_ids.front() : 0;
-  const auto counted = options.at_rest ? scan_user_keys(redis, only, Pace(kScanShare)) : Result(UsersByCoupon());
-  if (!counted) return counted.error();
+  const auto counted = TRY(options.at_rest ? scan_user_keys(redis, only, Pace(kScanShare)) : Result(UsersByCoupon()));
   const Reported nothing;
   const std::vector<std::int64_t> nobody;
   for (const std::int64_t id : coupon_ids) {
     const auto told = reported.find(id);
-    const auto keys = counted->find(id);
+    const auto keys = counted.find(id);
     CouponCheck one(redis, pg, id, options, told == reported.end() ? nothing : told->second,
-                    keys == counted->end() ? nobody : keys->second, report);
-    const auto judged = one.run();
-    if (!judged) return judged.error();
+                    keys == counted.end() ? nobody : keys->second, report);
+    TRY(one.run());
     ++report.coupons;
     if (options.progress) options.progress(report.coupons, static_cast<std::int64_t>(coupon_ids.size()));
   }

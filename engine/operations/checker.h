@@ -25,11 +25,11 @@ struct Acknowledged {
 };
 
 /// A refusal that a client has read: for INV-5.
-struct Told {
-  enum class Verdict { kSoldOut, kLimitReached };
+struct ReportedRefusal {
+  enum class Kind { kSoldOut, kLimitReached };
   std::int64_t coupon_id = 0;
   std::int64_t user_id = 0;
-  Verdict verdict = Verdict::kSoldOut;
+  Kind kind = Kind::kSoldOut;
   /// The total (for kLimitReached the user limit) that Redis had from 100 ms before this was asked until it was
   /// answered, where the client knows it: a restock was done before. 0: the lowest that there ever was.
   std::int64_t in_force = 0;
@@ -38,7 +38,7 @@ struct Told {
 struct CheckOptions {
   bool at_rest = true;  ///< nothing is being claimed or settled: INV-4, and INV-3 and INV-5 to the end
   std::vector<Acknowledged> acknowledged;
-  std::vector<Told> told;
+  std::vector<ReportedRefusal> told;
   /// Redis' data was destroyed on purpose: acknowledged claims that are nowhere are counted as `lost`, not violations
   /// (and INV-5, which reasons from their number, is not judged).
   bool lost_allowed = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/base/try.h"
 #include "engine/operations/state_difference.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
@@ -42,8 +43,7 @@ void CouponCheck::violation(int invariant, std::int64_t count, std::string text)
 
 Result<void> CouponCheck::run() {
   for (const auto step : {&CouponCheck::read_redis, &CouponCheck::read_database}) {
-    const auto read = (this->*step)();
-    if (!read) return read.error();
+    TRY((this->*step)());
   }
   if (!state_) {
     violation(4, 1, "the database has no such coupon");
@@ -62,18 +62,14 @@ Result<void> CouponCheck::run() {
 }
 
 Result<void> CouponCheck::read_redis() {
-  auto snapshot = redis::reconcile_counters(redis_, id_);
-  if (!snapshot) return snapshot.error();
-  snapshot_ = std::move(*snapshot);
-  const auto unaccepted = redis::ok(redis_.command({"HGET", redis::CouponKeys(id_).coupon, "unaccepted"}));
-  if (!unaccepted) return unaccepted.error();
-  report_.unaccepted += parse_number(unaccepted->text()).value_or(0);
-  auto flying = users_in_flight(redis_, id_, Pace(kScanShare));
-  if (!flying) return flying.error();
-  flying_ = std::move(*flying);
-  auto dead = dead_entries(redis_, id_);
-  if (!dead) return dead.error();
-  dead_ = std::move(*dead);
+  auto snapshot = TRY(redis::reconcile_counters(redis_, id_));
+  snapshot_ = std::move(snapshot);
+  const auto unaccepted = TRY(redis::ok(redis_.command({"HGET", redis::CouponKeys(id_).coupon, "unaccepted"})));
+  report_.unaccepted += parse_number(unaccepted.text()).value_or(0);
+  auto flying = TRY(users_in_flight(redis_, id_, Pace(kScanShare)));
+  flying_ = std::move(flying);
+  auto dead = TRY(dead_entries(redis_, id_));
+  dead_ = std::move(dead);
   for (const auto& [entry, users] : flying_) {
     report_.in_flight += static_cast<std::int64_t>(users.size());
     if (dead_.contains(entry)) report_.dead += static_cast<std::int64_t>(users.size());
@@ -85,13 +81,11 @@ Result<void> CouponCheck::read_redis() {
 }
 
 Result<void> CouponCheck::read_view() {
-  const auto exists = redis::ok(redis_.command({"EXISTS", redis::CouponKeys(id_).coupon}));
-  if (!exists) return exists.error();
-  has_hash_ = exists->integer() == 1;
+  const auto exists = TRY(redis::ok(redis_.command({"EXISTS", redis::CouponKeys(id_).coupon})));
+  has_hash_ = exists.integer() == 1;
   redis::CouponView view;
-  const auto seen = redis::coupon_view(redis_, id_, 0, view);
-  if (!seen) return seen.error();
-  if (*seen == redis::ViewState::kFound) view_ = view;
+  const auto seen = TRY(redis::coupon_view(redis_, id_, 0, view));
+  if (seen == redis::ViewState::kFound) view_ = view;
   return {};
 }
 
@@ -102,10 +96,9 @@ Result<void> CouponCheck::read_counts() {
     const std::size_t to = std::min(counted_.size(), from + kUsersACall);
     std::vector<std::string> command = {"MGET"};
     for (std::size_t i = from; i < to; ++i) command.push_back(names.user(counted_[i]));
-    const auto values = redis::ok(redis_.command(command));
-    if (!values) return values.error();
+    const auto values = TRY(redis::ok(redis_.command(command)));
     for (std::size_t i = from; i < to; ++i) {
-      const auto count = parse_number((*values)[i - from].text());
+      const auto count = parse_number(values[i - from].text());
       redis_counts_[counted_[i]] = count.value_or(-1);  // damaged: agrees with nothing
     }
   }
@@ -113,25 +106,21 @@ Result<void> CouponCheck::read_counts() {
 }
 
 Result<void> CouponCheck::read_database() {
-  const auto state = postgres::from_sql(postgres::coupon_state(pg_, id_));
-  if (!state) return state.error();
-  if (!state->has_value()) return {};
-  state_ = **state;
-  const auto counts = postgres::from_sql(postgres::coupon_counts(pg_, id_));
-  if (!counts) return counts.error();
-  counts_ = counts->value_or(postgres::CouponCounts{});
-  const auto claims = read_claims();
-  if (!claims) return claims.error();
+  const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, id_)));
+  if (!state.has_value()) return {};
+  state_ = *state;
+  const auto counts = TRY(postgres::from_sql(postgres::coupon_counts(pg_, id_)));
+  counts_ = counts.value_or(postgres::CouponCounts{});
+  TRY(read_claims());
   return read_lowest_terms();
 }
 
 Result<void> CouponCheck::read_claims() {
   for (ClaimId after{id_, 0, {0, 0}, 0};;) {
-    auto page = postgres::from_sql(postgres::list_claims(pg_, after, kClaimsPage));
-    if (!page) return page.error();
-    claims_.insert(claims_.end(), page->begin(), page->end());
-    if (page->size() < static_cast<std::size_t>(kClaimsPage)) break;
-    after = page->back().id;
+    auto page = TRY(postgres::from_sql(postgres::list_claims(pg_, after, kClaimsPage)));
+    claims_.insert(claims_.end(), page.begin(), page.end());
+    if (page.size() < static_cast<std::size_t>(kClaimsPage)) break;
+    after = page.back().id;
   }
   for (const postgres::KnownClaim& claim : claims_) {
     ++(claim.refusal ? refused_by_ : settled_by_)[claim.user_id];
@@ -147,9 +136,8 @@ Result<void> CouponCheck::read_lowest_terms() {
   lowest_total_ = state_->target_total;
   lowest_limit_ = state_->user_limit;
   if (reported_.told.empty()) return {};
-  const auto events = postgres::from_sql(postgres::coupon_events(pg_, id_, kEventsMax));
-  if (!events) return events.error();
-  for (const postgres::CouponEvent& event : *events) {
+  const auto events = TRY(postgres::from_sql(postgres::coupon_events(pg_, id_, kEventsMax)));
+  for (const postgres::CouponEvent& event : events) {
     lowest_total_ = std::min(lowest_total_, event.state.target_total);
     lowest_limit_ = std::min(lowest_limit_, event.state.user_limit);
   }
@@ -298,8 +286,8 @@ void CouponCheck::judge_refusals() {
   }
   Offenders sold_out;
   Offenders limited;
-  for (const Told& told : reported_.told) {
-    if (told.verdict == Told::Verdict::kSoldOut) {
+  for (const ReportedRefusal& told : reported_.told) {
+    if (told.kind == ReportedRefusal::Kind::kSoldOut) {
       const std::int64_t total = std::max(lowest_total_, told.in_force);
       if (all < total) sold_out.add(fmt::format("only {} of {} were ever accepted", all, total));
     } else {

@@ -18,7 +18,7 @@ namespace flashclaim::operations {
 /// What clients reported about one coupon.
 struct Reported {
   std::map<ClaimId, std::int64_t> acknowledged;  ///< claim -> user
-  std::vector<Told> told;
+  std::vector<ReportedRefusal> told;
 };
 
 /// Reads Redis first and the database then: an entry leaves the stream only after its outcome is in the database, so

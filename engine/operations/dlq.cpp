@@ -8,6 +8,7 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/mirror/message.h"
 #include "engine/operations/dlq_work.h"
 #include "engine/operations/publish.h"
@@ -39,11 +40,10 @@ Result<void> replay_batch(redis::Client& redis, amqp::Connection& amqp, std::spa
       return left;
     }
   }
-  const auto held = publish_confirmed(amqp, messages);
-  if (!held) return held.error();
+  const auto held = TRY(publish_confirmed(amqp, messages));
   test_point("admin.dlq.published");
   for (std::size_t i = 0; i < able.size(); ++i) {
-    if (!(*held)[i]) {
+    if (!held[i]) {
       const auto left = leave_there(amqp, able[i].tag, report, "no queue took the message: flashctl mq declare");
       if (!left) return left;
       continue;
@@ -51,8 +51,7 @@ Result<void> replay_batch(redis::Client& redis, amqp::Connection& amqp, std::spa
     ++report.handled;
     report.claims += static_cast<std::int64_t>(able[i].message.users.size());
     if (!able[i].tag) continue;
-    const auto acked = amqp.ack(*able[i].tag, false);
-    if (!acked) return acked.error();
+    TRY(amqp.ack(*able[i].tag, false));
   }
   return {};
 }
@@ -98,10 +97,9 @@ Result<std::optional<Decision>> decide(postgres::Session& pg, const EntryMessage
 Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp, const Case& one,
                         DlqReport& report) {
   std::string why;
-  const auto decided = decide(pg, one.message, why);
-  if (!decided) return decided.error();
-  if (!decided->has_value()) return leave_there(amqp, one.tag, report, why);
-  const Decision* decision = &**decided;
+  const auto decided = TRY(decide(pg, one.message, why));
+  if (!decided.has_value()) return leave_there(amqp, one.tag, report, why);
+  const Decision* decision = &*decided;
   test_point("admin.dlq.rejected");
   const auto reply = redis::finish(redis, decision->call);
   if (!reply && is_about_the_coupon(redis, reply.error()))
@@ -109,8 +107,7 @@ Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Conne
   if (!reply) return reply.error();
   test_point("admin.dlq.finished");
   if (decision->conflict) {
-    const auto suspect = redis::mark_suspect(redis, one.message.coupon_id);
-    if (!suspect) return suspect.error();
+    TRY(redis::mark_suspect(redis, one.message.coupon_id));
   }
   if (*reply == redis::FinishReply::kFinished) {
     ++report.handled;
@@ -118,16 +115,15 @@ Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Conne
     report.returned += static_cast<std::int64_t>(decision->call.refused.size());
     report.kept += decision->settled;
   } else {
-    const auto still = stream_entry(redis, one.message.coupon_id, one.message.entry);
-    if (!still) return still.error();
-    if (still->has_value()) {
+    const auto still = TRY(stream_entry(redis, one.message.coupon_id, one.message.entry));
+    if (still.has_value()) {
       return leave_there(amqp, one.tag, report,
                          fmt::format("entry {} of coupon {} does not fit what Redis holds ({})",
                                      one.message.entry.text(), one.message.coupon_id, redis::word(*reply)));
     }
     ++report.dropped;
   }
-  log(LogLevel::kInfo, "admin", "dead_letter_rejected",
+  log(LogLevel::kInfo, "operations", "dead_letter_rejected",
       {{"coupon", one.message.coupon_id}, {"entry", one.message.entry.text()}, {"redis", redis::word(*reply)}});
   return one.tag ? amqp.ack(*one.tag, false) : Result<void>();
 }
@@ -143,20 +139,17 @@ Result<void> leave_foreign(amqp::Connection& amqp, const Worklist& work, DlqRepo
 Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, const std::string& id, DlqReport& report) {
   const redis::CouponKeys keys(coupon);
   const auto entry = parse_entry_id(id);
-  const auto epoch = redis::ok(redis.command({"HGET", keys.coupon, "epoch"}));
-  if (!epoch) return epoch.error();
+  const auto epoch = TRY(redis::ok(redis.command({"HGET", keys.coupon, "epoch"})));
   if (entry) {
     const auto found = stream_entry(redis, coupon, *entry);
     if (!found && !redis.connected()) return found.error();
-    if (found && (!found->has_value() || std::to_string((*found)->epoch) == epoch->text())) return {};
+    if (found && (!found->has_value() || std::to_string((*found)->epoch) == epoch.text())) return {};
   }
-  const auto suspect = redis::mark_suspect(redis, coupon);
-  if (!suspect) return suspect.error();
-  const auto removed = redis::ok(redis.command({"XDEL", keys.claims, id}));
-  if (!removed) return removed.error();
-  if (removed->integer() == 0) return {};
+  TRY(redis::mark_suspect(redis, coupon));
+  const auto removed = TRY(redis::ok(redis.command({"XDEL", keys.claims, id})));
+  if (removed.integer() == 0) return {};
   if (entry)  // no other can have been marked
-    if (auto unmarked = redis::unmark_dead(redis, coupon, *entry); !unmarked) return unmarked.error();
+    TRY(redis::unmark_dead(redis, coupon, *entry));
   ++report.dropped;
   if (!entry || entry->ms > mirror::kEntryMsMax) {
     report.advice = fmt::format(
@@ -164,15 +157,14 @@ Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, const std::st
         "pause it, and give out the rest as another coupon",
         coupon);
   }
-  log(LogLevel::kWarn, "admin", "entry_dropped", {{"coupon", coupon}, {"entry", id}});
+  log(LogLevel::kWarn, "operations", "entry_dropped", {{"coupon", coupon}, {"entry", id}});
   return {};
 }
 
 Result<void> unmark(redis::Client& redis, const Worklist& work) {
   test_point("admin.dlq.acked");
   for (const auto& [coupon, entry] : work.stale_marks) {
-    const auto unmarked = redis::unmark_dead(redis, coupon, entry);
-    if (!unmarked) return unmarked.error();
+    TRY(redis::unmark_dead(redis, coupon, entry));
   }
   return {};
 }
@@ -181,11 +173,9 @@ Result<void> unmark(redis::Client& redis, const Worklist& work) {
 
 Result<std::vector<DeadLetter>> list_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                                           const DlqFilter& filter) {
-  const auto letters = take_letters(amqp);
-  if (!letters) return letters.error();
+  const auto letters = TRY(take_letters(amqp));
   DlqReport damaged;
-  auto marked = marks(redis, pg, filter, damaged);
-  if (!marked) return marked.error();
+  auto marked = TRY(marks(redis, pg, filter, damaged));
   std::vector<DeadLetter> list;
   const auto add = [&](DeadLetter dead) -> Result<void> {
     if (dead.coupon_id != 0) {
@@ -201,9 +191,8 @@ Result<std::vector<DeadLetter>> list_dead(redis::Client& redis, postgres::Sessio
     list.push_back(std::move(dead));
     return {};
   };
-  for (const Letter& letter : *letters) {
-    const auto back = put_back(amqp, letter);
-    if (!back) return back.error();
+  for (const Letter& letter : letters) {
+    TRY(put_back(amqp, letter));
     const std::int64_t coupon = coupon_of(letter);
     if (!matches(filter, coupon, entry_of(letter))) continue;
     DeadLetter dead{coupon, 0, entry_of(letter), 0, true, false, false, letter.attempts, letter.problem};
@@ -211,62 +200,49 @@ Result<std::vector<DeadLetter>> list_dead(redis::Client& redis, postgres::Sessio
       dead.epoch = letter.message->epoch;
       dead.claims = static_cast<std::int64_t>(letter.message->users.size());
     }
-    dead.marked = marked->erase({coupon, dead.entry}) > 0;
-    const auto added = add(std::move(dead));
-    if (!added) return added.error();
+    dead.marked = marked.erase({coupon, dead.entry}) > 0;
+    TRY(add(std::move(dead)));
   }
-  for (const auto& [coupon, entry] : *marked) {
-    const auto added = add({coupon, 0, entry, 0, false, true, false, "", ""});
-    if (!added) return added.error();
+  for (const auto& [coupon, entry] : marked) {
+    TRY(add({coupon, 0, entry, 0, false, true, false, "", ""}));
   }
-  const auto sent = amqp.flush();
-  if (!sent) return sent.error();
+  TRY(amqp.flush());
   return list;
 }
 
 Result<DlqReport> replay_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                               const DlqFilter& filter) {
   DlqReport report;
-  const auto work = gather(redis, pg, amqp, filter, report);
-  if (!work) return work.error();
-  for (const Letter& letter : work->hopeless) {
-    const auto left = leave_there(
-        amqp, letter.tag, report,
-        "a letter cannot be read and its entry is not in the stream (" + letter.problem + "): dlq drop throws it away");
-    if (!left) return left.error();
+  const auto work = TRY(gather(redis, pg, amqp, filter, report));
+  for (const Letter& letter : work.hopeless) {
+    TRY(leave_there(amqp, letter.tag, report,
+                    "a letter cannot be read and its entry is not in the stream (" + letter.problem +
+                        "): dlq drop throws it away"));
   }
-  if (auto left = leave_foreign(amqp, *work, report); !left) return left.error();
-  const std::span<const Case> cases = work->cases;
+  TRY(leave_foreign(amqp, work, report));
+  const std::span<const Case> cases = work.cases;
   for (std::size_t from = 0; from < cases.size(); from += kBatch) {
-    const auto replayed = replay_batch(redis, amqp, cases.subspan(from, std::min(kBatch, cases.size() - from)), report);
-    if (!replayed) return replayed.error();
+    TRY(replay_batch(redis, amqp, cases.subspan(from, std::min(kBatch, cases.size() - from)), report));
   }
-  const auto unmarked = unmark(redis, *work);
-  if (!unmarked) return unmarked.error();
-  const auto sent = amqp.flush();
-  if (!sent) return sent.error();
+  TRY(unmark(redis, work));
+  TRY(amqp.flush());
   return report;
 }
 
 Result<DlqReport> reject_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                               const DlqFilter& filter) {
   DlqReport report;
-  const auto work = gather(redis, pg, amqp, filter, report);
-  if (!work) return work.error();
-  for (const Case& one : work->cases) {
-    const auto rejected = reject_one(redis, pg, amqp, one, report);
-    if (!rejected) return rejected.error();
+  const auto work = TRY(gather(redis, pg, amqp, filter, report));
+  for (const Case& one : work.cases) {
+    TRY(reject_one(redis, pg, amqp, one, report));
   }
-  if (auto left = leave_foreign(amqp, *work, report); !left) return left.error();
-  for (const Letter& letter : work->hopeless) {
+  TRY(leave_foreign(amqp, work, report));
+  for (const Letter& letter : work.hopeless) {
     ++report.dropped;
-    const auto acked = amqp.ack(letter.tag, false);
-    if (!acked) return acked.error();
+    TRY(amqp.ack(letter.tag, false));
   }
-  const auto unmarked = unmark(redis, *work);
-  if (!unmarked) return unmarked.error();
-  const auto sent = amqp.flush();
-  if (!sent) return sent.error();
+  TRY(unmark(redis, work));
+  TRY(amqp.flush());
   return report;
 }
 
@@ -276,27 +252,25 @@ Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::C
   if (filter.coupon_id && filter.entry)
     if (auto dropped = drop_entry(redis, *filter.coupon_id, filter.entry->text(), report); !dropped)
       return dropped.error();
-  const auto work = gather(redis, pg, amqp, filter, report);
-  if (!work) return work.error();
-  for (const auto* letters : {&work->hopeless, &work->foreign}) {
+  const auto work = TRY(gather(redis, pg, amqp, filter, report));
+  for (const auto* letters : {&work.hopeless, &work.foreign}) {
     for (const Letter& letter : *letters) {
-      log(LogLevel::kWarn, "admin", "dead_letter_dropped",
+      log(LogLevel::kWarn, "operations", "dead_letter_dropped",
           {{"coupon", coupon_of(letter)}, {"entry", entry_of(letter).text()}, {"problem", letter.problem}});
       ++report.dropped;
-      if (auto acked = amqp.ack(letter.tag, false); !acked) return acked.error();
+      TRY(amqp.ack(letter.tag, false));
     }
   }
-  for (const Case& one : work->cases) {
-    const auto left = leave_there(amqp, one.tag, report, "it can be judged: dlq replay or dlq reject");
-    if (!left) return left.error();
+  for (const Case& one : work.cases) {
+    TRY(leave_there(amqp, one.tag, report, "it can be judged: dlq replay or dlq reject"));
   }
-  if (auto sent = amqp.flush(); !sent) return sent.error();
+  TRY(amqp.flush());
   return report;
 }
 
 Result<DlqReport> drop_stream_entry(redis::Client& redis, std::int64_t coupon_id, std::string_view id) {
   DlqReport report;
-  if (auto dropped = drop_entry(redis, coupon_id, std::string(id), report); !dropped) return dropped.error();
+  TRY(drop_entry(redis, coupon_id, std::string(id), report));
   return report;
 }
 
@@ -304,7 +278,7 @@ Result<ReplayReport> replay_entries(redis::Client& redis, amqp::Connection& amqp
   ReplayReport report;
   const auto leave_entry = [&](std::string_view what, const Error& error) {
     if (report.left++ == 0) report.why_left = fmt::format("{} of coupon {}: {}", what, coupon_id, error.message);
-    log(LogLevel::kWarn, "admin", "entry_not_replayed",
+    log(LogLevel::kWarn, "operations", "entry_not_replayed",
         {{"coupon", coupon_id}, {"what", what}, {"reason", error.message}});
   };
   const auto dead = dead_entries(redis, coupon_id);
@@ -330,9 +304,8 @@ Result<ReplayReport> replay_entries(redis::Client& redis, amqp::Connection& amqp
         messages.push_back(std::move(message).value());
       }
     }
-    const auto held = publish_confirmed(amqp, messages);
-    if (!held) return held.error();
-    if (std::find(held->begin(), held->end(), false) != held->end()) {
+    const auto held = TRY(publish_confirmed(amqp, messages));
+    if (std::find(held.begin(), held.end(), false) != held.end()) {
       return failure("no queue took the messages: flashctl mq declare");
     }
     report.published += static_cast<std::int64_t>(messages.size());

@@ -7,6 +7,7 @@
 #include "engine/amqp/connection.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 
@@ -55,10 +56,9 @@ bool matches(const DlqFilter& filter, std::int64_t coupon_id, EntryId entry) {
 Result<std::vector<Letter>> take_letters(amqp::Connection& amqp) {
   std::vector<Letter> letters;
   for (;;) {
-    const auto delivery = amqp.get(amqp::kDeadLetterQueue);
-    if (!delivery) return delivery.error();
-    if (!delivery->has_value()) return letters;
-    letters.push_back(read_letter(**delivery));
+    const auto delivery = TRY(amqp.get(amqp::kDeadLetterQueue));
+    if (!delivery.has_value()) return letters;
+    letters.push_back(read_letter(*delivery));
   }
 }
 
@@ -78,12 +78,10 @@ Result<EntryMessage> message_of(std::int64_t coupon_id, redis::ReplyView entry) 
 
 Result<std::optional<EntryMessage>> stream_entry(redis::Client& redis, std::int64_t coupon_id, EntryId entry) {
   const std::string id = entry.text();
-  const auto found = redis::ok(redis.command({"XRANGE", redis::CouponKeys(coupon_id).claims, id, id}));
-  if (!found) return found.error();
-  if (found->size() == 0) return std::optional<EntryMessage>();
-  auto message = message_of(coupon_id, (*found)[0]);
-  if (!message) return message.error();
-  return std::optional(std::move(message).value());
+  const auto found = TRY(redis::ok(redis.command({"XRANGE", redis::CouponKeys(coupon_id).claims, id, id})));
+  if (found.size() == 0) return std::optional<EntryMessage>();
+  auto message = TRY(message_of(coupon_id, found[0]));
+  return std::optional(std::move(message));
 }
 
 Result<std::set<std::pair<std::int64_t, EntryId>>> marks(redis::Client& redis, postgres::Session& pg,
@@ -91,11 +89,10 @@ Result<std::set<std::pair<std::int64_t, EntryId>>> marks(redis::Client& redis, p
   std::vector<std::int64_t> coupons;
   if (filter.coupon_id) coupons.push_back(*filter.coupon_id);
   for (std::int64_t after = 0; !filter.coupon_id;) {
-    const auto page = postgres::from_sql(postgres::list_coupons(pg, after, kCouponsPage));
-    if (!page) return page.error();
-    if (page->empty()) break;
-    for (const postgres::CouponState& state : *page) coupons.push_back(state.id);
-    after = page->back().id;
+    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kCouponsPage)));
+    if (page.empty()) break;
+    for (const postgres::CouponState& state : page) coupons.push_back(state.id);
+    after = page.back().id;
   }
   std::set<std::pair<std::int64_t, EntryId>> marked;
   for (const std::int64_t coupon : coupons) {
@@ -124,33 +121,28 @@ Result<void> leave_there(amqp::Connection& amqp, std::optional<std::uint64_t> ta
 }
 
 bool is_about_the_coupon(redis::Client& redis, const Error& error) {
-  return redis.connected() &&
-         (redis::is_damaged(error) || error.message.starts_with("ARGUMENT") || error.message.starts_with("WRONGTYPE"));
+  return redis.connected() && redis::is_about_the_call(error);
 }
 
 Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp, const DlqFilter& filter,
                         DlqReport& report) {
-  auto letters = take_letters(amqp);
-  if (!letters) return letters.error();
-  auto marked = marks(redis, pg, filter, report);
-  if (!marked) return marked.error();
+  auto letters = TRY(take_letters(amqp));
+  auto marked = TRY(marks(redis, pg, filter, report));
   Worklist work;
-  for (Letter& letter : *letters) {
+  for (Letter& letter : letters) {
     const std::int64_t coupon = coupon_of(letter);
     const EntryId entry = entry_of(letter);
     if (!matches(filter, coupon, entry)) {
-      const auto back = put_back(amqp, letter);
-      if (!back) return back.error();
+      TRY(put_back(amqp, letter));
       continue;
     }
     auto in_stream = coupon == 0 ? Result(std::optional<EntryMessage>()) : stream_entry(redis, coupon, entry);
     if (!in_stream && !redis.connected()) return in_stream.error();
-    marked->erase({coupon, entry});
+    marked.erase({coupon, entry});
     const std::int64_t epoch = letter.message ? letter.message->epoch : letter.named ? letter.named->epoch : 0;
     if (!in_stream) {
       leave(report, damaged_entry(coupon, entry, in_stream.error()));
-      const auto back = put_back(amqp, letter);
-      if (!back) return back.error();
+      TRY(put_back(amqp, letter));
     } else if (letter.message && in_stream->has_value() && (*in_stream)->epoch == epoch &&
                (*in_stream)->users != letter.message->users) {
       letter.problem = fmt::format(
@@ -167,7 +159,7 @@ Result<Worklist> gather(redis::Client& redis, postgres::Session& pg, amqp::Conne
     }
   }
   test_point("admin.dlq.gathered");
-  for (const auto& [coupon, entry] : *marked) {
+  for (const auto& [coupon, entry] : marked) {
     auto in_stream = stream_entry(redis, coupon, entry);
     if (!in_stream && !redis.connected()) return in_stream.error();
     if (!in_stream) {

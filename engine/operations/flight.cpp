@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "engine/base/try.h"
 #include "engine/mirror/message.h"
 
 namespace flashclaim::operations {
@@ -33,13 +34,11 @@ Result<bool> Flight::read_page(EntryId last, Rest rest) {
     return redis::ok(
         client_.command({"XRANGE", keys_.claims, above(known_), last.text(), "COUNT", std::to_string(kPage)}));
   };
-  const auto page = rest == Rest::kPaced ? pace_(ask) : ask();
-  if (!page) return page.error();
-  for (std::size_t i = 0; i < page->size(); ++i) {
-    auto taken = take((*page)[i]);
-    if (!taken) return taken.error();
+  const auto page = TRY(rest == Rest::kPaced ? pace_(ask) : ask());
+  for (std::size_t i = 0; i < page.size(); ++i) {
+    TRY(take(page[i]));
   }
-  if (page->size() == kPage) return true;
+  if (page.size() == kPage) return true;
   // Nothing more up to `last` then, and so for ever; of an end without bound, only what was met is known.
   if (last.ms != std::numeric_limits<std::int64_t>::max()) known_ = last;
   return false;
@@ -98,16 +97,14 @@ Result<std::optional<EntryId>> oldest_living(redis::Client& client, std::int64_t
   const redis::CouponKeys keys(coupon_id);
   std::string from = "-";
   for (;;) {
-    const auto page =
-        redis::ok(client.command({"XRANGE", keys.claims, from, last.text(), "COUNT", std::to_string(kLivingPage)}));
-    if (!page) return page.error();
+    const auto page = TRY(
+        redis::ok(client.command({"XRANGE", keys.claims, from, last.text(), "COUNT", std::to_string(kLivingPage)})));
     std::vector<std::string> asked = {"SMISMEMBER", keys.dead};
-    for (std::size_t i = 0; i < page->size(); ++i) asked.emplace_back((*page)[i][0].text());
-    if (page->size() == 0) return std::optional<EntryId>();
-    const auto dead = redis::ok(client.command(asked));
-    if (!dead) return dead.error();
-    for (std::size_t i = 0; i < page->size(); ++i) {
-      if ((*dead)[i].integer() == 0) return parse_entry_id(asked[i + 2]);
+    for (std::size_t i = 0; i < page.size(); ++i) asked.emplace_back(page[i][0].text());
+    if (page.size() == 0) return std::optional<EntryId>();
+    const auto dead = TRY(redis::ok(client.command(asked)));
+    for (std::size_t i = 0; i < page.size(); ++i) {
+      if (dead[i].integer() == 0) return parse_entry_id(asked[i + 2]);
     }
     from = "(" + asked.back();
   }

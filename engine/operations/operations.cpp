@@ -7,6 +7,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/operations/flight.h"
 #include "engine/operations/overtaken.h"
 #include "engine/operations/sync_redis.h"
@@ -17,7 +18,7 @@ namespace {
 
 using postgres::CouponState;
 using postgres::Operation;
-using postgres::Verdict;
+using postgres::OperationVerdict;
 using std::chrono::steady_clock;
 
 constexpr auto kDrainLook = std::chrono::milliseconds(100);
@@ -28,24 +29,24 @@ Operated missing(std::int64_t id) { return {Effect::kNotFound, fmt::format("ther
 /// Why the database refused; only for verdicts that are no success.
 Operated refusal(const postgres::Operated& operated, std::string_view what, std::int64_t id) {
   switch (operated.verdict) {
-    case Verdict::kNotFound:
+    case OperationVerdict::kNotFound:
       return missing(id);
-    case Verdict::kExists:
+    case OperationVerdict::kExists:
       return {Effect::kRefused,
               fmt::format("coupon {} exists already with other values, or did once: take another id", id)};
-    case Verdict::kWrongStatus:
+    case OperationVerdict::kWrongStatus:
       return {Effect::kRefused,
               fmt::format("coupon {} is {}: it cannot {}", id, postgres::word(operated.state.status), what)};
-    case Verdict::kBelowIssued:
+    case OperationVerdict::kBelowIssued:
       return {Effect::kRefused, fmt::format("{} claims of coupon {} are settled: the total cannot be lower",
                                             operated.state.issue_num, id)};
-    case Verdict::kShrinks:
+    case OperationVerdict::kShrinks:
       return {Effect::kRefused,
               "a later begin, an earlier end or a lower user limit would take back what users were told"};
-    case Verdict::kMoved:
+    case OperationVerdict::kMoved:
       return {Effect::kRefused, fmt::format("coupon {} was changed meanwhile; nothing was done", id)};
-    case Verdict::kApplied:
-    case Verdict::kUnchanged:
+    case OperationVerdict::kApplied:
+    case OperationVerdict::kUnchanged:
       break;
   }
   return {Effect::kDone, ""};
@@ -83,7 +84,7 @@ Operated outcome_of(const Synced& told, bool changed, std::string_view what) {
 
 /// The answer with the version that the database gave to this operation, if it gave one.
 Result<Operated> stamped(Result<Operated> answer, const postgres::Operated& operated) {
-  if (answer && operated.verdict == Verdict::kApplied) answer->version = operated.state.version;
+  if (answer && operated.verdict == OperationVerdict::kApplied) answer->version = operated.state.version;
   return answer;
 }
 
@@ -104,19 +105,16 @@ postgres::CouponStatus target_of(Operation operation) {
 /// The coupon as it is, to operate on. A publish that has not come to Redis yet is brought there first: after the next
 /// version it could not be told from a loss of data.
 Result<std::optional<CouponState>> read_to_operate(redis::Client& redis, postgres::Session& pg, std::int64_t id) {
-  auto state = postgres::from_sql(postgres::coupon_state(pg, id));
-  if (!state) return state.error();
-  if (!state->has_value() || (*state)->status == postgres::CouponStatus::kPurged) return std::optional<CouponState>();
-  if (!(*state)->may_create()) return std::move(*state);
-  auto told = sync_redis(redis, pg, **state);
-  if (!told) return told.error();
-  return std::optional(told->state);
+  auto state = TRY(postgres::from_sql(postgres::coupon_state(pg, id)));
+  if (!state.has_value() || state->status == postgres::CouponStatus::kPurged) return std::optional<CouponState>();
+  if (!state->may_create()) return state;
+  auto told = TRY(sync_redis(redis, pg, *state));
+  return std::optional(told.state);
 }
 
 /// What another one purged while Redis was told of this operation must not stay there.
 Result<Operated> purged_meanwhile(redis::Client& redis, postgres::Session& pg, const CouponState& now) {
-  const auto gone = redis::purge_coupon(redis, now.id);
-  if (!gone) return gone.error();
+  TRY(redis::purge_coupon(redis, now.id));
   return undone_by(pg, now, "the command was carried out");
 }
 
@@ -125,48 +123,44 @@ Result<Operated> tell_of(redis::Client& redis, postgres::Session& pg, Operation 
                          const postgres::Operated& operated) {
   const std::string_view what = postgres::word(operation);
   const std::int64_t id = operated.state.id;
-  const bool changed = operated.verdict == Verdict::kApplied;
+  const bool changed = operated.verdict == OperationVerdict::kApplied;
   if (operated.state.publish_version == 0) {  // a draft that was ended: Redis never knew it
     return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is ended, unpublished", id)};
   }
-  const auto told = sync_redis(redis, pg, operated.state);
-  if (!told) return told.error();
+  const auto told = TRY(sync_redis(redis, pg, operated.state));
   test_point("admin.operate.told");
-  log(LogLevel::kInfo, "admin", "coupon_operated",
-      {{"coupon", id}, {"operation", what}, {"version", told->state.version}, {"redis", redis::word(told->reply)}});
-  if (told->state.status == postgres::CouponStatus::kPurged) return purged_meanwhile(redis, pg, told->state);
-  if (told->state.status != operated.state.status) {
-    return undone_by(pg, told->state, fmt::format("the {} was carried out", what));
+  log(LogLevel::kInfo, "operations", "coupon_operated",
+      {{"coupon", id}, {"operation", what}, {"version", told.state.version}, {"redis", redis::word(told.reply)}});
+  if (told.state.status == postgres::CouponStatus::kPurged) return purged_meanwhile(redis, pg, told.state);
+  if (told.state.status != operated.state.status) {
+    return undone_by(pg, told.state, fmt::format("the {} was carried out", what));
   }
-  return outcome_of(*told, changed, what);
+  return outcome_of(told, changed, what);
 }
 
 Result<Operated> operate(redis::Client& redis, postgres::Session& pg, std::int64_t id, Operation operation,
                          SeenVersion seen = {}) {
   const bool closes = operation == Operation::kPause || operation == Operation::kEnd;
   for (int tries = 1;; ++tries) {
-    const auto before = read_to_operate(redis, pg, id);
-    if (!before) return before.error();
-    if (!before->has_value()) return missing(id);
-    auto operated = postgres::from_sql(postgres::operate_coupon(pg, id, operation, seen ? seen : (*before)->version));
-    if (!operated) return operated.error();
-    if (operated->verdict == Verdict::kMoved) {
+    const auto before = TRY(read_to_operate(redis, pg, id));
+    if (!before.has_value()) return missing(id);
+    auto operated = TRY(postgres::from_sql(postgres::operate_coupon(pg, id, operation, seen ? seen : before->version)));
+    if (operated.verdict == OperationVerdict::kMoved) {
       if (closes && !seen && tries < kTriesMax) continue;
-      if (operated->state.status != target_of(operation)) return lost_to(pg, operated->state);
-      operated->verdict = Verdict::kUnchanged;  // the other one did the same
+      if (operated.state.status != target_of(operation)) return lost_to(pg, operated.state);
+      operated.verdict = OperationVerdict::kUnchanged;  // the other one did the same
     }
-    if (!postgres::is_success(operated->verdict)) return refusal(*operated, postgres::word(operation), id);
+    if (!postgres::is_success(operated.verdict)) return refusal(operated, postgres::word(operation), id);
     test_point("admin.operate.committed");
-    return stamped(tell_of(redis, pg, operation, *operated), *operated);
+    return stamped(tell_of(redis, pg, operation, operated), operated);
   }
 }
 
 /// A cut whose second half finds no coupon in Redis: another one purged it, or rebuilds it, or the data was lost.
 Result<Operated> cut_without_coupon(postgres::Session& pg, const CouponState& state) {
-  const auto now = postgres::from_sql(postgres::coupon_state(pg, state.id));
-  if (!now) return now.error();
-  if (now->has_value() && (*now)->status == postgres::CouponStatus::kPurged) {
-    return undone_by(pg, **now, fmt::format("it was to be cut to {}", state.target_total));
+  const auto now = TRY(postgres::from_sql(postgres::coupon_state(pg, state.id)));
+  if (now.has_value() && now->status == postgres::CouponStatus::kPurged) {
+    return undone_by(pg, *now, fmt::format("it was to be cut to {}", state.target_total));
   }
   return Operated{
       Effect::kUnfinished,
@@ -179,40 +173,36 @@ Result<Operated> cut_without_coupon(postgres::Session& pg, const CouponState& st
 /// database may lower its own limit.
 Result<Operated> finish_cut(redis::Client& redis, postgres::Session& pg, const CouponState& state,
                             std::chrono::milliseconds drain) {
-  const auto before = redis::reconcile_counters(redis, state.id);
-  if (!before) return before.error();
-  if (!before->has_value()) return cut_without_coupon(pg, state);
+  const auto before = TRY(redis::reconcile_counters(redis, state.id));
+  if (!before.has_value()) return cut_without_coupon(pg, state);
   const auto deadline = steady_clock::now() + drain;
   for (;;) {
-    const auto waiting = oldest_living(redis, state.id, (*before)->last);
-    if (!waiting) return waiting.error();
-    if (!waiting->has_value()) break;
+    const auto waiting = TRY(oldest_living(redis, state.id, before->last));
+    if (!waiting.has_value()) break;
     if (steady_clock::now() >= deadline) {
       return Operated{
           Effect::kUnfinished,
           fmt::format("Redis gives out no more than {}, but entries are still in flight, the oldest is {}, so "
                       "the database keeps {} for now: repeat the command",
-                      state.target_total, (*waiting)->text(), state.total_num)};
+                      state.target_total, waiting->text(), state.total_num)};
     }
     std::this_thread::sleep_for(kDrainLook);
   }
   test_point("admin.cut.drained");
-  const auto completed = postgres::from_sql(postgres::complete_cut(pg, state.id, state.version));
-  if (!completed) return completed.error();
+  const auto completed = TRY(postgres::from_sql(postgres::complete_cut(pg, state.id, state.version)));
   test_point("admin.cut.committed");
-  const CouponState& now = completed->state;
-  if (completed->verdict != Verdict::kNotFound && now.target_total != state.target_total) {
+  const CouponState& now = completed.state;
+  if (completed.verdict != OperationVerdict::kNotFound && now.target_total != state.target_total) {
     return undone_by(pg, now, fmt::format("it was to be cut to {}", state.target_total));
   }
-  if (completed->verdict == Verdict::kMoved) {  // an operation that left the cut alone
+  if (completed.verdict == OperationVerdict::kMoved) {  // an operation that left the cut alone
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady_clock::now());
     return finish_cut(redis, pg, now, std::max(left, std::chrono::milliseconds(0)));
   }
-  if (!postgres::is_success(completed->verdict)) return refusal(*completed, "be cut", state.id);
-  const auto told = sync_redis(redis, pg, completed->state);
-  if (!told) return told.error();
+  if (!postgres::is_success(completed.verdict)) return refusal(completed, "be cut", state.id);
+  const auto told = TRY(sync_redis(redis, pg, completed.state));
   test_point("admin.cut.told");
-  return outcome_of(*told, true, "be cut");
+  return outcome_of(told, true, "be cut");
 }
 
 /// What stands against a purge: not ended (Redis is told once more, in case it never heard), or claims in flight.
@@ -225,20 +215,18 @@ Result<std::optional<Operated>> why_not_purge(redis::Client& redis, postgres::Se
                                                                 postgres::word(state.status))});
   }
   if (state.publish_version > 0) {
-    const auto told = sync_redis(redis, pg, state);
-    if (!told) return told.error();
-    const Operated outcome = outcome_of(*told, false, "be purged");
-    const bool holds_it = told->reply != redis::ApplyReply::kNotLoaded;
+    const auto told = TRY(sync_redis(redis, pg, state));
+    const Operated outcome = outcome_of(told, false, "be purged");
+    const bool holds_it = told.reply != redis::ApplyReply::kNotLoaded;
     if (!outcome.ok() && holds_it && !purged) return std::optional(outcome);
-    if (!told->overtaken) state = told->state;
+    if (!told.overtaken) state = told.state;
   }
-  const auto counters = redis::reconcile_counters(redis, id);
-  if (!counters) return counters.error();
-  if (!counters->has_value() || (*counters)->length == 0) return std::optional<Operated>();
+  const auto counters = TRY(redis::reconcile_counters(redis, id));
+  if (!counters.has_value() || counters->length == 0) return std::optional<Operated>();
   return std::optional(
       Operated{Effect::kRefused, fmt::format("{} entries of coupon {} are in flight: let the consumer settle them "
                                              "(dead letters: flashctl dlq replay or reject)",
-                                             (*counters)->length, id)});
+                                             counters->length, id)});
 }
 
 /// Whether what was asked for is what the database holds.
@@ -253,25 +241,23 @@ bool in_force(const CouponChange& change, const CouponState& now) {
 Result<Operated> tell_of_update(redis::Client& redis, postgres::Session& pg, const CouponChange& change,
                                 const CouponState& old, const postgres::Operated& operated,
                                 std::chrono::milliseconds drain) {
-  const bool changed = operated.verdict == Verdict::kApplied;
+  const bool changed = operated.verdict == OperationVerdict::kApplied;
   if (operated.state.publish_version == 0) {
     return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is updated", operated.state.id)};
   }
-  const auto told = sync_redis(redis, pg, operated.state);
-  if (!told) return told.error();
+  const auto told = TRY(sync_redis(redis, pg, operated.state));
   test_point("admin.update.told");
-  if (told->state.status == postgres::CouponStatus::kPurged) return purged_meanwhile(redis, pg, told->state);
-  if (told->overtaken && !in_force(change, told->state))
-    return undone_by(pg, told->state, "the update was carried out");
-  if (told->cut_taken_back) {
+  if (told.state.status == postgres::CouponStatus::kPurged) return purged_meanwhile(redis, pg, told.state);
+  if (told.overtaken && !in_force(change, told.state)) return undone_by(pg, told.state, "the update was carried out");
+  if (told.cut_taken_back) {
     return Operated{Effect::kRefused,
                     fmt::format("fewer than {} units of coupon {} are left: its total stays {}",
-                                old.total_num - operated.state.target_total, operated.state.id, told->state.total_num)};
+                                old.total_num - operated.state.target_total, operated.state.id, told.state.total_num)};
   }
-  const Operated outcome = outcome_of(*told, changed, "be updated");
-  const bool cut = told->state.target_total < told->state.total_num;
+  const Operated outcome = outcome_of(told, changed, "be updated");
+  const bool cut = told.state.target_total < told.state.total_num;
   if (!outcome.ok() || !cut) return outcome;
-  return finish_cut(redis, pg, told->state, drain);
+  return finish_cut(redis, pg, told.state, drain);
 }
 
 }  // namespace
@@ -285,10 +271,9 @@ Result<Operated> create_coupon(postgres::Session& pg, const NewCoupon& coupon) {
   row.begin_ms = coupon.begin_ms;
   row.end_ms = coupon.end_ms;
   row.max_inflight = coupon.max_inflight;
-  const auto operated = postgres::from_sql(postgres::create_coupon(pg, row));
-  if (!operated) return operated.error();
-  if (!postgres::is_success(operated->verdict)) return refusal(*operated, "be created", coupon.id);
-  const bool created = operated->verdict == Verdict::kApplied;
+  const auto operated = TRY(postgres::from_sql(postgres::create_coupon(pg, row)));
+  if (!postgres::is_success(operated.verdict)) return refusal(operated, "be created", coupon.id);
+  const bool created = operated.verdict == OperationVerdict::kApplied;
   return Operated{created ? Effect::kDone : Effect::kAlready,
                   created ? fmt::format("coupon {0} is a draft; flashctl coupon publish {0} opens it", coupon.id)
                           : fmt::format("coupon {} exists already, with the same values", coupon.id)};
@@ -309,10 +294,9 @@ Result<Operated> end_coupon(redis::Client& redis, postgres::Session& pg, std::in
 
 Result<Operated> update_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
                                const CouponChange& change, std::chrono::milliseconds drain) {
-  const auto before = read_to_operate(redis, pg, coupon_id);
-  if (!before) return before.error();
-  if (!before->has_value()) return missing(coupon_id);
-  const CouponState& old = **before;
+  const auto before = TRY(read_to_operate(redis, pg, coupon_id));
+  if (!before.has_value()) return missing(coupon_id);
+  const CouponState& old = *before;
   if (change.seen && *change.seen != old.version) return lost_to(pg, old);
   const bool cutting = old.target_total < old.total_num;
   if (cutting && change.total && *change.total < old.total_num && *change.total != old.target_total) {
@@ -323,41 +307,35 @@ Result<Operated> update_coupon(redis::Client& redis, postgres::Session& pg, std:
   }
   const postgres::CouponChanges changes{change.name,         change.total,    change.user_limit, change.end_ms,
                                         change.max_inflight, change.begin_ms, old.version};
-  const auto operated = postgres::from_sql(postgres::update_coupon(pg, coupon_id, changes));
-  if (!operated) return operated.error();
-  if (operated->verdict == Verdict::kMoved) return lost_to(pg, operated->state);
-  if (!postgres::is_success(operated->verdict)) return refusal(*operated, "be updated", coupon_id);
+  const auto operated = TRY(postgres::from_sql(postgres::update_coupon(pg, coupon_id, changes)));
+  if (operated.verdict == OperationVerdict::kMoved) return lost_to(pg, operated.state);
+  if (!postgres::is_success(operated.verdict)) return refusal(operated, "be updated", coupon_id);
   test_point("admin.update.committed");
-  return stamped(tell_of_update(redis, pg, change, old, *operated, drain), *operated);
+  return stamped(tell_of_update(redis, pg, change, old, operated, drain), operated);
 }
 
 Result<Operated> purge_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id, SeenVersion seen) {
-  const auto state = postgres::from_sql(postgres::coupon_state(pg, coupon_id));
-  if (!state) return state.error();
-  if (!state->has_value()) return missing(coupon_id);
-  CouponState now = **state;
+  const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg, coupon_id)));
+  if (!state.has_value()) return missing(coupon_id);
+  CouponState now = *state;
   if (seen && *seen != now.version && now.status != postgres::CouponStatus::kPurged) return lost_to(pg, now);
-  const auto unfit = why_not_purge(redis, pg, now);
-  if (!unfit) return unfit.error();
-  if (unfit->has_value()) return **unfit;
+  const auto unfit = TRY(why_not_purge(redis, pg, now));
+  if (unfit.has_value()) return *unfit;
   // The users' counts first, while the database knows whose they are: an ended coupon is never claimed again.
-  const auto keys = delete_user_keys(redis, pg, coupon_id);
-  if (!keys) return keys.error();
+  TRY(delete_user_keys(redis, pg, coupon_id));
   test_point("admin.purge.cleared");
   // The database then: from its tombstone on, a message that still turns up is refused as unknown_coupon.
-  const auto purged = postgres::from_sql(postgres::purge_coupon(pg, coupon_id, now.version));
-  if (!purged) return purged.error();
-  if (purged->verdict == Verdict::kMoved) return lost_to(pg, purged->state);
-  if (!postgres::is_success(purged->verdict)) return refusal(*purged, "be purged", coupon_id);
+  const auto purged = TRY(postgres::from_sql(postgres::purge_coupon(pg, coupon_id, now.version)));
+  if (purged.verdict == OperationVerdict::kMoved) return lost_to(pg, purged.state);
+  if (!postgres::is_success(purged.verdict)) return refusal(purged, "be purged", coupon_id);
   test_point("admin.purge.committed");
-  const auto reply = redis::purge_coupon(redis, coupon_id);
-  if (!reply) return reply.error();
+  const auto reply = TRY(redis::purge_coupon(redis, coupon_id));
   test_point("admin.purge.told");
-  if (*reply != redis::PurgeReply::kPurged) {
+  if (reply != redis::PurgeReply::kPurged) {
     return Operated{Effect::kUnfinished,
-                    fmt::format("Redis keeps coupon {}: {}; repeat the command", coupon_id, redis::word(*reply))};
+                    fmt::format("Redis keeps coupon {}: {}; repeat the command", coupon_id, redis::word(reply))};
   }
-  const bool changed = purged->verdict == Verdict::kApplied;
+  const bool changed = purged.verdict == OperationVerdict::kApplied;
   return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is purged", coupon_id)};
 }
 

@@ -4,6 +4,7 @@
 
 #include "engine/base/rfc3339.h"
 #include "engine/base/text.h"
+#include "engine/base/try.h"
 #include "engine/operations/sync_redis.h"
 
 namespace flashclaim::operations {
@@ -11,10 +12,9 @@ namespace {
 
 /// `update by bob at 2026-11-30T12:00:00.000Z (version 4): it is issuing, total 20`.
 Result<std::string> last_operation(postgres::Session& pg, const postgres::CouponState& now) {
-  const auto events = postgres::from_sql(postgres::coupon_events(pg, now.id, 1));
-  if (!events) return events.error();
-  if (events->empty()) return std::string("another operation");
-  const postgres::CouponEvent& last = events->front();
+  const auto events = TRY(postgres::from_sql(postgres::coupon_events(pg, now.id, 1)));
+  if (events.empty()) return std::string("another operation");
+  const postgres::CouponEvent& last = events.front();
   return fmt::format("{} by {} at {} (version {}): it is {}, total {}", last.operation, shown(last.actor),
                      rfc3339(last.at_ms), last.version, postgres::word(last.state.status), last.state.target_total);
 }
@@ -22,20 +22,18 @@ Result<std::string> last_operation(postgres::Session& pg, const postgres::Coupon
 }  // namespace
 
 Result<Operated> lost_to(postgres::Session& pg, const postgres::CouponState& now) {
-  const auto last = last_operation(pg, now);
-  if (!last) return last.error();
+  const auto last = TRY(last_operation(pg, now));
   return Operated{Effect::kRefused,
                   fmt::format("coupon {0} was changed meanwhile: {1}. Nothing was done; look at it (flashctl coupon "
                               "show {0}) and give the command again if you still want it",
-                              now.id, *last)};
+                              now.id, last)};
 }
 
 Result<Operated> undone_by(postgres::Session& pg, const postgres::CouponState& now, std::string_view what) {
-  const auto last = last_operation(pg, now);
-  if (!last) return last.error();
+  const auto last = TRY(last_operation(pg, now));
   return Operated{Effect::kOvertaken,
                   fmt::format("coupon {0}: {1}, but another operation came after it: {2}. See flashctl coupon show {0}",
-                              now.id, what, *last)};
+                              now.id, what, last)};
 }
 
 }  // namespace flashclaim::operations

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/base/ids.h"
+#include "engine/base/try.h"
 #include "engine/operations/state_difference.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/redis/keys.h"
@@ -24,18 +25,17 @@ bool worth_a_look(const postgres::CouponState& state, const redis::Reply& mark, 
 }  // namespace
 
 Result<Patrol> patrol(redis::Client& redis, postgres::Session& pg, std::int64_t after, int limit) {
-  const auto page = postgres::from_sql(postgres::list_coupons(pg, after, limit));
-  if (!page) return page.error();
+  const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, limit)));
   Patrol seen;
-  if (static_cast<int>(page->size()) == limit) seen.next = page->back().id;
-  for (const postgres::CouponState& state : *page) {
+  if (static_cast<int>(page.size()) == limit) seen.next = page.back().id;
+  for (const postgres::CouponState& state : page) {
     if (state.publish_version == 0) continue;
     const redis::CouponKeys keys(state.id);
     redis.append({"HGET", keys.coupon, "suspect"});
     redis.append(redis::coupon_view_command(keys, 0));
   }
   std::optional<Error> error;
-  for (const postgres::CouponState& state : *page) {
+  for (const postgres::CouponState& state : page) {
     if (state.publish_version == 0) continue;
     const auto mark = redis.read();
     const auto shown = redis.read();

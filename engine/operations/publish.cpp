@@ -7,6 +7,7 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/digest.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::operations {
 namespace {
@@ -55,16 +56,14 @@ Result<std::vector<bool>> publish_confirmed(amqp::Connection& amqp, std::span<co
     publication.message_id = message_id;
     publication.headers = {{std::string(amqp::kChecksumHeader), checksum(body)},
                            {std::string(amqp::kAttemptsHeader), "0"}};
-    const auto sequence = amqp.publish(publication);
-    if (!sequence) return sequence.error();
+    const auto sequence = TRY(amqp.publish(publication));
     test_point("admin.publish.sent");
-    outstanding.sent(*sequence, i, message_id);
+    outstanding.sent(sequence, i, message_id);
   }
   while (!outstanding.empty()) {
-    const auto event = amqp.poll(kConfirmWaitMs);
-    if (!event) return event.error();
-    if (!event->has_value()) return unknown("RabbitMQ did not confirm in time (an alarm? flashctl mq status)");
-    outstanding.on(**event, held);
+    const auto event = TRY(amqp.poll(kConfirmWaitMs));
+    if (!event.has_value()) return unknown("RabbitMQ did not confirm in time (an alarm? flashctl mq status)");
+    outstanding.on(*event, held);
   }
   return held;
 }

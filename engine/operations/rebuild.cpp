@@ -8,6 +8,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/operations/flight.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
@@ -62,10 +63,9 @@ bool Rebuild::stop(RebuildOutcome outcome) {
 }
 
 Result<bool> Rebuild::known() {
-  const auto state = postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id));
-  if (!state) return state.error();
-  if (!state->has_value()) return stop(RebuildOutcome::kNotFound);
-  const bool issued = (*state)->publish_version > 0 && (*state)->status != postgres::CouponStatus::kPurged;
+  const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id)));
+  if (!state.has_value()) return stop(RebuildOutcome::kNotFound);
+  const bool issued = state->publish_version > 0 && state->status != postgres::CouponStatus::kPurged;
   return issued || stop(RebuildOutcome::kNeverIssued);
 }
 
@@ -73,18 +73,15 @@ Result<bool> Rebuild::known() {
 Result<bool> Rebuild::drain() {
   const auto deadline = steady_clock::now() + options_.drain;
   for (;;) {
-    const auto entries = redis::rebuild_freeze(redis_, report_.coupon_id);
-    if (!entries) return entries.error();
-    report_.entries_left = *entries;
+    const auto entries = TRY(redis::rebuild_freeze(redis_, report_.coupon_id));
+    report_.entries_left = entries;
     test_point("admin.rebuild.frozen");
-    if (*entries == 0) return true;
-    const auto living = oldest_living(redis_, report_.coupon_id, kNoEnd);
-    if (!living) return living.error();
-    if (!living->has_value()) {  // or none is left at all
-      const auto left = redis::rebuild_freeze(redis_, report_.coupon_id);
-      if (!left) return left.error();
-      report_.entries_left = *left;
-      return *left == 0 || stop(RebuildOutcome::kDeadLetters);
+    if (entries == 0) return true;
+    const auto living = TRY(oldest_living(redis_, report_.coupon_id, kNoEnd));
+    if (!living.has_value()) {  // or none is left at all
+      const auto left = TRY(redis::rebuild_freeze(redis_, report_.coupon_id));
+      report_.entries_left = left;
+      return left == 0 || stop(RebuildOutcome::kDeadLetters);
     }
     if (steady_clock::now() >= deadline) return stop(RebuildOutcome::kNotDrained);
     std::this_thread::sleep_for(kDrainLook);
@@ -97,17 +94,15 @@ Result<bool> Rebuild::drain() {
 Result<bool> Rebuild::begin() {
   test_point("admin.rebuild.drained");
   for (int attempt = 0; attempt < kEpochTriesMax; ++attempt) {
-    const auto begun = postgres::from_sql(postgres::begin_rebuild(pg_, report_.coupon_id));
-    if (!begun) return begun.error();
-    if (!postgres::is_success(begun->verdict)) return stop(RebuildOutcome::kNeverIssued);
-    state_ = begun->state;
+    const auto begun = TRY(postgres::from_sql(postgres::begin_rebuild(pg_, report_.coupon_id)));
+    if (!postgres::is_success(begun.verdict)) return stop(RebuildOutcome::kNeverIssued);
+    state_ = begun.state;
     report_.epoch = state_.epoch;
     test_point("admin.rebuild.epoch_raised");
-    const auto reply = redis::rebuild_begin(redis_, report_.coupon_id, state_.epoch);
-    if (!reply) return reply.error();
+    const auto reply = TRY(redis::rebuild_begin(redis_, report_.coupon_id, state_.epoch));
     test_point("admin.rebuild.begun");
-    if (*reply == redis::BeginReply::kBegun) return true;
-    if (*reply == redis::BeginReply::kEpoch) continue;  // Redis is ahead of the database: raise it once more
+    if (reply == redis::BeginReply::kBegun) return true;
+    if (reply == redis::BeginReply::kEpoch) continue;  // Redis is ahead of the database: raise it once more
     const auto drained = drain();
     if (!drained || !*drained) return drained;
   }
@@ -117,8 +112,7 @@ Result<bool> Rebuild::begin() {
 Result<bool> Rebuild::clear() {
   UsersByCoupon scanned;
   if (options_.counted == nullptr) {
-    const auto done = scan_user_keys_into(scanned, redis_, report_.coupon_id);
-    if (!done) return done.error();
+    TRY(scan_user_keys_into(scanned, redis_, report_.coupon_id));
   }
   const UsersByCoupon& counted = options_.counted != nullptr ? *options_.counted : scanned;
   const auto found = counted.find(report_.coupon_id);
@@ -129,9 +123,8 @@ Result<bool> Rebuild::clear() {
     for (std::size_t i = from; i < std::min(users.size(), from + redis::kUserChunkMax); ++i) {
       keys.push_back(names.user(users[i]));
     }
-    const auto cleared = redis::rebuild_clear_users(redis_, report_.coupon_id, report_.epoch, keys);
-    if (!cleared) return cleared.error();
-    if (!must(*cleared)) return false;
+    const auto cleared = TRY(redis::rebuild_clear_users(redis_, report_.coupon_id, report_.epoch, keys));
+    if (!must(cleared)) return false;
     test_point("admin.rebuild.users_cleared");
   }
   return true;
@@ -140,17 +133,15 @@ Result<bool> Rebuild::clear() {
 Result<bool> Rebuild::load_users() {
   const int chunk = std::clamp(options_.user_chunk, 1, static_cast<int>(redis::kUserChunkMax));
   for (std::int64_t after = 0;;) {
-    const auto page = postgres::from_sql(postgres::user_counts(pg_, report_.coupon_id, after, chunk));
-    if (!page) return page.error();
-    if (page->empty()) return true;
+    const auto page = TRY(postgres::from_sql(postgres::user_counts(pg_, report_.coupon_id, after, chunk)));
+    if (page.empty()) return true;
     std::vector<redis::UserCount> counts;
-    for (const postgres::UserCount& count : *page) counts.push_back({count.user_id, count.count});
-    const auto loaded = redis::rebuild_load_users(redis_, report_.coupon_id, report_.epoch, counts);
-    if (!loaded) return loaded.error();
-    if (!must(*loaded)) return false;
+    for (const postgres::UserCount& count : page) counts.push_back({count.user_id, count.count});
+    const auto loaded = TRY(redis::rebuild_load_users(redis_, report_.coupon_id, report_.epoch, counts));
+    if (!must(loaded)) return false;
     test_point("admin.rebuild.users_loaded");
-    after = page->back().user_id;
-    report_.users += static_cast<std::int64_t>(page->size());
+    after = page.back().user_id;
+    report_.users += static_cast<std::int64_t>(page.size());
     if (options_.progress) options_.progress(report_.users, 0);
   }
 }
@@ -162,69 +153,58 @@ Result<void> Rebuild::take_back_what_does_not_fit() {
     postgres::CouponChanges back;
     back.total = state_.total_num;
     back.seen = state_.version;
-    const auto operated = postgres::from_sql(postgres::update_coupon(pg_, report_.coupon_id, back));
-    if (!operated) return operated.error();
-    state_ = operated->state;
+    const auto operated = TRY(postgres::from_sql(postgres::update_coupon(pg_, report_.coupon_id, back)));
+    state_ = operated.state;
   }
   return {};
 }
 
 /// The state is read anew: an operation may have come since `begin`.
 Result<bool> Rebuild::load_stock() {
-  const auto state = postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id));
-  if (!state) return state.error();
-  if (!state->has_value() || (*state)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
-  state_ = **state;
-  const auto fits = take_back_what_does_not_fit();
-  if (!fits) return fits.error();
+  const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id)));
+  if (!state.has_value() || state->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
+  state_ = *state;
+  TRY(take_back_what_does_not_fit());
   if (state_.status == postgres::CouponStatus::kPurged) return stop(RebuildOutcome::kNeverIssued);
   report_.stock = state_.target_total - state_.issue_num;
-  const auto loaded = redis::rebuild_load_stock(redis_, report_.coupon_id, report_.epoch, report_.stock);
-  if (!loaded) return loaded.error();
+  const auto loaded = TRY(redis::rebuild_load_stock(redis_, report_.coupon_id, report_.epoch, report_.stock));
   test_point("admin.rebuild.stock_loaded");
-  return must(*loaded);
+  return must(loaded);
 }
 
 /// An operation that came while the coupon was loading was answered LOADING: what it wrote is told now.
 Result<bool> Rebuild::open() {
-  const auto opened = redis::rebuild_open(redis_, settings_of(state_));
-  if (!opened) return opened.error();
-  if (!must(*opened == redis::OpenReply::kOpen)) return false;
+  const auto opened = TRY(redis::rebuild_open(redis_, settings_of(state_)));
+  if (!must(opened == redis::OpenReply::kOpen)) return false;
   test_point("admin.rebuild.opened");
-  const auto now = postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id));
-  if (!now) return now.error();
-  if (!now->has_value() || (*now)->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
-  if ((*now)->status == postgres::CouponStatus::kPurged) return stop(RebuildOutcome::kNeverIssued);
-  if ((*now)->version > state_.version) {
-    const auto told = sync_redis(redis_, pg_, **now);
-    if (!told) return told.error();
+  const auto now = TRY(postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id)));
+  if (!now.has_value() || now->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
+  if (now->status == postgres::CouponStatus::kPurged) return stop(RebuildOutcome::kNeverIssued);
+  if (now->version > state_.version) {
+    TRY(sync_redis(redis_, pg_, *now));
   }
   return true;
 }
 
 /// A purge that came between leaves nothing in Redis, whatever this rebuild has put there since.
 Result<void> Rebuild::forget_if_purged() {
-  const auto state = postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id));
-  if (!state) return state.error();
-  if (!state->has_value() || (*state)->status != postgres::CouponStatus::kPurged) return {};
+  const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id)));
+  if (!state.has_value() || state->status != postgres::CouponStatus::kPurged) return {};
   report_.outcome = RebuildOutcome::kNeverIssued;
-  const auto gone = redis::purge_coupon(redis_, report_.coupon_id);
-  if (!gone) return gone.error();
+  TRY(redis::purge_coupon(redis_, report_.coupon_id));
   return {};
 }
 
 Result<RebuildReport> Rebuild::run() {
   for (const Step step : {&Rebuild::known, &Rebuild::drain, &Rebuild::begin, &Rebuild::clear, &Rebuild::load_users,
                           &Rebuild::load_stock, &Rebuild::open}) {
-    const auto go_on = (this->*step)();
-    if (!go_on) return go_on.error();
-    if (!*go_on) break;
+    const auto go_on = TRY((this->*step)());
+    if (!go_on) break;
   }
   if (report_.outcome == RebuildOutcome::kNeverIssued || report_.outcome == RebuildOutcome::kRaced) {
-    const auto forgotten = forget_if_purged();
-    if (!forgotten) return forgotten.error();
+    TRY(forget_if_purged());
   }
-  log(report_.outcome == RebuildOutcome::kOpen ? LogLevel::kInfo : LogLevel::kWarn, "admin", "rebuild",
+  log(report_.outcome == RebuildOutcome::kOpen ? LogLevel::kInfo : LogLevel::kWarn, "operations", "rebuild",
       {{"coupon", report_.coupon_id},
        {"outcome", word(report_.outcome)},
        {"epoch", report_.epoch},
@@ -236,16 +216,13 @@ Result<RebuildReport> Rebuild::run() {
 
 /// Redis holds the coupon as the database knows it: present, open, the same epoch, not rolled back.
 Result<bool> is_loaded(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
-  const auto highest = postgres::from_sql(postgres::highest_entry(pg, state.id, state.epoch));
-  if (!highest) return highest.error();
+  const auto highest = TRY(postgres::from_sql(postgres::highest_entry(pg, state.id, state.epoch)));
   redis::CouponView view;
-  const auto seen = redis::coupon_view(redis, state.id, 0, view);
-  if (!seen) return seen.error();
-  if (*seen != redis::ViewState::kFound) return false;
-  const auto counters = redis::reconcile_counters(redis, state.id);
-  if (!counters) return counters.error();
-  if (!counters->has_value() || (*counters)->epoch != state.epoch) return false;
-  return !highest->has_value() || **highest <= (*counters)->last;
+  const auto seen = TRY(redis::coupon_view(redis, state.id, 0, view));
+  if (seen != redis::ViewState::kFound) return false;
+  const auto counters = TRY(redis::reconcile_counters(redis, state.id));
+  if (!counters.has_value() || counters->epoch != state.epoch) return false;
+  return !highest.has_value() || *highest <= counters->last;
 }
 
 /// Published, and Redis does not hold it. One that cannot be looked at, while both services answer, has a key that is
@@ -255,7 +232,7 @@ Result<bool> is_lost(redis::Client& redis, postgres::Session& pg, const postgres
   const auto loaded = is_loaded(redis, pg, state);
   if (loaded) return !*loaded;
   if (loaded.error().unknown() || !redis.connected() || !pg.open()) return loaded.error();
-  log(LogLevel::kWarn, "admin", "coupon_unreadable", {{"coupon", state.id}, {"error", loaded.error().message}});
+  log(LogLevel::kWarn, "operations", "coupon_unreadable", {{"coupon", state.id}, {"error", loaded.error().message}});
   return true;
 }
 
@@ -263,16 +240,14 @@ Result<bool> is_lost(redis::Client& redis, postgres::Session& pg, const postgres
 Result<std::vector<std::int64_t>> find_lost(redis::Client& redis, postgres::Session& pg, std::size_t most) {
   std::vector<std::int64_t> lost;
   for (std::int64_t after = 0;;) {
-    const auto page = postgres::from_sql(postgres::list_coupons(pg, after, kCouponsPage));
-    if (!page) return page.error();
-    if (page->empty()) return lost;
-    for (const postgres::CouponState& state : *page) {
-      const auto missing = is_lost(redis, pg, state);
-      if (!missing) return missing.error();
-      if (*missing) lost.push_back(state.id);
+    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kCouponsPage)));
+    if (page.empty()) return lost;
+    for (const postgres::CouponState& state : page) {
+      const auto missing = TRY(is_lost(redis, pg, state));
+      if (missing) lost.push_back(state.id);
       if (lost.size() >= most) return lost;
     }
-    after = page->back().id;
+    after = page.back().id;
   }
 }
 
@@ -289,30 +264,24 @@ Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postg
 
 Result<std::vector<std::int64_t>> to_rebuild(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id) {
   std::vector<std::int64_t> lost;
-  const auto state = postgres::from_sql(postgres::coupon_state(pg, coupon_id));
-  if (!state) return state.error();
-  if (!state->has_value()) return lost;
-  const auto missing = is_lost(redis, pg, **state);
-  if (!missing) return missing.error();
-  if (*missing) lost.push_back(coupon_id);
+  const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg, coupon_id)));
+  if (!state.has_value()) return lost;
+  const auto missing = TRY(is_lost(redis, pg, *state));
+  if (missing) lost.push_back(coupon_id);
   return lost;
 }
 
 Result<bool> mark_ready_if_complete(redis::Client& redis, postgres::Session& pg) {
-  const auto lost = find_lost(redis, pg, 1);
-  if (!lost) return lost.error();
-  if (!lost->empty()) return false;
-  const auto marked = redis::mark_ready(redis);
-  if (!marked) return marked.error();
+  const auto lost = TRY(find_lost(redis, pg, 1));
+  if (!lost.empty()) return false;
+  TRY(redis::mark_ready(redis));
   return true;
 }
 
 Result<bool> mark_ready_if_new(redis::Client& redis, postgres::Session& pg) {
-  const auto published = postgres::from_sql(postgres::ever_published(pg));
-  if (!published) return published.error();
-  if (*published) return false;
-  const auto marked = redis::mark_ready(redis);
-  if (!marked) return marked.error();
+  const auto published = TRY(postgres::from_sql(postgres::ever_published(pg)));
+  if (published) return false;
+  TRY(redis::mark_ready(redis));
   return true;
 }
 

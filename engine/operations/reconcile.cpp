@@ -8,6 +8,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/operations/flight.h"
 #include "engine/operations/reconcile_users.h"
 #include "engine/operations/state_difference.h"
@@ -67,29 +68,25 @@ void Pass::found(ReconcileOutcome outcome) { report_.outcome = std::max(report_.
 /// epoch), and a database entry above their last id proves that Redis rolled back.
 Result<bool> Pass::look() {
   const std::int64_t id = report_.coupon_id;
-  const auto state = postgres::from_sql(postgres::coupon_state(pg_, id));
-  if (!state) return state.error();
-  if (!state->has_value() || (*state)->publish_version == 0 || (*state)->status == postgres::CouponStatus::kPurged) {
+  const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, id)));
+  if (!state.has_value() || state->publish_version == 0 || state->status == postgres::CouponStatus::kPurged) {
     report_.outcome = ReconcileOutcome::kNotFound;
     return false;
   }
-  state_ = **state;
+  state_ = *state;
   report_.version = state_.version;
-  const auto highest = postgres::from_sql(postgres::highest_entry(pg_, id, state_.epoch));
-  if (!highest) return highest.error();
-  const auto open = redis::coupon_view(redis_, id, 0, view_);
-  if (!open) return open.error();
-  const auto counters = redis::reconcile_counters(redis_, id);
-  if (!counters) return counters.error();
-  if (*open != redis::ViewState::kFound || !counters->has_value() || (*counters)->epoch != state_.epoch) {
+  const auto highest = TRY(postgres::from_sql(postgres::highest_entry(pg_, id, state_.epoch)));
+  const auto open = TRY(redis::coupon_view(redis_, id, 0, view_));
+  const auto counters = TRY(redis::reconcile_counters(redis_, id));
+  if (open != redis::ViewState::kFound || !counters.has_value() || counters->epoch != state_.epoch) {
     report_.outcome = ReconcileOutcome::kNotLoaded;
     return false;
   }
-  seen_ = **counters;
+  seen_ = *counters;
   fixes_known_ = seen_.fix_seq;
   report_.epoch = seen_.epoch;
   report_.suspect = seen_.suspect;
-  if (highest->has_value() && **highest > seen_.last) {
+  if (highest.has_value() && *highest > seen_.last) {
     report_.outcome = ReconcileOutcome::kRolledBack;
     return false;
   }
@@ -98,14 +95,13 @@ Result<bool> Pass::look() {
 
 /// Everything of one moment: in one call when few entries are in flight, else by a walk. False: the coupon left Redis.
 Result<bool> Pass::see() {
-  auto snapshot = redis::reconcile_snapshot(redis_, report_.coupon_id);
-  if (!snapshot) return snapshot.error();
-  if (!snapshot->has_value()) return false;
-  if ((*snapshot)->too_many) return walk();
-  seen_ = **snapshot;
+  auto snapshot = TRY(redis::reconcile_snapshot(redis_, report_.coupon_id));
+  if (!snapshot.has_value()) return false;
+  if (snapshot->too_many) return walk();
+  seen_ = *snapshot;
   flying_.clear();
   claims_ = 0;
-  for (const redis::EntryInFlight& flight : (*snapshot)->entries) {
+  for (const redis::EntryInFlight& flight : snapshot->entries) {
     flying_.push_back(flight.entry);
     claims_ += flight.claims;
   }
@@ -119,26 +115,23 @@ Result<bool> Pass::see() {
 /// became of it.
 Result<bool> Pass::walk() {
   for (int attempt = 0; attempt < kTriesMax; ++attempt) {
-    const auto begin = redis::reconcile_counters(redis_, report_.coupon_id);
-    if (!begin) return begin.error();
-    if (!begin->has_value()) return false;
-    seen_ = **begin;
+    const auto begin = TRY(redis::reconcile_counters(redis_, report_.coupon_id));
+    if (!begin.has_value()) return false;
+    seen_ = *begin;
     Flight flight(redis_, report_.coupon_id, pace_, false);
     for (bool more = true; more;) {
-      const auto page = flight.read_page(seen_.last);
-      if (!page) return page.error();
-      more = *page;
+      const auto page = TRY(flight.read_page(seen_.last));
+      more = page;
       if (options_.between) options_.between();
     }
-    const auto end = redis::reconcile_counters_since(redis_, report_.coupon_id, seen_.returns);
-    if (!end) return end.error();
-    if (!end->has_value()) return false;
-    if ((*end)->forgotten || (*end)->now.epoch != seen_.epoch) continue;
+    const auto end = TRY(redis::reconcile_counters_since(redis_, report_.coupon_id, seen_.returns));
+    if (!end.has_value()) return false;
+    if (end->forgotten || end->now.epoch != seen_.epoch) continue;
     claims_ = flight.claims();
-    for (const redis::EntryInFlight& returned : (*end)->returned) {
+    for (const redis::EntryInFlight& returned : end->returned) {
       if (returned.entry <= seen_.last && !flight.met(returned.entry)) claims_ += returned.claims;
     }
-    const auto& now = (*end)->now;
+    const auto& now = end->now;
     report_.inflight_known = now.added - now.length == seen_.added - seen_.length;
     flying_ = flight.entries();
     return true;
@@ -153,11 +146,10 @@ Result<std::optional<std::int64_t>> Pass::rows_beside() {
   for (;;) {
     const std::span<const EntryId> first(flying_.data(), asked);
     const auto rows =
-        postgres::from_sql(postgres::reconcile_rows(pg_, report_.coupon_id, {seen_.epoch, seen_.last, first}));
-    if (!rows) return rows.error();
-    if (!rows->has_value()) return std::optional<std::int64_t>();
-    const std::optional<EntryId> highest = (*rows)->highest;
-    if (asked == flying_.size() || !highest || *highest < flying_[asked]) return std::optional((*rows)->rows);
+        TRY(postgres::from_sql(postgres::reconcile_rows(pg_, report_.coupon_id, {seen_.epoch, seen_.last, first})));
+    if (!rows.has_value()) return std::optional<std::int64_t>();
+    const std::optional<EntryId> highest = rows->highest;
+    if (asked == flying_.size() || !highest || *highest < flying_[asked]) return std::optional(rows->rows);
     const auto above = std::upper_bound(flying_.begin(), flying_.end(), *highest) - flying_.begin();
     asked = std::min(flying_.size(), static_cast<std::size_t>(above) + kEntriesAsked);
   }
@@ -167,16 +159,14 @@ Result<std::optional<std::int64_t>> Pass::rows_beside() {
 /// Redis or its epoch meanwhile.
 Result<bool> Pass::measure_stock() {
   const std::int64_t suspect_seen = report_.suspect;  // of the first look: what came later stays marked
-  const auto seen = see();
-  if (!seen) return seen.error();
-  if (!*seen || seen_.epoch != report_.epoch) return false;
-  const auto rows = rows_beside();
-  if (!rows) return rows.error();
-  if (!rows->has_value()) return false;
+  const auto seen = TRY(see());
+  if (!seen || seen_.epoch != report_.epoch) return false;
+  const auto rows = TRY(rows_beside());
+  if (!rows.has_value()) return false;
   report_.total = seen_.total;
   report_.stock = seen_.stock;
   report_.in_flight = claims_;
-  report_.settled = **rows;
+  report_.settled = *rows;
   report_.stock_drift = report_.stock + report_.in_flight + report_.settled - report_.total;
   report_.inflight_drift = report_.inflight_known ? seen_.inflight - report_.in_flight : 0;
   // 0 clears nothing. While the users wait, the suspicion stays; and another fixer may have cleared what was seen, so
@@ -188,9 +178,8 @@ Result<bool> Pass::measure_stock() {
 
 Result<void> Pass::stock() {
   for (int attempt = 0; attempt < kTriesMax; ++attempt) {
-    const auto measured = measure_stock();
-    if (!measured) return measured.error();
-    if (!*measured) {
+    const auto measured = TRY(measure_stock());
+    if (!measured) {
       found(ReconcileOutcome::kNotLoaded);
       return {};
     }
@@ -202,10 +191,9 @@ Result<void> Pass::stock() {
     if (!drifting && seen_.suspect == 0) return {};
     test_point("reconcile.stock.fixing");
     const auto reply =
-        redis::reconcile_fix(redis_, report_.coupon_id, seen_, -report_.stock_drift, -report_.inflight_drift);
-    if (!reply) return reply.error();
+        TRY(redis::reconcile_fix(redis_, report_.coupon_id, seen_, -report_.stock_drift, -report_.inflight_drift));
     test_point("reconcile.stock.fixed");
-    if (*reply == redis::FixReply::kFixed) {
+    if (reply == redis::FixReply::kFixed) {
       if (drifting) found(ReconcileOutcome::kFixed);
       return {};
     }
@@ -231,9 +219,8 @@ Result<void> Pass::state() {
   const bool differs = !report_.state_difference.empty();
   if (!options_.fix && differs) found(ReconcileOutcome::kDrift);
   if (!options_.fix || (!differs && !report_.state_behind)) return {};
-  const auto reopened = tell();
-  if (!reopened) return reopened.error();
-  if (differs) found(*reopened ? ReconcileOutcome::kFixed : ReconcileOutcome::kDrift);
+  const auto reopened = TRY(tell());
+  if (differs) found(reopened ? ReconcileOutcome::kFixed : ReconcileOutcome::kDrift);
   test_point("reconcile.state.told");
   return {};
 }
@@ -241,30 +228,26 @@ Result<void> Pass::state() {
 /// True: Redis had ended the coupon by its clock, and opened it again.
 Result<bool> Pass::tell() {
   if (options_.take_back_cuts) {
-    const auto told = sync_redis(redis_, pg_, state_);
-    if (!told) return told.error();
-    return told->reply == redis::ApplyReply::kReopened;
+    const auto told = TRY(sync_redis(redis_, pg_, state_));
+    return told.reply == redis::ApplyReply::kReopened;
   }
-  const auto reply = redis::apply_state(redis_, settings_of(state_), state_.may_create());
-  if (!reply) return reply.error();
-  report_.cut_unfit = *reply == redis::ApplyReply::kShort;
-  return *reply == redis::ApplyReply::kReopened;
+  const auto reply = TRY(redis::apply_state(redis_, settings_of(state_), state_.may_create()));
+  report_.cut_unfit = reply == redis::ApplyReply::kShort;
+  return reply == redis::ApplyReply::kReopened;
 }
 
 Result<ReconcileReport> Pass::run() {
-  const auto looked = look();
-  if (!looked) return looked.error();
-  if (!*looked) return report_;
+  const auto looked = TRY(look());
+  if (!looked) return report_;
   const auto told = state();  // where Redis refuses that, its numbers can be mended all the same
   keeps_marks_ = !told || options_.keep_marks;
   if (options_.users) {
-    const auto counted = users();
-    if (!counted) return counted.error();
+    TRY(users());
   }
   const auto mended = stock();  // last: it clears the suspicion
   if (!mended) return mended.error();
   if (options_.fix && (report_.outcome != ReconcileOutcome::kExact || report_.suspect > 0)) {
-    log(LogLevel::kInfo, "admin", "reconciled",
+    log(LogLevel::kInfo, "operations", "reconciled",
         {{"coupon", report_.coupon_id},
          {"outcome", word(report_.outcome)},
          {"stock_drift", report_.stock_drift},

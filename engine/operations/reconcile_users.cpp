@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 #include "engine/postgres/ledger.h"
@@ -45,15 +46,13 @@ UsersPass::UsersPass(redis::Client& redis, postgres::Session& pg, const Reconcil
 void UsersPass::found(ReconcileOutcome outcome) { report_.outcome = std::max(report_.outcome, outcome); }
 
 Result<void> UsersPass::run() {
-  const auto users = all_users();
-  if (!users) return users.error();
+  const auto users = TRY(all_users());
   const auto size = static_cast<std::size_t>(
       std::clamp<std::int64_t>(options_.user_chunk, 1, static_cast<std::int64_t>(redis::kUserChunkMax)));
-  const std::span<const std::int64_t> all = *users;
+  const std::span<const std::int64_t> all = users;
   for (std::size_t from = 0; from < all.size(); from += size) {
     const auto part = all.subspan(from, std::min(size, all.size() - from));
-    const auto looked = chunk(part);
-    if (!looked) return looked.error();
+    TRY(chunk(part));
     report_.users_checked += static_cast<std::int64_t>(part.size());
     if (options_.progress) options_.progress(report_.users_checked, static_cast<std::int64_t>(all.size()));
     if (options_.between) options_.between();
@@ -64,15 +63,13 @@ Result<void> UsersPass::run() {
 /// Whoever has a claim in flight, a row, or a refusal: nobody else can have a count that the library wrote.
 Result<std::vector<std::int64_t>> UsersPass::all_users() {
   for (;;) {
-    const auto more = flight_.read_page(kNoEnd);
-    if (!more) return more.error();
+    const auto more = TRY(flight_.read_page(kNoEnd));
     if (options_.between) options_.between();
-    if (!*more) break;
+    if (!more) break;
   }
   std::vector<std::int64_t> users = flight_.users();
   if (options_.strays != nullptr) users.insert(users.end(), options_.strays->begin(), options_.strays->end());
-  const auto added = add_database_users(users);
-  if (!added) return added.error();
+  TRY(add_database_users(users));
   sort_unique(users);
   return users;
 }
@@ -90,9 +87,8 @@ Result<std::optional<redis::UserCounts>> UsersPass::counts(std::span<const std::
                                                            std::vector<Flight::Claim>& known) {
   for (int attempt = 0; attempt < kCatchUpsMax; ++attempt) {
     for (bool more = true; more;) {
-      const auto page = flight_.read_page(kNoEnd, Flight::Rest::kNone);
-      if (!page) return page.error();
-      more = *page;
+      const auto page = TRY(flight_.read_page(kNoEnd, Flight::Rest::kNone));
+      more = page;
     }
     entries.clear();
     known.clear();
@@ -115,10 +111,9 @@ Result<std::optional<redis::UserCounts>> UsersPass::counts(std::span<const std::
 Result<std::optional<UsersPass::Look>> UsersPass::look(std::span<const std::int64_t> users) {
   std::vector<EntryId> entries;
   std::vector<Flight::Claim> known;
-  const auto counted = counts(users, entries, known);
-  if (!counted) return counted.error();
-  if (!counted->has_value()) return std::optional<Look>();
-  const redis::UserCounts& seen = **counted;
+  const auto counted = TRY(counts(users, entries, known));
+  if (!counted.has_value()) return std::optional<Look>();
+  const redis::UserCounts& seen = *counted;
   if (entries.size() > most_entries(users)) return std::optional(Look{-1, {}});
   if (seen.epoch != report_.epoch) return std::optional<Look>();
   std::vector<EntryId> flying;
@@ -134,13 +129,12 @@ Result<std::optional<UsersPass::Look>> UsersPass::look(std::span<const std::int6
     ++claims[flight.user_id];
   }
   sort_unique(flying);
-  const auto rows = postgres::from_sql(
-      postgres::reconcile_user_rows(pg_, report_.coupon_id, {report_.epoch, seen.last, flying}, users));
-  if (!rows) return rows.error();
+  const auto rows = TRY(postgres::from_sql(
+      postgres::reconcile_user_rows(pg_, report_.coupon_id, {report_.epoch, seen.last, flying}, users)));
   Look found{seen.fix_seq, {}};
   for (std::size_t i = 0; i < users.size(); ++i) {
     const auto flight = claims.find(users[i]);
-    const std::int64_t expected = (*rows)[i] + (flight == claims.end() ? 0 : flight->second);
+    const std::int64_t expected = rows[i] + (flight == claims.end() ? 0 : flight->second);
     if (seen.counts[i] != expected) found.drifts.push_back({users[i], seen.counts[i], expected});
   }
   return std::optional(std::move(found));
@@ -164,23 +158,21 @@ Result<void> UsersPass::halves(std::span<const std::int64_t> users) {
 
 Result<void> UsersPass::chunk(std::span<const std::int64_t> users) {
   for (int attempt = 0; attempt < kTriesMax; ++attempt) {
-    const auto looked = look(users);
-    if (!looked) return looked.error();
-    if (!looked->has_value()) {
+    const auto looked = TRY(look(users));
+    if (!looked.has_value()) {
       found(ReconcileOutcome::kNotLoaded);
       return {};
     }
-    if ((*looked)->fix_seq < 0) return halves(users);
-    const std::vector<UserDrift>& drifts = (*looked)->drifts;
+    if (looked->fix_seq < 0) return halves(users);
+    const std::vector<UserDrift>& drifts = looked->drifts;
     if (drifts.empty()) return {};
     if (options_.fix) {
       std::vector<redis::UserDelta> deltas;
       for (const UserDrift& drift : drifts) deltas.push_back({drift.user_id, drift.expected - drift.counted});
       test_point("reconcile.users.fixing");
-      const auto reply = redis::user_counts_fix(redis_, report_.coupon_id, report_.epoch, (*looked)->fix_seq, deltas);
-      if (!reply) return reply.error();
+      const auto reply = TRY(redis::user_counts_fix(redis_, report_.coupon_id, report_.epoch, looked->fix_seq, deltas));
       test_point("reconcile.users.fixed");
-      if (*reply == redis::FixReply::kMoved) continue;
+      if (reply == redis::FixReply::kMoved) continue;
       ++fixes_;
     }
     found(options_.fix ? ReconcileOutcome::kFixed : ReconcileOutcome::kDrift);

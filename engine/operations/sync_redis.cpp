@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 
 namespace flashclaim::operations {
 
@@ -33,11 +34,10 @@ Result<void> take_back(postgres::Session& pg, Synced& synced) {
   postgres::CouponChanges back;
   back.total = synced.state.total_num;
   back.seen = synced.state.version;
-  const auto operated = postgres::from_sql(postgres::update_coupon(pg, synced.state.id, back));
-  if (!operated) return operated.error();
+  const auto operated = TRY(postgres::from_sql(postgres::update_coupon(pg, synced.state.id, back)));
   test_point("admin.cut.taken_back");
-  const bool moved = !postgres::is_success(operated->verdict);
-  synced.state = operated->state;
+  const bool moved = !postgres::is_success(operated.verdict);
+  synced.state = operated.state;
   synced.overtaken = synced.overtaken || moved;
   synced.cut_taken_back = synced.cut_taken_back || !moved;
   return {};
@@ -49,18 +49,15 @@ Result<Synced> sync_redis(redis::Client& redis, postgres::Session& pg, const pos
   Synced synced;
   synced.state = state;
   for (int told = 0; told < kTellsMax; ++told) {
-    const auto reply = redis::apply_state(redis, settings_of(synced.state), synced.state.may_create());
-    if (!reply) return reply.error();
-    synced.reply = *reply;
+    const auto reply = TRY(redis::apply_state(redis, settings_of(synced.state), synced.state.may_create()));
+    synced.reply = reply;
     if (synced.reply == redis::ApplyReply::kShort) {
-      const auto back = take_back(pg, synced);
-      if (!back) return back.error();
+      TRY(take_back(pg, synced));
       continue;
     }
-    const auto now = postgres::from_sql(postgres::coupon_state(pg, state.id));
-    if (!now) return now.error();
-    if (!now->has_value() || (*now)->version <= synced.state.version) return synced;
-    synced.state = **now;
+    const auto now = TRY(postgres::from_sql(postgres::coupon_state(pg, state.id)));
+    if (!now.has_value() || now->version <= synced.state.version) return synced;
+    synced.state = *now;
     synced.overtaken = true;
   }
   return synced;

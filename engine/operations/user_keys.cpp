@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "engine/base/try.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/postgres/ledger.h"
 #include "engine/redis/keys.h"
@@ -36,12 +37,11 @@ Result<UsersByCoupon> scan_user_keys(redis::Client& redis, std::int64_t coupon_i
   UsersByCoupon users;
   std::string cursor = "0";
   do {
-    const auto reply = pace([&] {
+    const auto reply = TRY(pace([&] {
       return redis::ok(redis.command({"SCAN", cursor, "MATCH", pattern, "COUNT", kScanCount, "TYPE", "string"}));
-    });
-    if (!reply) return reply.error();
-    cursor = (*reply)[0].text();
-    const redis::ReplyView keys = (*reply)[1];
+    }));
+    cursor = reply[0].text();
+    const redis::ReplyView keys = reply[1];
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (const auto ids = parse_user_key(keys[i].text())) users[ids->first].push_back(ids->second);
     }
@@ -54,9 +54,8 @@ Result<UsersByCoupon> scan_user_keys(redis::Client& redis, std::int64_t coupon_i
 }
 
 Result<void> scan_user_keys_into(UsersByCoupon& users, redis::Client& redis, std::int64_t coupon_id) {
-  auto scanned = scan_user_keys(redis, coupon_id, Pace(kScanShare));
-  if (!scanned) return scanned.error();
-  users = std::move(scanned).value();
+  auto scanned = TRY(scan_user_keys(redis, coupon_id, Pace(kScanShare)));
+  users = std::move(scanned);
   return {};
 }
 
@@ -66,13 +65,12 @@ Result<std::map<EntryId, std::vector<std::int64_t>>> users_in_flight(redis::Clie
   std::map<EntryId, std::vector<std::int64_t>> flying;
   std::string from = "-";
   for (;;) {
-    const auto page = pace([&] {
+    const auto page = TRY(pace([&] {
       return redis::ok(redis.command({"XRANGE", keys.claims, from, "+", "COUNT", kEntriesPage}));
-    });
-    if (!page) return page.error();
-    if (page->size() == 0) return flying;
-    for (std::size_t i = 0; i < page->size(); ++i) {
-      const redis::ReplyView entry = (*page)[i];
+    }));
+    if (page.size() == 0) return flying;
+    for (std::size_t i = 0; i < page.size(); ++i) {
+      const redis::ReplyView entry = page[i];
       const auto id = parse_entry_id(entry[0].text());
       if (!id) return failure("a stream entry id that is none: " + std::string(entry[0].text()));
       std::vector<std::int64_t>& users = flying[*id];
@@ -98,10 +96,9 @@ Result<std::set<EntryId>> dead_entries(redis::Client& redis, std::int64_t coupon
   std::set<EntryId> dead;
   std::string cursor = "0";
   do {
-    const auto page = redis::ok(redis.command({"SSCAN", keys.dead, cursor, "COUNT", kEntriesPage}));
-    if (!page) return page.error();
-    cursor = (*page)[0].text();
-    const redis::ReplyView members = (*page)[1];
+    const auto page = TRY(redis::ok(redis.command({"SSCAN", keys.dead, cursor, "COUNT", kEntriesPage})));
+    cursor = page[0].text();
+    const redis::ReplyView members = page[1];
     for (std::size_t i = 0; i < members.size(); ++i) {
       const auto id = parse_entry_id(members[i].text());
       if (!id) return failure("DAMAGED " + keys.dead + " holds what is no entry id");
@@ -112,50 +109,45 @@ Result<std::set<EntryId>> dead_entries(redis::Client& redis, std::int64_t coupon
 }
 
 Result<std::int64_t> dead_count(redis::Client& redis, std::int64_t coupon_id) {
-  const auto count = redis::ok(redis.command({"SCARD", redis::CouponKeys(coupon_id).dead}));
-  if (!count) return count.error();
-  return count->integer();
+  const auto count = TRY(redis::ok(redis.command({"SCARD", redis::CouponKeys(coupon_id).dead})));
+  return count.integer();
 }
 
 Result<void> each_database_user(postgres::Session& pg, std::int64_t coupon_id, const VisitUsers& visit) {
   std::vector<std::int64_t> users;
   for (std::int64_t after = 0;;) {
-    const auto page = postgres::from_sql(postgres::user_counts(pg, coupon_id, after, kUsersPage));
-    if (!page) return page.error();
-    if (page->empty()) break;
+    const auto page = TRY(postgres::from_sql(postgres::user_counts(pg, coupon_id, after, kUsersPage)));
+    if (page.empty()) break;
     users.clear();
-    for (const postgres::UserCount& count : *page) users.push_back(count.user_id);
+    for (const postgres::UserCount& count : page) users.push_back(count.user_id);
     auto visited = visit(users);
     if (!visited) return visited;
-    after = page->back().user_id;
+    after = page.back().user_id;
   }
   for (ClaimId after{coupon_id, 0, {0, 0}, 0};;) {
-    const auto page = postgres::from_sql(postgres::refused_claims(pg, after, kUsersPage));
-    if (!page) return page.error();
-    if (page->empty()) return {};
+    const auto page = TRY(postgres::from_sql(postgres::refused_claims(pg, after, kUsersPage)));
+    if (page.empty()) return {};
     users.clear();
-    for (const postgres::RefusedClaim& claim : *page) users.push_back(claim.user_id);
+    for (const postgres::RefusedClaim& claim : page) users.push_back(claim.user_id);
     auto visited = visit(users);
     if (!visited) return visited;
-    after = page->back().id;
+    after = page.back().id;
   }
 }
 
 Result<std::int64_t> delete_user_keys(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id) {
   const redis::CouponKeys names(coupon_id);
   std::int64_t deleted = 0;
-  const auto walked = each_database_user(pg, coupon_id, [&](std::span<const std::int64_t> users) -> Result<void> {
+  TRY(each_database_user(pg, coupon_id, [&](std::span<const std::int64_t> users) -> Result<void> {
     for (std::size_t from = 0; from < users.size(); from += kUnlinkChunk) {
       std::vector<std::string> command = {"UNLINK"};
       for (const std::int64_t user : users.subspan(from, std::min(kUnlinkChunk, users.size() - from)))
         command.push_back(names.user(user));
-      const auto reply = redis::ok(redis.command(command));
-      if (!reply) return reply.error();
-      deleted += reply->integer();
+      const auto reply = TRY(redis::ok(redis.command(command)));
+      deleted += reply.integer();
     }
     return {};
-  });
-  if (!walked) return walked.error();
+  }));
   return deleted;
 }
 

@@ -1,6 +1,7 @@
 // See coupons.h; the state machine and every other rule is in sql/0005_operate.sql and 0013.
 #include "engine/postgres/coupons.h"
 
+#include "engine/base/try.h"
 #include "engine/postgres/query.h"
 
 namespace flashclaim::postgres {
@@ -62,9 +63,11 @@ CouponState read_state(const pqxx::row& row) {
   return s;
 }
 
-std::optional<Verdict> parse_verdict(std::string_view text) {
-  for (Verdict verdict : {Verdict::kApplied, Verdict::kUnchanged, Verdict::kNotFound, Verdict::kExists,
-                          Verdict::kWrongStatus, Verdict::kMoved, Verdict::kBelowIssued, Verdict::kShrinks})
+std::optional<OperationVerdict> parse_verdict(std::string_view text) {
+  for (OperationVerdict verdict :
+       {OperationVerdict::kApplied, OperationVerdict::kUnchanged, OperationVerdict::kNotFound,
+        OperationVerdict::kExists, OperationVerdict::kWrongStatus, OperationVerdict::kMoved,
+        OperationVerdict::kBelowIssued, OperationVerdict::kShrinks})
     if (word(verdict) == text) return verdict;
   return std::nullopt;
 }
@@ -113,23 +116,23 @@ std::optional<CouponStatus> parse_coupon_status(std::string_view text) {
   return std::nullopt;
 }
 
-std::string_view word(Verdict verdict) {
+std::string_view word(OperationVerdict verdict) {
   switch (verdict) {
-    case Verdict::kApplied:
+    case OperationVerdict::kApplied:
       return "applied";
-    case Verdict::kUnchanged:
+    case OperationVerdict::kUnchanged:
       return "unchanged";
-    case Verdict::kNotFound:
+    case OperationVerdict::kNotFound:
       return "not_found";
-    case Verdict::kExists:
+    case OperationVerdict::kExists:
       return "exists";
-    case Verdict::kWrongStatus:
+    case OperationVerdict::kWrongStatus:
       return "wrong_status";
-    case Verdict::kMoved:
+    case OperationVerdict::kMoved:
       return "moved";
-    case Verdict::kBelowIssued:
+    case OperationVerdict::kBelowIssued:
       return "below_issued";
-    case Verdict::kShrinks:
+    case OperationVerdict::kShrinks:
       return "shrinks";
   }
   return "";
@@ -177,10 +180,9 @@ SqlResult<Operated> purge_coupon(Session& session, std::int64_t id, SeenVersion 
   auto purged = operated(session, kPurge, id, {param(id), param(seen)});
   if (!purged || !is_success(purged->verdict)) return purged;
   for (;;) {
-    auto deleted = run(session, kPurgeClaims, {param(id), param(kPurgeClaimsMax)},
-                       [](const pqxx::result& rows) { return rows.at(0)[0].as<std::int64_t>(); });
-    if (!deleted) return deleted.error();
-    if (*deleted == 0) return purged;
+    auto deleted = TRY(run(session, kPurgeClaims, {param(id), param(kPurgeClaimsMax)},
+                           [](const pqxx::result& rows) { return rows.at(0)[0].as<std::int64_t>(); }));
+    if (deleted == 0) return purged;
   }
 }
 

@@ -37,7 +37,7 @@ struct CouponState {
 };
 
 /// The answer of an operation. Only kApplied allocated a version. A duplicate is kUnchanged, and a success.
-enum class Verdict {
+enum class OperationVerdict {
   kApplied,
   kUnchanged,    ///< it is so already: nothing written
   kNotFound,     ///< no such coupon (or purged, for everything but purge)
@@ -47,11 +47,13 @@ enum class Verdict {
   kBelowIssued,  ///< a total below issue_num
   kShrinks,      ///< a later begin, an earlier end or a lower user limit: users may have been told otherwise
 };
-std::string_view word(Verdict verdict);
-constexpr bool is_success(Verdict verdict) { return verdict == Verdict::kApplied || verdict == Verdict::kUnchanged; }
+std::string_view word(OperationVerdict verdict);
+constexpr bool is_success(OperationVerdict verdict) {
+  return verdict == OperationVerdict::kApplied || verdict == OperationVerdict::kUnchanged;
+}
 
 struct Operated {
-  Verdict verdict = Verdict::kNotFound;
+  OperationVerdict verdict = OperationVerdict::kNotFound;
   CouponState state;  ///< after the operation; only `id` is set when the coupon is not there
 };
 

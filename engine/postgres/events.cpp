@@ -1,6 +1,7 @@
 // See events.h.
 #include "engine/postgres/events.h"
 
+#include "engine/base/try.h"
 #include "engine/postgres/query.h"
 
 namespace flashclaim::postgres {
@@ -53,8 +54,7 @@ SqlResult<SettlementFeed> settlement_feed(Session& session) {
 }
 
 SqlResult<void> want_settlement_events(Session& session, bool wanted) {
-  auto done = run(session, kWant, {Param(wanted ? "true" : "false")}, [](const pqxx::result&) { return true; });
-  if (!done) return done.error();
+  TRY(run(session, kWant, {Param(wanted ? "true" : "false")}, [](const pqxx::result&) { return true; }));
   return {};
 }
 

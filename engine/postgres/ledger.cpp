@@ -1,6 +1,7 @@
 // See ledger.h; the formulas are in sql/0006_reconcile.sql.
 #include "engine/postgres/ledger.h"
 
+#include "engine/base/try.h"
 #include "engine/postgres/query.h"
 
 namespace flashclaim::postgres {
@@ -145,9 +146,8 @@ SqlResult<std::vector<std::optional<KnownClaim>>> find_claims(Session& session, 
 }
 
 SqlResult<std::optional<KnownClaim>> find_claim(Session& session, const ClaimId& id) {
-  auto found = find_claims(session, std::span(&id, 1));
-  if (!found) return found.error();
-  return found->front();
+  auto found = TRY(find_claims(session, std::span(&id, 1)));
+  return found.front();
 }
 
 SqlResult<std::vector<KnownClaim>> list_claims(Session& session, const ClaimId& after, int limit) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/base/try.h"
 #include "engine/postgres/deadline.h"
 #include "engine/postgres/query.h"
 
@@ -106,9 +107,8 @@ SqlResult<std::vector<MigrationStatus>> migration_status(Session& session, const
 }
 
 SqlResult<bool> schema_current(Session& session) {
-  auto list = migration_status(session);
-  if (!list) return list.error();
-  return std::all_of(list->begin(), list->end(), [](auto& m) { return m.applied && m.intact && !m.unknown; });
+  auto list = TRY(migration_status(session));
+  return std::all_of(list.begin(), list.end(), [](auto& m) { return m.applied && m.intact && !m.unknown; });
 }
 
 }  // namespace flashclaim::postgres

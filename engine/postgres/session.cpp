@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include "engine/base/try.h"
 #include "engine/postgres/deadline.h"
 #include "engine/postgres/pooler.h"
 #include "engine/postgres/query.h"
@@ -206,16 +207,14 @@ Result<void> refuse_pooler(const std::string& pg_url) {
 bool Session::open() const { return impl_->connection.is_open(); }
 
 SqlResult<void> Session::allow_long_statements(std::chrono::milliseconds limit) {
-  auto answer = run(*this, {"allow_long_statements", "SELECT set_config('statement_timeout', $1, false)"},
-                    {std::to_string(limit.count())}, [](const pqxx::result&) { return true; });
-  if (!answer) return answer.error();
+  TRY(run(*this, {"allow_long_statements", "SELECT set_config('statement_timeout', $1, false)"},
+          {std::to_string(limit.count())}, [](const pqxx::result&) { return true; }));
   impl_->patience = limit + std::chrono::seconds(5);
   return {};
 }
 
 SqlResult<void> Session::ping() {
-  auto answer = run(*this, {"ping", "SELECT 1"}, {}, [](const pqxx::result&) { return true; });
-  if (!answer) return answer.error();
+  TRY(run(*this, {"ping", "SELECT 1"}, {}, [](const pqxx::result&) { return true; }));
   return {};
 }
 

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "engine/base/result.h"
 
@@ -38,7 +40,10 @@ using SqlResult = Result<T, SqlError>;
 template <class T>
 Result<T> from_sql(SqlResult<T> result) {
   if (!result) return result.error().as_error();
-  return std::move(result).value();
+  if constexpr (std::is_void_v<T>)
+    return {};
+  else
+    return std::move(result).value();
 }
 
 /// Why `pg_url` cannot be the URL of a database, if it cannot. Connects to nothing.

@@ -1,6 +1,7 @@
 // See writes.h.
 #include "engine/postgres/writes.h"
 
+#include "engine/base/try.h"
 #include "engine/postgres/query.h"
 
 namespace flashclaim::postgres {
@@ -14,11 +15,10 @@ constexpr Statement kReadOnly{
 }  // namespace
 
 SqlResult<void> check_writes(Session& session) {
-  auto why = run(session, kReadOnly, {}, [](const pqxx::result& rows) { return std::string(rows[0][0].c_str()); });
-  if (!why) return why.error();
-  if (why->empty()) return {};
+  auto why = TRY(run(session, kReadOnly, {}, [](const pqxx::result& rows) { return std::string(rows[0][0].c_str()); }));
+  if (why.empty()) return {};
   session.close();
-  return SqlError{SqlFault::kRetry, "25006", "the database takes no writes: " + *why};
+  return SqlError{SqlFault::kRetry, "25006", "the database takes no writes: " + why};
 }
 
 }  // namespace flashclaim::postgres

@@ -16,7 +16,9 @@
 #include "engine/base/link_log.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
+#include "engine/base/try.h"
 #include "engine/loop/loop.h"
+#include "engine/redis/errors.h"
 #include "engine/redis/handshake.h"
 #include "engine/redis/resolver.h"
 #include "engine/redis/role.h"
@@ -289,7 +291,7 @@ void AsyncClient::State::on_reply(redisAsyncContext* ac, void* reply, void* call
   if (reply) {
     const ReplyView view(static_cast<const redisReply*>(reply));
     // Before the call hears it, and sends more. A young connection was the primary's just now: once a second suffices.
-    if (view.is_error() && is_about_the_session(view.error_code()) && loop::now_ms() - self.ready_ms >= kLookMs)
+    if (is_about_the_session(view) && loop::now_ms() - self.ready_ms >= kLookMs)
       self.leave(std::string(view.text().substr(0, 100)));
     static_cast<Call*>(call)->answered(view);
   } else {
@@ -303,9 +305,8 @@ AsyncClient::~AsyncClient() = default;
 
 Result<std::unique_ptr<AsyncClient>> AsyncClient::create(loop::Loop& loop, const std::string& redis_url,
                                                          const AsyncOptions& options) {
-  auto handshake = handshake_of(redis_url);
-  if (!handshake) return handshake.error();
-  auto state = std::make_unique<State>(loop, options, std::move(*handshake));
+  auto handshake = TRY(handshake_of(redis_url));
+  auto state = std::make_unique<State>(loop, options, std::move(handshake));
   state->reconnect.start_ms(0);
   return std::unique_ptr<AsyncClient>(new AsyncClient(std::move(state)));
 }

@@ -7,7 +7,9 @@
 #include <csignal>
 
 #include "engine/base/ids.h"
+#include "engine/base/try.h"
 #include "engine/base/url.h"
+#include "engine/redis/errors.h"
 #include "engine/redis/handshake.h"
 #include "engine/redis/role.h"
 
@@ -87,23 +89,22 @@ Result<Client> Client::connect(const std::string& redis_url, Milliseconds timeou
   client.url_ = redis_url;
   client.wanted_ = wanted;
   client.timeout_ = timeout;
-  if (auto done = client.reconnect(); !done) return done.error();
+  TRY(client.reconnect());
   return client;
 }
 
 Result<void> Client::reconnect() {
   close();
   lost_ = unsent_ = 0;
-  auto url = parse_url(url_);
-  if (!url) return url.error();
-  if (auto fits = check_scheme(*url); !fits) return failure("redis: " + fits.error().message);
-  const auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, 1'000'000);
+  auto url = TRY(parse_url(url_));
+  if (auto fits = check_scheme(url); !fits) return failure("redis: " + fits.error().message);
+  const auto database = url.path.empty() ? std::optional<std::int64_t>(0) : parse_number(url.path, 1'000'000);
   if (!database) return failure("redis: the URL's path must be a database number");
 
   std::signal(SIGPIPE, SIG_IGN);
-  const int port = url->port == 0 ? 6379 : url->port;
-  context_.reset(redisConnectWithTimeout(url->host.c_str(), port, to_timeval(timeout_)));
-  const std::string where = url->host + ":" + std::to_string(port);
+  const int port = url.port == 0 ? 6379 : url.port;
+  context_.reset(redisConnectWithTimeout(url.host.c_str(), port, to_timeval(timeout_)));
+  const std::string where = url.host + ":" + std::to_string(port);
   if (context_ == nullptr || context_->err != 0) {
     const std::string why = context_ == nullptr ? "out of memory" : context_->errstr;
     context_.reset();
@@ -113,9 +114,9 @@ Result<void> Client::reconnect() {
   redisEnableKeepAlive(context_.get());
 
   std::vector<std::vector<std::string>> hello;
-  if (!url->password.empty()) {
-    hello.push_back(url->user.empty() ? std::vector<std::string>{"AUTH", url->password}
-                                      : std::vector<std::string>{"AUTH", url->user, url->password});
+  if (!url.password.empty()) {
+    hello.push_back(url.user.empty() ? std::vector<std::string>{"AUTH", url.password}
+                                     : std::vector<std::string>{"AUTH", url.user, url.password});
   }
   hello.push_back({"SELECT", std::to_string(*database)});
   auto greeted = greet(hello);
@@ -195,7 +196,7 @@ Result<Reply> Client::read() {
   }
   --owed_;
   Reply reply(static_cast<redisReply*>(raw));
-  if (reply.is_error() && is_about_the_session(reply.error_code())) leaving_ = true;
+  if (is_about_the_session(reply.view())) leaving_ = true;
   if (leaving_ && owed_ == 0) close();
   return reply;
 }
@@ -215,7 +216,7 @@ Result<Reply> Client::command(const std::vector<std::string>& argv) {
 }
 
 Result<Reply> ok(Result<Reply> reply) {
-  if (reply && reply->is_error()) return failure(std::string(reply->text()));
+  if (reply && reply->is_error()) return error_of(reply->view());
   return reply;
 }
 

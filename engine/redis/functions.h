@@ -1,8 +1,8 @@
 // Typed calls of the Lua library `flashclaim`: the one place in C++ that knows its arguments, replies and words.
 //
 // All calls run on the thread of the Client. A failure whose message begins with ARGUMENT is a bug of ours, one with
-// DAMAGED a key that a person must look at (`is_damaged`); both mean that nothing was changed. kUnknown means that the
-// call may have been carried out: all but `claim` are safe to repeat.
+// DAMAGED a key that a person must look at (`is_damaged`, errors.h); both mean that nothing was changed. kUnknown means
+// that the call may have been carried out: all but `claim` are safe to repeat.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,10 @@
 
 #include "engine/base/ids.h"
 #include "engine/redis/client.h"
+#include "engine/redis/errors.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::redis {
-
-/// The library found a key of the wrong type or with garbage in it, and changed nothing.
-bool is_damaged(const Error& error);
 
 // ---- claim -------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 // Calls of claim, finish and claim_view.
 #include <algorithm>
 
+#include "engine/base/try.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/words.h"
 
@@ -79,8 +80,6 @@ std::vector<std::string> finish_command(const FinishCall& call) {
 
 }  // namespace
 
-bool is_damaged(const Error& error) { return !error.unknown() && error.message.starts_with("DAMAGED"); }
-
 std::string_view word(Verdict verdict) { return word_of(verdict, kVerdicts); }
 std::optional<Verdict> parse_verdict(std::string_view word) { return parse_word(word, kVerdicts); }
 std::string_view word(FinishReply reply) { return word_of(reply, kFinishReplies); }
@@ -104,7 +103,7 @@ std::vector<std::string> claim_command(const CouponKeys& keys, std::span<const C
 Result<void> parse_claim_reply(ReplyView reply, std::int64_t coupon_id, std::size_t asked,
                                std::vector<ClaimVerdict>& verdicts) {
   verdicts.clear();
-  if (reply.is_error()) return failure(std::string(reply.text()));
+  if (reply.is_error()) return error_of(reply);
   std::optional<ClaimId> batch;
   if (const auto prefix = reply[0].text(); !prefix.empty()) {
     batch = parse_claim_of(coupon_id, std::string(prefix) + "-0");
@@ -122,10 +121,9 @@ Result<void> parse_claim_reply(ReplyView reply, std::int64_t coupon_id, std::siz
 }
 
 Result<std::vector<ClaimVerdict>> claim(Client& client, std::int64_t coupon_id, std::span<const ClaimRequest> claims) {
-  auto reply = client.command(claim_command(CouponKeys(coupon_id), claims));
-  if (!reply) return reply.error();
+  auto reply = TRY(client.command(claim_command(CouponKeys(coupon_id), claims)));
   std::vector<ClaimVerdict> verdicts;
-  if (auto parsed = parse_claim_reply(reply->view(), coupon_id, claims.size(), verdicts); !parsed) {
+  if (auto parsed = parse_claim_reply(reply.view(), coupon_id, claims.size(), verdicts); !parsed) {
     return parsed.error();
   }
   return verdicts;
@@ -154,7 +152,7 @@ std::vector<std::string> claim_view_command(const ClaimId& claim) {
 }
 
 Result<ClaimView> parse_claim_view(ReplyView reply) {
-  if (reply.is_error()) return failure(std::string(reply.text()));
+  if (reply.is_error()) return error_of(reply);
   std::string_view text = reply.text();
   const auto state = parse_word(next_word(text), kClaimStates);
   if (!state) return failure("claim_view: unexpected reply");
@@ -168,9 +166,8 @@ Result<ClaimView> parse_claim_view(ReplyView reply) {
 }
 
 Result<ClaimView> claim_view(Client& client, const ClaimId& claim) {
-  auto reply = client.command(claim_view_command(claim));
-  if (!reply) return reply.error();
-  return parse_claim_view(reply->view());
+  auto reply = TRY(client.command(claim_view_command(claim)));
+  return parse_claim_view(reply.view());
 }
 
 }  // namespace flashclaim::redis

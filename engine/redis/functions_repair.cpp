@@ -1,4 +1,5 @@
 // Calls of reconcile and rebuild.
+#include "engine/base/try.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/settings.h"
 #include "engine/redis/words.h"
@@ -62,7 +63,7 @@ std::vector<std::string> reconcile_counters_command(const CouponKeys& keys) {
 }
 
 Result<std::optional<Counters>> parse_counters(ReplyView reply) {
-  if (reply.is_error()) return failure(std::string(reply.text()));
+  if (reply.is_error()) return error_of(reply);
   if (holds_nothing(reply)) return std::optional<Counters>();
   WordReader head{reply[0].text()};
   Counters seen = read_counters(head);
@@ -71,23 +72,21 @@ Result<std::optional<Counters>> parse_counters(ReplyView reply) {
 }
 
 Result<std::optional<Counters>> reconcile_counters(Client& client, std::int64_t coupon_id) {
-  const auto reply = client.command(reconcile_counters_command(CouponKeys(coupon_id)));
-  if (!reply) return reply.error();
-  return parse_counters(reply->view());
+  const auto reply = TRY(client.command(reconcile_counters_command(CouponKeys(coupon_id))));
+  return parse_counters(reply.view());
 }
 
 Result<std::optional<CountersSince>> reconcile_counters_since(Client& client, std::int64_t coupon_id,
                                                               std::int64_t returns) {
   const CouponKeys keys(coupon_id);
-  const auto reply = ok(client.command(
-      fcall_ro("reconcile_counters", {keys.coupon, keys.stock, keys.claims}, {std::to_string(returns)})));
-  if (!reply) return reply.error();
-  if (holds_nothing(reply->view())) return std::optional<CountersSince>();
+  const auto reply = TRY(ok(client.command(
+      fcall_ro("reconcile_counters", {keys.coupon, keys.stock, keys.claims}, {std::to_string(returns)}))));
+  if (holds_nothing(reply.view())) return std::optional<CountersSince>();
   CountersSince since;
-  since.forgotten = reply->text() == "FORGOTTEN";
+  since.forgotten = reply.text() == "FORGOTTEN";
   if (since.forgotten) return std::optional(std::move(since));
-  WordReader head{(*reply)[0].text()};
-  WordReader list{(*reply)[1].text()};
+  WordReader head{reply[0].text()};
+  WordReader list{reply[1].text()};
   since.now = read_counters(head);
   since.returned = read_entries(list);
   if (!head.good || !list.good) return failure("reconcile_counters: unexpected reply");
@@ -96,9 +95,8 @@ Result<std::optional<CountersSince>> reconcile_counters_since(Client& client, st
 
 Result<std::optional<Snapshot>> reconcile_snapshot(Client& client, std::int64_t coupon_id) {
   const CouponKeys keys(coupon_id);
-  const auto reply = ok(client.command(fcall_ro("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims})));
-  if (!reply) return reply.error();
-  return parse_snapshot(reply->view());
+  const auto reply = TRY(ok(client.command(fcall_ro("reconcile_snapshot", {keys.coupon, keys.stock, keys.claims}))));
+  return parse_snapshot(reply.view());
 }
 
 Result<std::optional<Snapshot>> parse_snapshot(ReplyView reply) {
@@ -130,9 +128,8 @@ Result<std::optional<UserCounts>> user_counts(Client& client, std::int64_t coupo
   std::vector<std::string> arguments = {known.text(), std::to_string(users.size())};
   for (const auto user : users) arguments.push_back(std::to_string(user));
   for (const auto& entry : entries) arguments.push_back(entry.text());
-  const auto reply = ok(client.command(fcall_ro("user_counts", {keys.coupon, keys.claims}, std::move(arguments))));
-  if (!reply) return reply.error();
-  return parse_user_counts(reply->view(), users.size(), entries.size());
+  const auto reply = TRY(ok(client.command(fcall_ro("user_counts", {keys.coupon, keys.claims}, std::move(arguments)))));
+  return parse_user_counts(reply.view(), users.size(), entries.size());
 }
 
 Result<std::optional<UserCounts>> parse_user_counts(ReplyView reply, std::size_t users, std::size_t entries) {
@@ -173,9 +170,8 @@ Result<FixReply> user_counts_fix(Client& client, std::int64_t coupon_id, std::in
 
 Result<std::int64_t> rebuild_freeze(Client& client, std::int64_t coupon_id) {
   const CouponKeys keys(coupon_id);
-  auto reply = ok(client.command(fcall("rebuild_freeze", {keys.coupon, keys.claims})));
-  if (!reply) return reply.error();
-  std::string_view text = reply->text();
+  auto reply = TRY(ok(client.command(fcall("rebuild_freeze", {keys.coupon, keys.claims}))));
+  std::string_view text = reply.text();
   const bool frozen = next_word(text) == "FROZEN";
   const auto entries = parse_number(text);
   if (!frozen || !entries) return failure("rebuild_freeze: unexpected reply");

@@ -1,4 +1,5 @@
 // Calls of apply_state, coupon_view, the marks, retire and purge.
+#include "engine/base/try.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/settings.h"
 #include "engine/redis/words.h"
@@ -70,7 +71,7 @@ std::vector<std::string> coupon_view_command(const CouponKeys& keys, std::int64_
 }
 
 Result<ViewState> parse_coupon_view(ReplyView reply, CouponView& view) {
-  if (reply.is_error()) return failure(std::string(reply.text()));
+  if (reply.is_error()) return error_of(reply);
   if (reply.text() == "NO_COUPON") return ViewState::kNoCoupon;
   if (reply.text() == "NOT_READY") return ViewState::kNotReady;
   if (reply.size() != 10) return failure("coupon_view: unexpected reply");
@@ -87,9 +88,8 @@ Result<ViewState> parse_coupon_view(ReplyView reply, CouponView& view) {
 }
 
 Result<ViewState> coupon_view(Client& client, std::int64_t coupon_id, std::int64_t user_id, CouponView& view) {
-  auto reply = client.command(coupon_view_command(CouponKeys(coupon_id), user_id));
-  if (!reply) return reply.error();
-  return parse_coupon_view(reply->view(), view);
+  auto reply = TRY(client.command(coupon_view_command(CouponKeys(coupon_id), user_id)));
+  return parse_coupon_view(reply.view(), view);
 }
 
 Result<void> mark_ready(Client& client) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "engine/base/ids.h"
+#include "engine/base/try.h"
+#include "engine/redis/errors.h"
 
 namespace flashclaim::redis {
 
@@ -53,22 +55,22 @@ std::string_view word(LoadOutcome outcome) {
 }
 
 Result<std::optional<LoadedLibrary>> loaded_library(Client& client) {
-  auto reply = client.command({"FCALL_RO", "flashclaim_version", "0"});
-  if (!reply) return reply.error();
-  if (reply->is_error() && reply->text() == "ERR Function not found") return std::optional<LoadedLibrary>();
-  reply = ok(std::move(reply));
-  if (!reply) return reply.error();
-  const auto version = parse_number((*reply)[0].text(), 1'000'000);
+  const auto reply = TRY(client.command({"FCALL_RO", "flashclaim_version", "0"}));
+  if (reply.is_error()) {
+    Error error = error_of(reply.view());
+    if (error.code == ErrorCode::kMissing) return std::optional<LoadedLibrary>();
+    return error;
+  }
+  const auto version = parse_number(reply[0].text(), 1'000'000);
   if (!version) return failure("flashclaim_version: unexpected reply");
-  return std::optional<LoadedLibrary>({static_cast<int>(*version), std::string((*reply)[1].text())});
+  return std::optional<LoadedLibrary>({static_cast<int>(*version), std::string(reply[1].text())});
 }
 
 Result<LoadOutcome> load_library(Client& client, const LuaLibrary& library, bool downgrade) {
-  auto loaded = loaded_library(client);
-  if (!loaded) return loaded.error();
+  auto loaded = TRY(loaded_library(client));
   auto outcome = LoadOutcome::kLoaded;
-  if (loaded->has_value()) {
-    const LoadedLibrary& there = **loaded;
+  if (loaded.has_value()) {
+    const LoadedLibrary& there = *loaded;
     if (there.version == library.version && there.hash == library.hash) {
       const auto same = verify_library(client, library);  // a text that was tampered with keeps its stamp
       if (!same) return same.error();
@@ -78,32 +80,28 @@ Result<LoadOutcome> load_library(Client& client, const LuaLibrary& library, bool
     if (there.version == library.version && there.hash != library.hash && !downgrade) return LoadOutcome::kOtherText;
     if (there.version == library.version) outcome = LoadOutcome::kReplaced;
   }
-  auto reply = ok(client.command({"FUNCTION", "LOAD", "REPLACE", library.code}));
-  if (!reply) return reply.error();
+  TRY(ok(client.command({"FUNCTION", "LOAD", "REPLACE", library.code})));
   return outcome;
 }
 
 Result<std::optional<std::string>> loaded_code(Client& client) {
-  auto reply = list_library(client, true);
-  if (!reply) return reply.error();
-  if (reply->size() == 0) return std::optional<std::string>();
-  return std::optional<std::string>(field((*reply)[0], "library_code").text());
+  auto reply = TRY(list_library(client, true));
+  if (reply.size() == 0) return std::optional<std::string>();
+  return std::optional<std::string>(field(reply[0], "library_code").text());
 }
 
 Result<std::vector<std::string>> loaded_functions(Client& client) {
-  auto reply = list_library(client, false);
-  if (!reply) return reply.error();
+  auto reply = TRY(list_library(client, false));
   std::vector<std::string> names;
-  const ReplyView functions = field((*reply)[0], "functions");
+  const ReplyView functions = field(reply[0], "functions");
   for (std::size_t i = 0; i < functions.size(); ++i) names.emplace_back(field(functions[i], "name").text());
   std::sort(names.begin(), names.end());
   return names;
 }
 
 Result<bool> verify_library(Client& client, const LuaLibrary& library) {
-  auto code = loaded_code(client);
-  if (!code) return code.error();
-  return code->has_value() && **code == library.code;
+  auto code = TRY(loaded_code(client));
+  return code.has_value() && *code == library.code;
 }
 
 std::optional<LoadedLibrary> stamp_of(std::string_view code) {

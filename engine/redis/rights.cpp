@@ -1,6 +1,7 @@
 // See rights.h. What tests/access holds: the user of each program is denied none, and every other user one at least.
 #include "engine/redis/rights.h"
 
+#include "engine/redis/errors.h"
 #include "engine/redis/finished.h"
 #include "engine/redis/keys.h"
 
@@ -158,7 +159,7 @@ const std::vector<Questions>& rights_questions(User user) {
 }
 
 std::string denied(const std::vector<std::string>& question, ReplyView reply) {
-  if (reply.error_code() != "NOPERM" && reply.error_code() != "NOAUTH") return "";
+  if (!is_denied(reply)) return "";
   return question.size() > 1 ? question[0] + ' ' + question[1] : question[0];
 }
 

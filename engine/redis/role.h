@@ -14,10 +14,6 @@ namespace flashclaim::redis {
 /// A stream that no coupon has: a command that would write to it changes nothing.
 inline constexpr std::string_view kNoClaims = "coupon:claims:{0}";
 
-/// READONLY, LOADING and the like: whatever is asked on this connection gets the same answer, and the address may lead
-/// to another server by now. Both clients leave the connection for it. `error_code`: the first word of an error reply.
-bool is_about_the_session(std::string_view error_code);
-
 /// Why this server is not the one that writes go to, from its answer to ROLE. nullopt: it is a primary, or this user
 /// may not ask (an ACL file that is older than this build).
 std::optional<std::string> not_the_primary(const ReplyView& role);

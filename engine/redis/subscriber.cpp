@@ -13,6 +13,7 @@
 #include "engine/base/backoff.h"
 #include "engine/base/link_log.h"
 #include "engine/base/log.h"
+#include "engine/base/try.h"
 #include "engine/loop/loop.h"
 #include "engine/redis/async.h"
 #include "engine/redis/client.h"
@@ -204,9 +205,8 @@ Subscriber::~Subscriber() = default;
 
 Result<std::unique_ptr<Subscriber>> Subscriber::create(loop::Loop& loop, const std::string& redis_url,
                                                        Listener& listener) {
-  auto handshake = handshake_of(redis_url);
-  if (!handshake) return handshake.error();
-  auto state = std::make_unique<State>(loop, listener, std::move(*handshake));
+  auto handshake = TRY(handshake_of(redis_url));
+  auto state = std::make_unique<State>(loop, listener, std::move(handshake));
   return std::unique_ptr<Subscriber>(new Subscriber(std::move(state)));
 }
 

@@ -15,12 +15,12 @@ class ControlTold : public Control {
   }
   /// The code of a claim's answer, which is remembered; "" when it was accepted.
   std::string ask(std::int64_t user, std::int64_t total_in_force = 0) {
-    using Verdict = operations::Told::Verdict;
+    using Kind = operations::ReportedRefusal::Kind;
     const auto answer = claim(coupon_, user);
     if (accepted(answer, user)) return "";
     const std::string code = json_field(answer.body, "code");
-    if (code == "SOLD_OUT") told_.told.push_back({coupon_, user, Verdict::kSoldOut, total_in_force});
-    if (code == "LIMIT_REACHED") told_.told.push_back({coupon_, user, Verdict::kLimitReached});
+    if (code == "SOLD_OUT") told_.told.push_back({coupon_, user, Kind::kSoldOut, total_in_force});
+    if (code == "LIMIT_REACHED") told_.told.push_back({coupon_, user, Kind::kLimitReached});
     return code;
   }
   /// Returns when no refusal from before may be repeated any more.

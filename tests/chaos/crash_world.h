@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,10 +62,10 @@ class CrashWorld : public WholePath {
   /// Steps the victims until each has died often enough; `meanwhile` is called all the time.
   void let_die(std::span<CrashVictim* const> victims, const std::function<void()>& meanwhile = {});
   /// `scene()` sets something up and gives the words of a flashctl command; the command dies at the point, is repeated,
-  /// dies again or not, by chance, and is repeated until it ends with `expected`; then the next scene, until the point
-  /// was hit `times` times.
+  /// dies again or not, by chance, and is repeated until it ends with one of `expected`; then the next scene, until the
+  /// point was hit `times` times.
   void crash_flashctl(std::string_view point, int times, const std::function<std::vector<std::string>()>& scene,
-                      int expected = 0);
+                      const std::set<int>& expected = {0});
   /// Repeats the command until it ends with `expected`, as a patient operator would.
   void flashctl(const std::vector<std::string>& words, int expected = 0);
   /// One claim of a user that no crowd has, accepted by the survivor and judged at the end.
@@ -85,8 +86,9 @@ class CrashWorld : public WholePath {
   std::unique_ptr<harness::Crowd> crowd_;
 
  private:
-  /// Its exit code; printed and failed when it does not become 137 or `expected`.
-  int run_flashctl(const std::vector<std::string>& words, const harness::Environment& environment, int expected);
+  /// Its exit code; printed and failed when it does not become 137 or one of `expected`.
+  int run_flashctl(const std::vector<std::string>& words, const harness::Environment& environment,
+                   const std::set<int>& expected);
 
   int engine_port_ = 0;
   int victim_port_ = 0;

@@ -18,7 +18,7 @@ namespace flashclaim::chaos {
 
 /// A final refusal, with the time in which it was decided (between the last attempt's request and its answer).
 struct Refusal {
-  operations::Told told;
+  operations::ReportedRefusal told;
   std::int64_t sent_ms = 0;
   std::int64_t received_ms = 0;
 };

@@ -89,14 +89,14 @@ void Crowd::State::accepted(Order& order, const ClaimId& claim) {
 void Crowd::State::refused(const Order& order, Problem problem) {
   if (order.replay) return unexpected("an accepted key was refused", order);
   if (order.doubtful) ++report.doubts[{order.coupon, order.user}];
-  using Verdict = operations::Told::Verdict;
+  using Kind = operations::ReportedRefusal::Kind;
   switch (problem) {
     case Problem::kSoldOut:
       quiet_until[order.coupon] = loop::now_ms() + kSoldOutQuietMs;
-      report.refusals.push_back({{order.coupon, order.user, Verdict::kSoldOut}, order.sent_ms, wall_ms()});
+      report.refusals.push_back({{order.coupon, order.user, Kind::kSoldOut}, order.sent_ms, wall_ms()});
       return;
     case Problem::kLimitReached:
-      report.refusals.push_back({{order.coupon, order.user, Verdict::kLimitReached}, order.sent_ms, wall_ms()});
+      report.refusals.push_back({{order.coupon, order.user, Kind::kLimitReached}, order.sent_ms, wall_ms()});
       return;
     case Problem::kPaused:
       return;

@@ -52,7 +52,7 @@ std::int64_t wrong_refusals(const std::vector<Refusal>& refusals, std::vector<De
   }
   std::int64_t wrong = 0;
   for (const Refusal& refusal : refusals) {
-    const bool sold_out = refusal.told.verdict == operations::Told::Verdict::kSoldOut;
+    const bool sold_out = refusal.told.kind == operations::ReportedRefusal::Kind::kSoldOut;
     const std::int64_t by = refusal.received_ms + kClockMs;
     const std::int64_t given = up_to(sold_out ? all : of_user[refusal.told.user_id], by);
     const std::int64_t needed = lowest(sold_out ? terms.totals : terms.limits, refusal.sent_ms - kCachedMs, by);
@@ -97,7 +97,7 @@ void judge(Stores stores, const Sale& sale, CrowdReport crowd, StormLog& log, St
   for (const Refusal& refusal : crowd.refusals) {
     options.told.push_back(refusal.told);
     refusals[refusal.told.coupon_id].push_back(refusal);
-    ++(refusal.told.verdict == operations::Told::Verdict::kSoldOut ? report.sold_out : report.limit_reached);
+    ++(refusal.told.kind == operations::ReportedRefusal::Kind::kSoldOut ? report.sold_out : report.limit_reached);
   }
   const std::vector<std::int64_t> ids = sale.ids();
   const auto checked = operations::check(stores.redis, stores.pg, &stores.amqp, ids, options);

@@ -10,7 +10,7 @@
 namespace flashclaim::chaos {
 namespace {
 
-using Verdict = operations::Told::Verdict;
+using Kind = operations::ReportedRefusal::Kind;
 
 constexpr std::int64_t kShortSeconds = 35;
 
@@ -41,29 +41,29 @@ TEST(Storm, BreaksNoPromise) {
 std::vector<Decided> two_given() { return {{71, 2000}, {70, 1000}}; }
 Terms terms(std::int64_t total, std::int64_t limit) { return {{{total, 0}}, {{limit, 0}}}; }
 
-std::int64_t judged(Verdict verdict, std::int64_t user, std::int64_t sent_ms, std::int64_t received_ms,
+std::int64_t judged(Kind verdict, std::int64_t user, std::int64_t sent_ms, std::int64_t received_ms,
                     const Terms& in_force) {
   std::string example;
   return wrong_refusals({{{1, user, verdict}, sent_ms, received_ms}}, two_given(), in_force, &example);
 }
 
 TEST(StormJudge, FindsSoldOutWrongBeforeTheLastUnitIsGiven) {
-  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 1500, 1600, terms(2, 1)), 1);
-  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 1900, 2100, terms(2, 1)), 0);
-  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2500, 2600, terms(3, 1)), 1);
+  EXPECT_EQ(judged(Kind::kSoldOut, 9, 1500, 1600, terms(2, 1)), 1);
+  EXPECT_EQ(judged(Kind::kSoldOut, 9, 1900, 2100, terms(2, 1)), 0);
+  EXPECT_EQ(judged(Kind::kSoldOut, 9, 2500, 2600, terms(3, 1)), 1);
 }
 
 TEST(StormJudge, ExcusesSoldOutByATotalThatMayHaveBeenInForce) {
   Terms raised = {{{2, 0, 2400}, {5, 2300}}, {{1, 0}}};
-  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2350, 2360, raised), 0);
-  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2450, 2460, raised), 0) << "as old as a cached refusal may be";
-  EXPECT_EQ(judged(Verdict::kSoldOut, 9, 2501, 2600, raised), 1);
+  EXPECT_EQ(judged(Kind::kSoldOut, 9, 2350, 2360, raised), 0);
+  EXPECT_EQ(judged(Kind::kSoldOut, 9, 2450, 2460, raised), 0) << "as old as a cached refusal may be";
+  EXPECT_EQ(judged(Kind::kSoldOut, 9, 2501, 2600, raised), 1);
 }
 
 TEST(StormJudge, FindsLimitReachedWrongForAUserWithLess) {
-  EXPECT_EQ(judged(Verdict::kLimitReached, 70, 1500, 1600, terms(2, 1)), 0);
-  EXPECT_EQ(judged(Verdict::kLimitReached, 71, 1500, 1600, terms(2, 1)), 1);
-  EXPECT_EQ(judged(Verdict::kLimitReached, 70, 1500, 1600, terms(2, 2)), 1);
+  EXPECT_EQ(judged(Kind::kLimitReached, 70, 1500, 1600, terms(2, 1)), 0);
+  EXPECT_EQ(judged(Kind::kLimitReached, 71, 1500, 1600, terms(2, 1)), 1);
+  EXPECT_EQ(judged(Kind::kLimitReached, 70, 1500, 1600, terms(2, 2)), 1);
 }
 
 TEST(StormJudge, CountsClaimsThatNobodyAskedFor) {

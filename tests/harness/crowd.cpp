@@ -108,14 +108,14 @@ struct Crowd::State {
       return;
     }
     report.tally.count(answer, response);
-    using Verdict = operations::Told::Verdict;
+    using Kind = operations::ReportedRefusal::Kind;
     if (answer.attempt == bench::Attempt::kAccepted) {
       report.acknowledged.push_back({answer.claim, claim.user_id});
       accepted.store(static_cast<std::int64_t>(report.acknowledged.size()));
     } else if (answer.problem == http::Problem::kSoldOut) {
-      report.told.push_back({claim.coupon_id, claim.user_id, Verdict::kSoldOut});
+      report.told.push_back({claim.coupon_id, claim.user_id, Kind::kSoldOut});
     } else if (answer.problem == http::Problem::kLimitReached) {
-      report.told.push_back({claim.coupon_id, claim.user_id, Verdict::kLimitReached});
+      report.told.push_back({claim.coupon_id, claim.user_id, Kind::kLimitReached});
     }
     open.erase(number);
   }

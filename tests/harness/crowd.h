@@ -32,7 +32,7 @@ struct CrowdReport {
   std::int64_t repeats = 0;   ///< attempts after the first of a claim
   std::int64_t unlearnt = 0;  ///< no final word when the patience of finish() ended
   std::vector<operations::Acknowledged> acknowledged;
-  std::vector<operations::Told> told;
+  std::vector<operations::ReportedRefusal> told;
 };
 
 /// Claims from the moment it is made, in a thread of its own, until finish(). The methods are for one thread.

@@ -27,7 +27,7 @@ class Checker : public Stores {
     ASSERT_TRUE(update_coupon(redis(), pg(), id_, change));
   }
   [[nodiscard]] std::string where() const { return " WHERE coupon_id = " + std::to_string(id_); }
-  CheckReport judge_told(std::vector<Told> told) {
+  CheckReport judge_told(std::vector<ReportedRefusal> told) {
     CheckOptions options;
     options.told = std::move(told);
     return judge(id_, options);
@@ -235,28 +235,32 @@ TEST_F(Checker, Inv4AMessageLeftInAQueue) {
 }
 
 TEST_F(Checker, Inv5SoldOutThatWasNotTrue) {
-  expect_only(judge_told({{id_, 9, Told::Verdict::kSoldOut}, {id_, 8, Told::Verdict::kSoldOut}}), 5, 2);
+  expect_only(judge_told({{id_, 9, ReportedRefusal::Kind::kSoldOut}, {id_, 8, ReportedRefusal::Kind::kSoldOut}}), 5, 2);
   claim(id_, {4, 5});
   settle(id_);
-  EXPECT_TRUE(judge_told({{id_, 9, Told::Verdict::kSoldOut}}).holds());
+  EXPECT_TRUE(judge_told({{id_, 9, ReportedRefusal::Kind::kSoldOut}}).holds());
 }
 
 TEST_F(Checker, Inv5LimitReachedThatWasNotTrue) {
-  expect_only(judge_told({{id_, 1, Told::Verdict::kLimitReached}}), 5);
+  expect_only(judge_told({{id_, 1, ReportedRefusal::Kind::kLimitReached}}), 5);
   claim(id_, {1});
   settle(id_);
-  EXPECT_TRUE(judge_told({{id_, 1, Told::Verdict::kLimitReached}}).holds());
+  EXPECT_TRUE(judge_told({{id_, 1, ReportedRefusal::Kind::kLimitReached}}).holds());
 }
 
 TEST_F(Checker, Inv5ARefusalWasTrueByTheTermsOfItsTime) {
   claim_then_raise_terms();
-  EXPECT_TRUE(judge_told({{id_, 9, Told::Verdict::kSoldOut}, {id_, 1, Told::Verdict::kLimitReached}}).holds());
+  EXPECT_TRUE(
+      judge_told({{id_, 9, ReportedRefusal::Kind::kSoldOut}, {id_, 1, ReportedRefusal::Kind::kLimitReached}}).holds());
 }
 
 TEST_F(Checker, Inv5ARefusalWasFalseByTheTermsThatTheClientKnew) {
   claim_then_raise_terms();
-  expect_only(judge_told({{id_, 9, Told::Verdict::kSoldOut, 50}, {id_, 8, Told::Verdict::kSoldOut, 5}}), 5);
-  expect_only(judge_told({{id_, 1, Told::Verdict::kLimitReached, 10}, {id_, 1, Told::Verdict::kLimitReached, 2}}), 5);
+  expect_only(judge_told({{id_, 9, ReportedRefusal::Kind::kSoldOut, 50}, {id_, 8, ReportedRefusal::Kind::kSoldOut, 5}}),
+              5);
+  expect_only(judge_told({{id_, 1, ReportedRefusal::Kind::kLimitReached, 10},
+                          {id_, 1, ReportedRefusal::Kind::kLimitReached, 2}}),
+              5);
 }
 
 TEST_F(Checker, JudgesASaleUnderWay) {

@@ -17,7 +17,7 @@ class ArchivePool : public testing::Test {
  protected:
   ArchivePool() : gate_(harness::PrivatePostgres::shared().port()) {
     url_ = harness::as("engine", gate_.through(harness::PrivatePostgres::shared().migrated_database()));
-    inbox_ = std::make_shared<Inbox>(loop_, [this](const Answer& answer) {
+    inbox_ = std::make_shared<Inbox>(loop_, [this](const ArchiveReply& answer) {
       ++answers_;
       if (answer.problem == http::Problem::kBusy) ++busy_;
       if (answer.problem == http::Problem::kNotReady) ++not_ready_;

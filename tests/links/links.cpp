@@ -186,7 +186,7 @@ std::int64_t LinksTest::status_kib(Link link, std::string_view line) {
 }
 
 void LinksTest::expect_restored(Witnesses& witnesses, const std::string& what) {
-  Told& told = witnesses.stop();
+  Answered& told = witnesses.stop();
   const auto unknown = told.unknown.size();
   const auto carried_out = witnesses.ask_again();
   std::printf(

@@ -54,7 +54,7 @@ class LinkTest : public LinksTest, public ::testing::WithParamInterface<std::tup
   }
   /// BUSY has one good reason here: Redis itself kept a batch for longer than a second (kStallMaxUs in
   /// claim/queue.cpp), which whoever waited for that batch has seen.
-  static void expect_all_admitted(const Told& told) {
+  static void expect_all_admitted(const Answered& told) {
     EXPECT_EQ(told.not_ready, 0);
     EXPECT_EQ(told.unknown.size(), 0U);
     EXPECT_TRUE(told.busy == 0 || told.slowest_ms > kRedisStallMs)

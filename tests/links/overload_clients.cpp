@@ -73,7 +73,7 @@ TEST_F(OverloadClients, BeyondTheBoundIdleOnesGiveWayToHonestOnes) {
   expect_more_accepted(witnesses, 50);
   EXPECT_LE(idle.open(SlowKind::kIdle) + idle.open(SlowKind::kHeaders) + idle.open(SlowKind::kBody), 100);
   EXPECT_TRUE(small_->running());
-  const Told& told = witnesses.stop();
+  const Answered& told = witnesses.stop();
   EXPECT_EQ(expect_all_settled(told.acknowledged), told.accepted);
 }
 

@@ -39,7 +39,7 @@ std::int64_t ms_since(Clock::time_point start) {
 
 }  // namespace
 
-std::int64_t Told::answers() const {
+std::int64_t Answered::answers() const {
   return accepted + busy + not_ready + views + static_cast<std::int64_t>(unknown.size());
 }
 
@@ -49,7 +49,7 @@ Witnesses::Witnesses(int http_port, std::int64_t coupon, int clients) : port_(ht
 
 Witnesses::~Witnesses() { stop(); }
 
-Told& Witnesses::stop() {
+Answered& Witnesses::stop() {
   stopping_ = true;
   for (std::thread& client : clients_) client.join();
   clients_.clear();

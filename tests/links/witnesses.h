@@ -19,7 +19,7 @@ struct Order {
   std::string key;
 };
 
-struct Told {
+struct Answered {
   std::int64_t accepted = 0;
   std::int64_t busy = 0;
   std::int64_t not_ready = 0;
@@ -44,7 +44,7 @@ class Witnesses {
   [[nodiscard]] std::int64_t accepted() const { return accepted_; }
   [[nodiscard]] std::int64_t answers() const { return answers_; }
   /// Ends the clients; what they were told.
-  Told& stop();
+  Answered& stop();
   /// After stop(): asks about every unknown claim with its key until it stands, and returns how many had been carried
   /// out the first time.
   std::int64_t ask_again();
@@ -60,7 +60,7 @@ class Witnesses {
   std::atomic<std::int64_t> accepted_{0};
   std::atomic<std::int64_t> answers_{0};
   std::mutex mutex_;  // over told_
-  Told told_;
+  Answered told_;
   std::vector<std::thread> clients_;
 };
 

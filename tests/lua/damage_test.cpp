@@ -149,7 +149,7 @@ TEST_F(DamagedKey, IsToldApartByTheTypedCalls) {
   const auto reply = redis::claim(client(), kCoupon, one);
   ASSERT_FALSE(reply);
   EXPECT_TRUE(redis::is_damaged(reply.error()));
-  EXPECT_FALSE(redis::is_damaged(failure("OOM command not allowed")));
+  EXPECT_FALSE(redis::is_damaged(failure(ErrorCode::kOverloaded, "OOM command not allowed")));
   EXPECT_FALSE(redis::is_damaged(unknown("DAMAGED")));
 }
 

@@ -45,7 +45,7 @@ TEST_F(Coupons, CreateMakesADraftOfWhatWasGiven) {
   const NewCoupon wanted{fresh_id(), "O'Neill \"50%\" 折扣\n", 10, 3, kBeginMs, kEndMs, 77};
   auto created = create_coupon(session(), wanted);
   ASSERT_TRUE(created);
-  EXPECT_EQ(created->verdict, Verdict::kApplied);
+  EXPECT_EQ(created->verdict, OperationVerdict::kApplied);
   const CouponState s = state(wanted.id);
   EXPECT_EQ(s.name, wanted.name);
   EXPECT_EQ(s.status, CouponStatus::kDraft);
@@ -58,8 +58,8 @@ TEST_F(Coupons, CreateMakesADraftOfWhatWasGiven) {
 
 TEST_F(Coupons, CreateRepeatedIsUnchangedAndAnotherIsRefused) {
   const NewCoupon wanted{fresh_id(), "one", 10, 1, kBeginMs, kEndMs, 1000};
-  EXPECT_EQ(create_coupon(session(), wanted)->verdict, Verdict::kApplied);
-  EXPECT_EQ(create_coupon(session(), wanted)->verdict, Verdict::kUnchanged);
+  EXPECT_EQ(create_coupon(session(), wanted)->verdict, OperationVerdict::kApplied);
+  EXPECT_EQ(create_coupon(session(), wanted)->verdict, OperationVerdict::kUnchanged);
   for (int field = 0; field < 6; ++field) {
     NewCoupon other = wanted;
     if (field == 0) other.name = "two";
@@ -68,7 +68,7 @@ TEST_F(Coupons, CreateRepeatedIsUnchangedAndAnotherIsRefused) {
     if (field == 3) other.begin_ms += 1;
     if (field == 4) other.end_ms += 1;
     if (field == 5) other.max_inflight = 1;
-    EXPECT_EQ(create_coupon(session(), other)->verdict, Verdict::kExists) << field;
+    EXPECT_EQ(create_coupon(session(), other)->verdict, OperationVerdict::kExists) << field;
   }
   EXPECT_EQ(events(wanted.id), "1create ");
 }
@@ -124,12 +124,12 @@ TEST_F(Coupons, ADraftAndAPausedOneCanBeEnded) {
 
 TEST_F(Coupons, AnUnknownCouponIsNotFound) {
   const auto id = fresh_id();
-  EXPECT_EQ(operate_coupon(session(), id, kPublish)->verdict, Verdict::kNotFound);
-  EXPECT_EQ(update_coupon(session(), id, {.total = 1})->verdict, Verdict::kNotFound);
-  EXPECT_EQ(complete_cut(session(), id, 1)->verdict, Verdict::kNotFound);
-  EXPECT_EQ(begin_rebuild(session(), id)->verdict, Verdict::kNotFound);
+  EXPECT_EQ(operate_coupon(session(), id, kPublish)->verdict, OperationVerdict::kNotFound);
+  EXPECT_EQ(update_coupon(session(), id, {.total = 1})->verdict, OperationVerdict::kNotFound);
+  EXPECT_EQ(complete_cut(session(), id, 1)->verdict, OperationVerdict::kNotFound);
+  EXPECT_EQ(begin_rebuild(session(), id)->verdict, OperationVerdict::kNotFound);
   auto purged = purge_coupon(session(), id);
-  EXPECT_EQ(purged->verdict, Verdict::kNotFound);
+  EXPECT_EQ(purged->verdict, OperationVerdict::kNotFound);
   EXPECT_EQ(purged->state.id, id);
   EXPECT_FALSE(*coupon_state(session(), id));
   EXPECT_EQ(refused(session(), "SELECT operate_coupon(1, 'dance')").sqlstate, "22023");
@@ -153,16 +153,16 @@ TEST_F(Coupons, WhatWasReadIsWhatIsOperatedOn) {
   const auto id = coupon(10, 1);
   ASSERT_EQ(state(id).version, 2);
   for (const Operation operation : {kPublish, kPause, kResume, kEnd}) {
-    EXPECT_EQ(operate_coupon(session(), id, operation, 1)->verdict, Verdict::kMoved);
+    EXPECT_EQ(operate_coupon(session(), id, operation, 1)->verdict, OperationVerdict::kMoved);
   }
   EXPECT_EQ(update(id, {.total = 15, .seen = 1}), "moved 10/10 v2");
   EXPECT_EQ(update(id, {.total = 10, .seen = 1}), "moved 10/10 v2") << "the same by another is no success of mine";
   EXPECT_EQ(update(id, {.total = 15, .seen = 2}), "applied 15/15 v3");
   EXPECT_EQ(update(id, {.total = 15, .seen = 2}), "moved 15/15 v3");
-  EXPECT_EQ(operate_coupon(session(), id, kEnd, 3)->verdict, Verdict::kApplied);
-  EXPECT_EQ(purge_coupon(session(), id, 3)->verdict, Verdict::kMoved);
-  EXPECT_EQ(purge_coupon(session(), id, 4)->verdict, Verdict::kApplied);
-  EXPECT_EQ(purge_coupon(session(), id, 4)->verdict, Verdict::kUnchanged);
+  EXPECT_EQ(operate_coupon(session(), id, kEnd, 3)->verdict, OperationVerdict::kApplied);
+  EXPECT_EQ(purge_coupon(session(), id, 3)->verdict, OperationVerdict::kMoved);
+  EXPECT_EQ(purge_coupon(session(), id, 4)->verdict, OperationVerdict::kApplied);
+  EXPECT_EQ(purge_coupon(session(), id, 4)->verdict, OperationVerdict::kUnchanged);
   EXPECT_EQ(events(id), "1create 2publish 3update 4end 5purge ");
 }
 
@@ -267,22 +267,23 @@ TEST_F(Coupons, RebuildRaisesTheEpochEveryTime) {
   EXPECT_EQ(begin_rebuild(session(), id)->state.epoch, 2);
   EXPECT_EQ(begin_rebuild(session(), id)->state.epoch, 3);
   EXPECT_EQ(events(id), "1create 2publish 3rebuild 4rebuild ");
-  EXPECT_EQ(begin_rebuild(session(), draft(1, 1))->verdict, Verdict::kWrongStatus);
+  EXPECT_EQ(begin_rebuild(session(), draft(1, 1))->verdict, OperationVerdict::kWrongStatus);
 }
 
 TEST_F(Coupons, PurgeLeavesATombstoneAndNothingElse) {
   const auto id = coupon(1, 1), neighbour = coupon(10, 1);
   settle({claim(id, 1, 1000), claim(id, 2, 1001), claim(neighbour, 1, 1000)});
-  EXPECT_EQ(purge_coupon(session(), id)->verdict, Verdict::kWrongStatus);
+  EXPECT_EQ(purge_coupon(session(), id)->verdict, OperationVerdict::kWrongStatus);
   expect_books(id, 1, 1);
   operate(id, kEnd);
-  EXPECT_EQ(purge_coupon(session(), id)->verdict, Verdict::kApplied);
-  EXPECT_EQ(purge_coupon(session(), id)->verdict, Verdict::kUnchanged);
+  EXPECT_EQ(purge_coupon(session(), id)->verdict, OperationVerdict::kApplied);
+  EXPECT_EQ(purge_coupon(session(), id)->verdict, OperationVerdict::kUnchanged);
   EXPECT_EQ(query("SELECT count(*) FROM claim_outcome WHERE coupon_id = " + std::to_string(id)), "0");
   EXPECT_EQ(state(id).status, CouponStatus::kPurged);
-  EXPECT_EQ(operate_coupon(session(), id, kPublish)->verdict, Verdict::kNotFound);
-  EXPECT_EQ(begin_rebuild(session(), id)->verdict, Verdict::kNotFound);
-  EXPECT_EQ(create_coupon(session(), {id, "a coupon", 1, 1, kBeginMs, kEndMs, 1000})->verdict, Verdict::kExists);
+  EXPECT_EQ(operate_coupon(session(), id, kPublish)->verdict, OperationVerdict::kNotFound);
+  EXPECT_EQ(begin_rebuild(session(), id)->verdict, OperationVerdict::kNotFound);
+  EXPECT_EQ(create_coupon(session(), {id, "a coupon", 1, 1, kBeginMs, kEndMs, 1000})->verdict,
+            OperationVerdict::kExists);
   expect_books(neighbour, 1, 0);
 }
 
@@ -296,7 +297,7 @@ TEST_F(Coupons, PurgeGoesOnWhereItWasInterrupted) {
   query("SELECT purge_coupon(" + std::to_string(id) + ")");
   EXPECT_EQ(query("SELECT purge_claims(" + std::to_string(id) + ", 30)"), "30");
   EXPECT_EQ(settle({batch[0]}), Words{"unknown_coupon"});
-  EXPECT_EQ(purge_coupon(session(), id)->verdict, Verdict::kUnchanged);
+  EXPECT_EQ(purge_coupon(session(), id)->verdict, OperationVerdict::kUnchanged);
   EXPECT_EQ(query("SELECT count(*) FROM user_coupon WHERE coupon_id = " + std::to_string(id)), "0");
 }
 

@@ -58,14 +58,14 @@ std::int64_t SqlTest::fresh_id() {
 std::int64_t SqlTest::draft(std::int64_t total, std::int64_t user_limit) {
   NewCoupon coupon{fresh_id(), "a coupon", total, user_limit, kBeginMs, kEndMs, 1000};
   auto created = create_coupon(session(), coupon);
-  EXPECT_TRUE(created && created->verdict == Verdict::kApplied);
+  EXPECT_TRUE(created && created->verdict == OperationVerdict::kApplied);
   return coupon.id;
 }
 
 std::int64_t SqlTest::coupon(std::int64_t total, std::int64_t user_limit) {
   const std::int64_t id = draft(total, user_limit);
   auto published = operate_coupon(session(), id, Operation::kPublish);
-  EXPECT_TRUE(published && published->verdict == Verdict::kApplied);
+  EXPECT_TRUE(published && published->verdict == OperationVerdict::kApplied);
   return id;
 }
 

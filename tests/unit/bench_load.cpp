@@ -97,7 +97,7 @@ TEST(ClaimRun, KeepsWhatEveryClaimWasTold) {
   for (const auto& claim : report.acknowledged) EXPECT_EQ(claim.claim.coupon_id, claim.user_id % 3 + 1);
   ASSERT_EQ(report.told.size(), 200u);
   for (const auto& told : report.told)
-    EXPECT_EQ(told.verdict == operations::Told::Verdict::kSoldOut, told.user_id % 10 == 1) << told.user_id;
+    EXPECT_EQ(told.kind == operations::ReportedRefusal::Kind::kSoldOut, told.user_id % 10 == 1) << told.user_id;
   EXPECT_TRUE(report.unlearnt.empty());
   EXPECT_EQ(report.stopped, "");
 }
