@@ -1,4 +1,4 @@
-// See settle.h; the rules are in sql/0012_settle_bounded.sql.
+// See settle.h; the rules are in sql/0014_settle_parts.sql.
 #include "engine/postgres/settle.h"
 
 #include "engine/postgres/query.h"

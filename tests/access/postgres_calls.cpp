@@ -211,7 +211,10 @@ const std::vector<Call>& calls() {
 }
 
 /// Parts of the functions above, which call them as the owner of the schema.
-const Names kInner = {"claim_stripes", "judge_claims", "settle_fresh", "count_issued", "log_operation"};
+const Names kInner = {"check_batch",       "claim_stripes",    "settle_fresh",       "entry_was_refused",
+                      "insert_first_rows", "insert_next_rows", "judge_claims",       "known_outcome",
+                      "user_holdings",     "write_judged",     "insert_judged_rows", "insert_refusals",
+                      "record_event",      "count_issued",     "lock_coupons",       "log_operation"};
 
 Names words_of(std::string_view text) {
   std::istringstream words{std::string(text)};

@@ -18,7 +18,7 @@ TEST_P(ControlConsumer, AcknowledgesAfterTheCommit) {
 
 /// The seed's consumer gave the unit back when the insert met a duplicate.
 TEST_P(ControlConsumer, TakesADuplicateForASuccess) {
-  without_sql("judge_claims", {{"'replayed' AS outcome FROM user_coupon", "'rejected' AS outcome FROM user_coupon"}});
+  without_sql("known_outcome", {{"'replayed' AS outcome FROM user_coupon", "'rejected' AS outcome FROM user_coupon"}});
   without("");
   const auto coupon = mirrored(10);
   let_consumer_die_at("consumer.settle.answered");
