@@ -1,6 +1,6 @@
 # Flashclaim: every command of the project. `make` alone prints this help.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status clean test model fuzz chaos bench lint format
+.PHONY: help run up down status clean test model fuzz chaos bench schema lint format
 stack := tests/stack/stack.sh
 
 help: ## this help
@@ -38,6 +38,9 @@ fuzz: ## every parser fed with mutated bytes under sanitizers; SECONDS=n in tota
 
 bench: ## the parts by themselves, and the whole beside nginx, nginx + lua + EVALSHA and webdis; ROUNDS=n SECONDS_EACH=n
 	@bench/compare.sh
+
+schema: ## write sql/schema.sql anew: the schema as all migrations together leave it
+	@tests/stack/schema.sh
 
 lint: ## clang-format, clang-tidy, luacheck, shellcheck, rooms
 	@tests/stack/lint.sh

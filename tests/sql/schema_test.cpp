@@ -1,4 +1,9 @@
-// The named constraints: the last line of every invariant, each seen to fire by its name.
+// The named constraints: the last line of every invariant, each seen to fire by its name; and sql/schema.sql.
+#include <fstream>
+#include <iterator>
+
+#include "tests/harness/paths.h"
+#include "tests/harness/services.h"
 #include "tests/sql/world.h"
 
 namespace flashclaim::postgres {
@@ -100,6 +105,15 @@ TEST_F(Schema, TheHotRowIsUpdatedInPlace) {
   // No index on anything that changes: every update may be heap-only.
   EXPECT_EQ(query("SELECT count(*) FROM pg_index WHERE indrelid = 'coupon'::regclass"), "1");
   EXPECT_EQ(query("SELECT count(*) FROM pg_index WHERE indrelid = 'user_coupon'::regclass"), "2");
+}
+
+TEST(SchemaFile, IsWhatAllMigrationsTogetherLeave) {
+  std::ifstream file(harness::source_dir() + "/sql/schema.sql");
+  const std::string written{std::istreambuf_iterator<char>(file), {}};
+  const auto seen = harness::run_program(harness::source_dir() + "/tests/stack/schema.sh",
+                                         {"print", harness::PrivatePostgres::shared().migrated_database()});
+  ASSERT_EQ(seen.exit_code, 0) << seen.err;
+  EXPECT_EQ(written, seen.out) << "sql/schema.sql is not what the migrations leave: `make schema` writes it anew";
 }
 
 }  // namespace
