@@ -1,4 +1,4 @@
-// See arrivals.h.
+// Computes when request n is due, and how many are due by now, in integers.
 #include "bench/arrivals.h"
 
 #include <algorithm>

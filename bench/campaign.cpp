@@ -1,4 +1,4 @@
-// See campaign.h.
+// Runs the steps one after the other, and puts their figures into a report.
 #include "bench/campaign.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See campaigns.h.
+// Builds the coupons and the claims of each campaign from its options.
 #include "bench/campaigns.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See claim_http.h.
+// Reads status and body of an answer, and tallies what it means.
 #include "bench/claim_http.h"
 
 #include <spdlog/fmt/fmt.h>

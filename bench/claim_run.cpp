@@ -1,4 +1,4 @@
-// See claim_run.h.
+// Runs one HTTP client on a loop until every claim has its answer.
 #include "bench/claim_run.h"
 
 #include <spdlog/fmt/fmt.h>

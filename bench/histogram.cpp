@@ -1,4 +1,4 @@
-// See histogram.h. A bucket above the exact range is named by the value's top eleven bits and how far they were
+// A bucket above the exact range is named by the value's top eleven bits and how far they were
 // shifted.
 #include "bench/histogram.h"
 

@@ -1,4 +1,4 @@
-// See client.h. One shared read buffer; writes are gathered per connection and go out at the end of the loop's turn.
+// One shared read buffer; writes are gathered per connection and go out at the end of the loop's turn.
 #include "bench/http_client.h"
 
 #include <arpa/inet.h>

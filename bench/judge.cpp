@@ -1,4 +1,4 @@
-// See judge.h.
+// Counts each user's claims up to the user limit, and sums them up to the coupon's total.
 #include "bench/judge.h"
 
 #include <algorithm>

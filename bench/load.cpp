@@ -1,4 +1,4 @@
-// See load.h: the threads, their common start, the sum of their reports.
+// Starts the threads, gives them a common start, and sums their reports.
 #include "bench/load.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See load_command.h.
+// Reads the options of `flashbench load`, runs it, and prints the report.
 #include "bench/load_command.h"
 
 #include <spdlog/fmt/fmt.h>

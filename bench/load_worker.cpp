@@ -1,4 +1,4 @@
-// See load_worker.h. The schedule decides when a claim is due; a free connection decides when it is sent.
+// The schedule decides when a claim is due; a free connection decides when it is sent.
 #include "bench/load_worker.h"
 
 #include <sys/timerfd.h>

@@ -1,4 +1,4 @@
-// See progress.h.
+// Redraws the bar ten times a second on a terminal; otherwise prints a line every five seconds.
 #include "bench/progress.h"
 
 #include <spdlog/fmt/fmt.h>

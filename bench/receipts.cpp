@@ -1,4 +1,4 @@
-// See receipts.h.
+// Parses each line of the CSV file; the first bad one ends it, with its number.
 #include "bench/receipts.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See report.h.
+// Formats cells, and builds the tables of refusals, durations and violations.
 #include "bench/report.h"
 
 #include <spdlog/fmt/fmt.h>

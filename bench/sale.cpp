@@ -1,4 +1,4 @@
-// See sale.h.
+// Creates coupons under ids that are free, and ends them when the run is over.
 #include "bench/sale.h"
 
 #include <spdlog/fmt/fmt.h>

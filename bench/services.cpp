@@ -1,4 +1,4 @@
-// See services.h.
+// Reads the URLs from the environment and connects; a missing one is an error that names it.
 #include "bench/services.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See settlement.h.
+// Sums the streams' lengths and the queue's messages until they are empty or time is up.
 #include "bench/settlement.h"
 
 #include <spdlog/fmt/fmt.h>

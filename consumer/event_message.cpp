@@ -1,4 +1,4 @@
-// See event_message.h. Every value is a number or a word of ours: nothing needs escaping.
+// Writes the JSON by hand. Every value is a number or a word of ours: nothing needs escaping.
 #include "consumer/event_message.h"
 
 #include <spdlog/fmt/fmt.h>

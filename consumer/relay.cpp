@@ -1,4 +1,4 @@
-// See relay.h.
+// Reads events in batches, publishes them, awaits their confirms, and only then deletes them.
 #include "consumer/relay.h"
 
 #include <chrono>

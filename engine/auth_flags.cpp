@@ -1,4 +1,4 @@
-// See door_flags.h.
+// Declares the flags of --auth, parses their values, and refuses combinations that contradict each other.
 #include "engine/auth_flags.h"
 
 #include <cxxopts.hpp>

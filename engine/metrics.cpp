@@ -1,4 +1,4 @@
-// See metrics.h.
+// Sums the counters of all threads and serializes them with prometheus-cpp.
 #include "engine/metrics.h"
 
 #include <prometheus/metric_family.h>

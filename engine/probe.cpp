@@ -1,4 +1,4 @@
-// See probe.h.
+// Asks for library, durability settings, ready mark and role; each answer becomes one check.
 #include "engine/probe.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See rights_probe.h.
+// Sends the questions in rounds over an AsyncClient of its own, and keeps the last finding under a mutex.
 #include "engine/rights_probe.h"
 
 #include <mutex>

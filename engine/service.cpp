@@ -1,4 +1,4 @@
-// See service.h.
+// Starts the parts in the order of their needs, reloads keys and certificates, and drains at the end.
 #include "engine/service.h"
 
 #include <spdlog/fmt/fmt.h>

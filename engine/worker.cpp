@@ -1,4 +1,4 @@
-// See worker.h.
+// Creates the parts of the thread and connects them, runs its loop, and drains it.
 #include "engine/worker.h"
 
 #include <fcntl.h>

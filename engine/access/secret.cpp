@@ -1,4 +1,4 @@
-// See secret.h.
+// Writes secret files with mode 0600, and computes the password hashes of Redis, RabbitMQ and PostgreSQL (SCRAM).
 #include "engine/access/secret.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// See alarm.h.
+// Publishes a message that no queue receives: a broker under an alarm does not confirm it, and says why.
 #include "engine/amqp/alarm.h"
 
 #include "engine/amqp/topology.h"

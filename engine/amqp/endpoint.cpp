@@ -1,4 +1,4 @@
-// See endpoint.h.
+// Reads host, login, virtual host and TLS parameters out of an amqp:// or amqps:// URL; unknown parameters are refused.
 #include "engine/amqp/endpoint.h"
 
 #include "engine/base/try.h"

@@ -1,4 +1,4 @@
-// See frames.h. No socket is ever given to librabbitmq, so nothing in it can wait.
+// No socket is ever given to librabbitmq, so nothing in it can wait.
 #include "engine/amqp/frames.h"
 
 #include <algorithm>

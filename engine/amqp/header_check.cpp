@@ -1,4 +1,4 @@
-// See header_check.h. Lengths and kinds as librabbitmq 0.11 reads them (amqp_table.c).
+// Lengths and kinds as librabbitmq 0.11 reads them (amqp_table.c).
 #include "engine/amqp/header_check.h"
 
 #include <array>

@@ -1,4 +1,4 @@
-// See rights.h.
+// Lists what each program publishes, and asks the broker whether the login may; looks again with back-off.
 #include "engine/amqp/rights.h"
 
 #include "engine/amqp/topology.h"

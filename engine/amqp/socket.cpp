@@ -1,4 +1,4 @@
-// See socket.h.
+// Resolves the host, tries its addresses in turn, and waits with poll() for the deadline.
 #include "engine/amqp/socket.h"
 
 #include <netdb.h>

@@ -1,4 +1,4 @@
-// See tls.h. OpenSSL gets a BIO of ours: its own would raise SIGPIPE, and does not tell how much was heard.
+// OpenSSL gets a BIO of ours: its own would raise SIGPIPE, and does not tell how much was heard.
 #include "engine/amqp/tls.h"
 
 #include <arpa/inet.h>

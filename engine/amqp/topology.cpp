@@ -1,4 +1,4 @@
-// See topology.h. The arguments are decided here once: RabbitMQ cannot change them later.
+// The arguments of the queues are decided here once: RabbitMQ cannot change them later.
 #include "engine/amqp/topology.h"
 
 namespace flashclaim::amqp {

@@ -1,4 +1,4 @@
-// See wire.h.
+// Moves bytes between the socket and the frame encoder and decoder, and closes with a reason when the peer is silent.
 #include "engine/amqp/wire.h"
 
 #include <algorithm>

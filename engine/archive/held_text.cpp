@@ -1,4 +1,4 @@
-// See held_text.h.
+// Writes the JSON by hand, coupon by coupon.
 #include "engine/archive/held_text.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See front.h.
+// Puts questions to the pool, and calls back on the loop when the inbox has answers.
 #include "engine/archive/loop_client.h"
 
 namespace flashclaim::archive {

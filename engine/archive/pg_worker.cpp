@@ -1,4 +1,4 @@
-// See worker.h.
+// Connects, answers questions in batches, and refuses them while PostgreSQL is away.
 #include "engine/archive/pg_worker.h"
 
 #include <utility>

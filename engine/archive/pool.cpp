@@ -1,4 +1,4 @@
-// See pool.h.
+// Starts the threads, bounds the queue, and hands each thread as many questions as go together.
 #include "engine/archive/pool.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See question.h.
+// The inbox: a mutex, a list of answers, and a post to the loop for the first of them.
 #include "engine/archive/question.h"
 
 #include <utility>

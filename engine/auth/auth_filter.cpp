@@ -1,4 +1,4 @@
-// See door.h.
+// Finds the caller by the configured scheme, applies the limits, and passes the request on or refuses it.
 #include "engine/auth/auth_filter.h"
 
 #include <spdlog/fmt/fmt.h>

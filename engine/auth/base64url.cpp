@@ -1,4 +1,4 @@
-// See base64url.h.
+// Decodes by table; refuses padding, unknown characters and unused bits that are set.
 #include "engine/auth/base64url.h"
 
 #include <array>

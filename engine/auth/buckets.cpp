@@ -1,4 +1,4 @@
-// See buckets.h. A bucket is one word: 20 bits of tag, and 44 bits of time in ticks of 1/64 ms since the table was made
+// A bucket is one word: 20 bits of tag, and 44 bits of time in ticks of 1/64 ms since the table was made
 // (eight years). 0 is a place that was never used.
 #include "engine/auth/buckets.h"
 

@@ -1,4 +1,4 @@
-// See connection_cap.h.
+// Each address counts in two cells, chosen by a keyed hash; the smaller of both bounds what it holds.
 #include "engine/auth/connection_cap.h"
 
 #include <algorithm>

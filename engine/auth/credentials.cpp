@@ -1,4 +1,4 @@
-// See credentials.h.
+// Refuses repeated headers, and names that a CGI gateway would read as ours, such as X_User_Id.
 #include "engine/auth/credentials.h"
 
 #include <array>

@@ -1,4 +1,4 @@
-// See gateway.h.
+// Parses the key file line by line, and computes the signature that a request must carry.
 #include "engine/auth/gateway.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See hmac.h. The functions of <openssl/sha.h> are deprecated, and used on purpose: EVP_MAC and EVP_Digest of OpenSSL
+// The functions of <openssl/sha.h> are deprecated, and used on purpose: EVP_MAC and EVP_Digest of OpenSSL
 // 3.0 allocate and fetch for every message (bench/parts/auth.cpp has both); these are plain structs.
 #define OPENSSL_SUPPRESS_DEPRECATED  // NOLINT: OpenSSL's own name
 #include "engine/auth/hmac.h"

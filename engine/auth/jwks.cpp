@@ -1,4 +1,4 @@
-// See jwks.h. The points and moduli go through OpenSSL's EVP_PKEY_fromdata, which checks that they are on the curve.
+// Points and moduli go through OpenSSL's EVP_PKEY_fromdata, which checks that they are on the curve.
 #include "engine/auth/jwks.h"
 
 #include <openssl/core_names.h>

@@ -1,4 +1,4 @@
-// See jwt.h. Nothing of a token chooses how it is verified but `kid`, and that only among the keys of the file.
+// A token does not choose how it is verified: only its `kid` counts, and that only among the keys of the file.
 #include "engine/auth/jwt.h"
 
 #include <openssl/ecdsa.h>

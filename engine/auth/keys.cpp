@@ -1,4 +1,4 @@
-// See keys.h.
+// Reads the key file as the scheme wants it, and says which keys are now in force.
 #include "engine/auth/keys.h"
 
 #include "engine/auth/secret_file.h"

@@ -1,4 +1,4 @@
-// See limits.h.
+// Asks the token buckets of the user and the address; an IPv6 address counts by its /64 network.
 #include "engine/auth/limits.h"
 
 #include <cstring>

@@ -1,4 +1,4 @@
-// See peers.h. IPv4 is compared in its mapped form, so that one listener for both families knows it too.
+// IPv4 addresses are compared in their IPv6-mapped form, so that one listener for both families knows them too.
 #include "engine/auth/peers.h"
 
 #include <arpa/inet.h>

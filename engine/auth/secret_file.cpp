@@ -1,4 +1,4 @@
-// See secret_file.h.
+// Checks the mode on the open descriptor, then reads the file whole; buffers are wiped after use.
 #include "engine/auth/secret_file.h"
 
 #include <fcntl.h>

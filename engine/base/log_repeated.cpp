@@ -1,4 +1,4 @@
-// See log_repeated.h.
+// Keeps one entry per kind of error under a mutex, and writes what was held back when its second is over.
 #include "engine/base/log_repeated.h"
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// See print.h.
+// Writes to stdout and checks the stream's state after a flush.
 #include "engine/base/print.h"
 
 #include <cerrno>

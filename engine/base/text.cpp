@@ -1,4 +1,4 @@
-// See text.h.
+// Decodes UTF-8 strictly, and escapes whatever could command a terminal.
 #include "engine/base/text.h"
 
 #include <spdlog/fmt/fmt.h>

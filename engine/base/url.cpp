@@ -1,4 +1,4 @@
-// See url.h.
+// Splits a URL by hand and decodes its percent escapes; anything unclear is refused.
 #include "engine/base/url.h"
 
 #include <algorithm>

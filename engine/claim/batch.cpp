@@ -1,4 +1,4 @@
-// See batch.h.
+// Writes the FCALL in RESP while claims are added; the counts are filled in at the end.
 #include "engine/claim/batch.h"
 
 #include <cassert>

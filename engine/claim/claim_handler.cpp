@@ -1,4 +1,4 @@
-// See handler.h.
+// Routes a request to a claim queue, a view or a long poll, and keeps one queue per active coupon.
 #include "engine/claim/claim_handler.h"
 
 #include "engine/claim/route.h"

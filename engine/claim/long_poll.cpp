@@ -1,4 +1,4 @@
-// See long_poll.h.
+// Groups the waiting requests by coupon, subscribes to its channel, and answers from one look or one message.
 #include "engine/claim/long_poll.h"
 
 #include <algorithm>

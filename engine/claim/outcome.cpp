@@ -1,4 +1,4 @@
-// See outcome.h.
+// One switch from Redis' verdicts to HTTP problems, and one from errors of Redis to them.
 #include "engine/claim/outcome.h"
 
 #include "engine/redis/errors.h"

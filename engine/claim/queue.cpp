@@ -1,4 +1,4 @@
-// See queue.h.
+// Fills batches, sends them when a flight is free, answers from the verdicts, and remembers refusals for a while.
 #include "engine/claim/queue.h"
 
 #include <cassert>

@@ -1,4 +1,4 @@
-// See route.h.
+// Matches the path by hand, without regular expressions or copies.
 #include "engine/claim/route.h"
 
 namespace flashclaim::claim {

@@ -1,4 +1,4 @@
-// See view.h.
+// Asks Redis (and then the archive) about a claim, and writes the JSON of the answer.
 #include "engine/claim/view.h"
 
 #include <spdlog/fmt/fmt.h>

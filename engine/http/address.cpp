@@ -1,4 +1,4 @@
-// See address.h.
+// Parses the address, binds it, and removes a unix socket that a dead process left behind.
 #include "engine/http/address.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-// See admin_server.h.
+// Runs a Server on a loop and thread of its own, and writes the readiness checks as JSON.
 #include "engine/http/admin_server.h"
 
 #include <thread>

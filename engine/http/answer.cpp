@@ -1,4 +1,4 @@
-// See answer.h: fixed text per status, the few variable parts appended between.
+// Fixed text per status; the few variable parts are appended between.
 #include "engine/http/answer.h"
 
 #include <array>

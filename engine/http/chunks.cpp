@@ -1,4 +1,4 @@
-// See chunks.h.
+// Decodes the chunks in place; every deviation from the grammar is an error.
 #include "engine/http/chunks.h"
 
 #include <algorithm>

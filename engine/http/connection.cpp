@@ -1,4 +1,4 @@
-// See connection.h.
+// Reads, parses, keeps answers in the order of the requests, and closes by state and deadline.
 #include "engine/http/connection.h"
 
 #include <sys/socket.h>

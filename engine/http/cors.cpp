@@ -1,4 +1,4 @@
-// See cors.h.
+// Compares the Origin header with the configured origins, and builds the header lines of the answers.
 #include "engine/http/cors.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See parser.h. What llhttp 8.1 accepts and we refuse: bare LF, obs-fold, control bytes, blanks around a header's name,
+// What llhttp 8.1 accepts and we refuse: bare LF, obs-fold, control bytes, blanks around a header's name,
 // a missing or repeated Host, a signed or repeated Content-Length, any Transfer-Encoding but one `chunked`.
 #include "engine/http/parser.h"
 

@@ -1,4 +1,4 @@
-// See problem.h. The sentences are for people; clients switch on `code`.
+// The table of codes with status and sentence. The sentences are for people; clients switch on `code`.
 #include "engine/http/problem.h"
 
 #include <array>

@@ -1,4 +1,4 @@
-// See query.h.
+// Splits the query at `&`, takes the first value of the name, and counts how often it stands there.
 #include "engine/http/query.h"
 
 namespace flashclaim::http {

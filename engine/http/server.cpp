@@ -1,4 +1,4 @@
-// See server.h.
+// Owns the listener, the limits and the list of connections; connection.cpp does the work of each.
 #include "engine/http/server.h"
 
 #include <netinet/in.h>

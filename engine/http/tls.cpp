@@ -1,4 +1,4 @@
-// See tls.h. No read-ahead: OpenSSL takes one record at a time from the socket, and holds nothing back.
+// No read-ahead: OpenSSL takes one record at a time from the socket, and holds nothing back.
 #include "engine/http/tls.h"
 
 #include <openssl/err.h>

@@ -1,4 +1,4 @@
-// See loop.h. Every C callback is a noexcept trampoline into the handle's std::function.
+// Every C callback is a noexcept trampoline into the handle's std::function.
 #include "engine/loop/loop.h"
 
 #include <event2/event.h>

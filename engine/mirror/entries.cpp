@@ -1,4 +1,4 @@
-// See entries.h.
+// Checks the shape of each reply; an entry that does not fit is reported as damaged.
 #include "engine/mirror/entries.h"
 
 #include "engine/redis/keys.h"

@@ -1,4 +1,4 @@
-// See loss.h.
+// Follows the queue's numbers over time, and names the range of entries that is due to be published again.
 #include "engine/mirror/loss.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See message.h. The encoder is written by hand (the body has one shape); the decoder is simdjson's, read strictly.
+// The encoder is written by hand (the body has one shape); the decoder is simdjson's, read strictly.
 #include "engine/mirror/message.h"
 
 #include <simdjson.h>

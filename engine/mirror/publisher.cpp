@@ -1,4 +1,4 @@
-// See carrier.h.
+// Connects when due, publishes into the window, reads confirms, and drops a connection that does not answer.
 #include "engine/mirror/publisher.h"
 
 #include "engine/amqp/topology.h"

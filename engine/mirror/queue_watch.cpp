@@ -1,4 +1,4 @@
-// See queue_watch.h.
+// Uses a connection of its own with a passive declare, and tries again when it fails.
 #include "engine/mirror/queue_watch.h"
 
 #include "engine/amqp/topology.h"

@@ -1,4 +1,4 @@
-// See republisher.h.
+// Takes a lease in Redis, walks through a stream, and publishes at a bounded pace.
 #include "engine/mirror/republisher.h"
 
 #include <algorithm>

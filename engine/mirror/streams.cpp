@@ -1,4 +1,4 @@
-// See streams.h.
+// Keeps a bounded hot set, and a cursor that goes round the cold rest.
 #include "engine/mirror/streams.h"
 
 #include <algorithm>

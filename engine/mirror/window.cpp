@@ -1,4 +1,4 @@
-// See window.h.
+// Items in the order of their sequences: a confirm decides one, or all up to it.
 #include "engine/mirror/window.h"
 
 #include <cassert>

@@ -1,4 +1,4 @@
-// See accept.h.
+// Reads the Accept header part by part; of the weights only q=0 counts, which forbids.
 #include "engine/pages/accept.h"
 
 #include "engine/http/parser.h"

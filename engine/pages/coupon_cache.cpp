@@ -1,4 +1,4 @@
-// See coupon_cache.h.
+// Gathers those who ask for the same coupon, sends one call for all, and keeps the result for its short life.
 #include "engine/pages/coupon_cache.h"
 
 #include <algorithm>

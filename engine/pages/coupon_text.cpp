@@ -1,4 +1,4 @@
-// See coupon_text.h.
+// Writes the JSON by hand, makes the entity tag from version, status and stock, and compares it with If-None-Match.
 #include "engine/pages/coupon_text.h"
 
 #include <spdlog/fmt/fmt.h>

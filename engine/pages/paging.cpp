@@ -1,4 +1,4 @@
-// See paging.h.
+// Parses `limit` and the cursor, within their bounds.
 #include "engine/pages/paging.h"
 
 #include "engine/base/ids.h"

@@ -1,4 +1,4 @@
-// See refusal.h.
+// Picks the HTML page of a refusal when the request accepts HTML.
 #include "engine/pages/refusal.h"
 
 #include "engine/pages/accept.h"

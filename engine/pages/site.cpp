@@ -1,4 +1,4 @@
-// See site.h.
+// Picks the answer by path and method: a coupon, a list, a file, OPTIONS, or what is missing.
 #include "engine/pages/site.h"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// See target.h.
+// Matches the path of a page or an API list, and names its methods.
 #include "engine/pages/target.h"
 
 #include "engine/claim/route.h"

@@ -1,4 +1,4 @@
-// See archive.h.
+// Sends the lookups as prepared statements and reads their rows into structs.
 #include "engine/postgres/archive.h"
 
 #include "engine/postgres/query.h"

@@ -1,4 +1,4 @@
-// See coupons.h; the state machine and every other rule is in sql/0005_operate.sql and 0013.
+// Calls the SQL functions; the state machine and every other rule is in sql/0005_operate.sql and 0013.
 #include "engine/postgres/coupons.h"
 
 #include "engine/base/try.h"

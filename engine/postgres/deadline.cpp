@@ -1,4 +1,4 @@
-// See deadline.h. One thread for all sessions of the process, started by the first call.
+// One thread watches all sessions of the process; the first call starts it.
 #include "engine/postgres/deadline.h"
 
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-// See events.h.
+// Elects the one relay by an advisory lock, reads events in order, and deletes those that were published.
 #include "engine/postgres/events.h"
 
 #include "engine/base/try.h"

@@ -1,4 +1,4 @@
-// See ledger.h; the formulas are in sql/0006_reconcile.sql.
+// Queries and the reading of their rows; the formulas are in sql/0006_reconcile.sql.
 #include "engine/postgres/ledger.h"
 
 #include "engine/base/try.h"

@@ -1,4 +1,4 @@
-// See migrate.h. Each step is one transaction: lock, compare the ledger, write the row, run the migration.
+// Each step is one transaction: lock, compare the ledger, write the row, run the migration.
 #include "engine/postgres/migrate.h"
 
 #include <algorithm>

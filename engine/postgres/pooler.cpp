@@ -1,4 +1,4 @@
-// See pooler.h.
+// Compares process ids: a second connection served by our own server process proves that the session is shared.
 #include "engine/postgres/pooler.h"
 
 #include "engine/postgres/deadline.h"

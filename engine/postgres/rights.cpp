@@ -1,4 +1,4 @@
-// See rights.h. tests/access/postgres_calls.cpp holds that this is what the statements need, and no more.
+// The privileges of each program as a table; tests/access/postgres_calls.cpp holds that they suffice and are needed.
 #include "engine/postgres/rights.h"
 
 #include <array>

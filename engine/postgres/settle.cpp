@@ -1,4 +1,4 @@
-// See settle.h; the rules are in sql/0014_settle_parts.sql.
+// Packs a batch into arrays for settle_claims; the rules are in sql/0014_settle_parts.sql.
 #include "engine/postgres/settle.h"
 
 #include "engine/postgres/query.h"

@@ -1,4 +1,4 @@
-// See writes.h.
+// Asks the server whether it is in recovery or read-only.
 #include "engine/postgres/writes.h"
 
 #include "engine/base/try.h"

@@ -1,4 +1,4 @@
-// See async.h. hiredis 0.14.1 has no async deadlines, no bound on its output and frees its context by itself: what
+// hiredis 0.14.1 has no async deadlines, no bound on its output and frees its context by itself: what
 // follows from that is said at each place (H1 .. in the order in which it bites).
 #include "engine/redis/async.h"
 

@@ -1,4 +1,4 @@
-// See finished.h.
+// Reads and checks the messages on a coupon's channel, field by field.
 #include "engine/redis/finished.h"
 
 namespace flashclaim::redis {

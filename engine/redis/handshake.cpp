@@ -1,4 +1,4 @@
-// See handshake.h.
+// Builds the commands that log a connection in from its URL, and reads the refusals among their replies.
 #include "engine/redis/handshake.h"
 
 #include <initializer_list>

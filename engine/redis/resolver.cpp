@@ -1,4 +1,4 @@
-// See resolver.h.
+// Runs getaddrinfo in a thread of its own; a timer on the loop fetches the result.
 #include "engine/redis/resolver.h"
 
 #include <netdb.h>

@@ -1,4 +1,4 @@
-// See rights.h. What tests/access holds: the user of each program is denied none, and every other user one at least.
+// The questions for each program; tests/access holds: its own user is denied none, every other user at least one.
 #include "engine/redis/rights.h"
 
 #include "engine/redis/errors.h"

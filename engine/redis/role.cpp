@@ -1,4 +1,4 @@
-// See role.h.
+// Reads the answers to ROLE and to a write that changes nothing; closes a session with a server that refuses writes.
 #include "engine/redis/role.h"
 
 #include "engine/base/try.h"

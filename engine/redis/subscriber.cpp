@@ -1,4 +1,4 @@
-// See subscriber.h.
+// Subscribes over hiredis' synchronous context on a non-blocking socket: connect, log in, read messages, reconnect.
 #include "engine/redis/subscriber.h"
 
 #include <hiredis/hiredis.h>

@@ -1,4 +1,4 @@
-// See world.h.
+// Starts the three services once, and connects to each as any of its users.
 #include "tests/access/world.h"
 
 #include <stdexcept>

@@ -1,4 +1,4 @@
-// See world.h.
+// Starts the programs, and runs a node script that drives the browser.
 #include "tests/browser/world.h"
 
 #include <sys/stat.h>

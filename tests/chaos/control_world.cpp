@@ -1,4 +1,4 @@
-// See control_world.h.
+// Cuts a guard out of the Lua or SQL source, loads the result, and runs the scene with it.
 #include "tests/chaos/control_world.h"
 
 #include <spdlog/fmt/fmt.h>

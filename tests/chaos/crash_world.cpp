@@ -1,4 +1,4 @@
-// See crash_world.h.
+// Starts survivors and victims, lets each victim die at its crash point, and restarts it until enough have died.
 #include "tests/chaos/crash_world.h"
 
 #include <spdlog/fmt/fmt.h>

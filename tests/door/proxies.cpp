@@ -1,4 +1,4 @@
-// See proxies.h.
+// Fills in the configuration templates, and starts haproxy and nginx with them.
 #include "tests/door/proxies.h"
 
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// See drill.h.
+// Fills and frees the small disk, runs the operator's commands, and judges the books at the end.
 #include "tests/drills/drill.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// See crowd.h: a loop of its own, one HTTP client for each engine, a line of repeats.
+// A thread with a loop, one HTTP client for each engine, and a line of claims to repeat.
 #include "tests/harness/crowd.h"
 
 #include <spdlog/fmt/fmt.h>

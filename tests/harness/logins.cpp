@@ -1,4 +1,4 @@
-// See logins.h.
+// Reads the generated passwords, adds the tester at each service, and builds URLs for each user.
 #include "tests/harness/logins.h"
 
 #include <mutex>

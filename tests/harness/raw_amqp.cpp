@@ -1,4 +1,4 @@
-// See raw_amqp.h.
+// Builds the frames byte by byte, and publishes over a plain socket.
 #include "tests/harness/raw_amqp.h"
 
 #include <arpa/inet.h>

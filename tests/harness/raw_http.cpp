@@ -1,4 +1,4 @@
-// See raw_http.h.
+// Blocking sockets with a timeout, and a small parser for the head of an answer.
 #include "tests/harness/raw_http.h"
 
 #include <netinet/in.h>

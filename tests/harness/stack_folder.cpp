@@ -1,4 +1,4 @@
-// See stack_folder.h.
+// Calls the stack's script with a folder and ports of its own, and ends what it started.
 #include "tests/harness/stack_folder.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// See tls.h.
+// Makes keys and certificates with OpenSSL, and writes them to files.
 #include "tests/harness/tls.h"
 
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-// See tokens.h. Written with OpenSSL directly and not with engine/door: what checks a thing must not share its errors.
+// Written with OpenSSL directly and not with engine/auth: what checks a thing must not share its errors.
 #include "tests/harness/tokens.h"
 
 #include <openssl/core_names.h>

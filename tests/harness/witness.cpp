@@ -1,4 +1,4 @@
-// See witness.h.
+// Reads server logs and program output after each test, and fails it for what was not announced.
 #include "tests/harness/witness.h"
 
 #include <gtest/gtest.h>

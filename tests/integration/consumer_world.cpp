@@ -1,4 +1,4 @@
-// See consumer_world.h.
+// Connects to the services, delivers messages as a mirror does, and compares Redis with the database.
 #include "tests/integration/consumer_world.h"
 
 #include <stdexcept>

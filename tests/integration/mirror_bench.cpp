@@ -1,4 +1,4 @@
-// See mirror_bench.h.
+// Runs a mirror in a thread, adds entries to streams, and takes the messages from the queue.
 #include "tests/integration/mirror_bench.h"
 
 #include <algorithm>

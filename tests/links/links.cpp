@@ -1,4 +1,4 @@
-// See links.h.
+// Describes each link, puts a gate into its URL, and starts the programs behind the gates.
 #include "tests/links/links.h"
 
 #include <array>

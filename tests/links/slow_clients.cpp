@@ -1,4 +1,4 @@
-// See slow_clients.h.
+// One thread holds all sockets, sends a byte a second to each that drips, and counts those that were closed.
 #include "tests/links/slow_clients.h"
 
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-// See witnesses.h.
+// One thread per client claims, reads the answer, and notes it.
 #include "tests/links/witnesses.h"
 
 #include <gtest/gtest.h>

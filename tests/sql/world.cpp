@@ -1,4 +1,4 @@
-// See world.h.
+// Migrates one database for the process, and makes coupons and claims in it.
 #include "tests/sql/world.h"
 
 #include <atomic>

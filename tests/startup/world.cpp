@@ -1,4 +1,4 @@
-// See world.h.
+// Runs the scripts in a folder and on ports of its own, and looks at the processes that they leave.
 #include "tests/startup/world.h"
 
 #include <filesystem>

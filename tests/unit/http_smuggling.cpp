@@ -1,4 +1,4 @@
-// See http_smuggling.h; and the corpus against the server itself.
+// Builds the corpus, and sends each case to a real server.
 #include "tests/unit/http_smuggling.h"
 
 #include <gtest/gtest.h>
