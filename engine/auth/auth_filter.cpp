@@ -5,6 +5,7 @@
 
 #include <ctime>
 
+#include "engine/base/counter.h"
 #include "engine/base/ids.h"
 #include "engine/http/parser.h"
 #include "engine/loop/loop.h"
@@ -15,10 +16,6 @@ namespace {
 using http::Exchange;
 using http::Problem;
 using http::Request;
-
-void count(std::atomic<std::uint64_t>& counter) {  // one writer: no locked instruction
-  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
 
 /// Wall clock: what signatures and tokens are dated by.
 std::int64_t unix_now_s() {

@@ -2,40 +2,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
 
+#include "engine/base/counter.h"
 #include "engine/http/problem.h"
 #include "engine/redis/functions.h"
 
 namespace flashclaim::claim {
-
-/// A counter with one writer: no locked instruction.
-class Counter {
- public:
-  void add(std::uint64_t by = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
-  }
-  void sub(std::uint64_t by) { value_.store(value_.load(std::memory_order_relaxed) - by, std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
-
-/// Counts in buckets whose upper bounds are the powers of two: bucket i holds values <= 2^i, the last one the rest.
-template <std::size_t kBuckets>
-struct PowersHistogram {
-  std::array<Counter, kBuckets> buckets;
-  Counter sum;
-
-  void add(std::uint64_t value) {
-    std::size_t bucket = value <= 1 ? 0 : 64 - static_cast<std::size_t>(__builtin_clzll(value - 1));
-    buckets[bucket < kBuckets ? bucket : kBuckets - 1].add();
-    sum.add(value);
-  }
-};
 
 struct ClaimCounters {
   Counter accepted;

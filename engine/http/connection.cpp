@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/base/counter.h"
 #include "engine/base/test_point.h"
 
 namespace flashclaim::http {
@@ -51,11 +52,6 @@ std::string_view make_request_id(std::uint64_t& counter, char (&text)[16]) {
   z ^= z >> 31;
   for (int i = 15; i >= 0; --i, z >>= 4) text[i] = "0123456789abcdef"[z & 15];
   return {text, sizeof text};
-}
-
-template <class Counter>
-void count(Counter& counter, std::uint64_t by = 1) {  // one writer: no locked instruction
-  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
 }
 
 }  // namespace
