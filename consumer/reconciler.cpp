@@ -33,6 +33,7 @@ constexpr int kComparedPerRound = 10;
 constexpr int kPatrolledPerRound = 250;
 constexpr double kComparingShare = 0.03;
 // A restart of Redis makes every coupon suspect, in mid-sale too: the claims come first.
+constexpr int kOverloadedRounds = 3;  // looks in a row that a service was too busy for: then a person must know
 constexpr double kRedisShare = 0.1;
 
 }  // namespace
@@ -247,6 +248,11 @@ Result<void> Reconciler::pass_by(std::int64_t coupon_id, const Error& error) {
   if (stop_.told() || !redis_->connected() || !pg_->open() || !health_.library) return error;
   metrics_.passed_by(redis::is_damaged(error) ? "damaged" : "other");
   metrics_.forget_drift(coupon_id);  // what it was says nothing of what it is
+  // A server that is busy for a moment is nobody's to mend; one coupon that is always too much for it is.
+  if (error.code == ErrorCode::kOverloaded && ++overloaded_[coupon_id] < kOverloadedRounds) {
+    log(LogLevel::kWarn, "reconciler", "coupon_put_off", {{"coupon", coupon_id}, {"error", error.message}});
+    return {};
+  }
   name(coupon_id, error.message,
        fmt::format("flashctl reconcile {0} says more; flashctl rebuild {0} loads it anew", coupon_id));
   return {};
@@ -308,6 +314,7 @@ Result<void> Reconciler::judge(const operations::ReconcileReport& report, bool m
   const bool fixed = report.outcome == ReconcileOutcome::kFixed;
   metrics_.drift(report.coupon_id, fixed ? 0 : report.stock_drift, fixed ? 0 : report.inflight_drift);
   if (mending) metrics_.mended(operations::word(report.outcome));
+  overloaded_.erase(report.coupon_id);
   if (!report.state_behind && sick_.erase(report.coupon_id) > 0)
     metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));
   if (report.outcome == ReconcileOutcome::kRolledBack) return freeze(report);
@@ -352,6 +359,7 @@ void Reconciler::forget_all_but(const std::vector<std::int64_t>& coupons) {
       known = known_.erase(known);
     }
   }
+  std::erase_if(overloaded_, [&](const auto& one) { return !kept(one.first); });
   std::erase_if(sick_, [&](const auto& one) { return !kept(one.first); });
   std::erase_if(behind_, [&](const auto& one) { return !kept(one.first); });
   metrics_.sick_coupons(static_cast<std::int64_t>(sick_.size()));

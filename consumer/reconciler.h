@@ -81,6 +81,7 @@ class Reconciler {
   std::chrono::steady_clock::time_point looked_at_;  ///< for suspects, the last time
   std::map<std::int64_t, operations::ReconcileOutcome> known_;  ///< logged already, by coupon
   std::string rights_said_;                                     ///< of the last look
+  std::map<std::int64_t, int> overloaded_;    ///< looks in a row that a service was too busy for, by coupon
   std::map<std::int64_t, std::string> sick_;  ///< what a person must see to, by coupon; logged already
 };
 

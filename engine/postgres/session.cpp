@@ -123,7 +123,19 @@ std::string_view word(SqlFault fault) {
 Error SqlError::as_error() const {
   std::string text =
       "PostgreSQL (" + std::string(word(fault)) + (sqlstate.empty() ? "" : " " + sqlstate) + "): " + message;
-  return fault == SqlFault::kUnknown ? unknown(std::move(text)) : failure(std::move(text));
+  switch (fault) {
+    case SqlFault::kUnknown:
+      return unknown(std::move(text));
+    case SqlFault::kRetry:
+      return failure(ErrorCode::kOverloaded, std::move(text));
+    case SqlFault::kData:
+      return failure(ErrorCode::kBadArgument, std::move(text));
+    case SqlFault::kConnection:
+      return failure(ErrorCode::kNotServing, std::move(text));
+    case SqlFault::kBug:
+      break;
+  }
+  return failure(sqlstate == "42501" ? ErrorCode::kDenied : ErrorCode::kOther, std::move(text));
 }
 
 // The order matters: in_doubt_error and broken_connection are no sql_errors, transaction_rollback is none either, and

@@ -29,7 +29,8 @@ struct SqlError {
   std::string sqlstate;  ///< five characters, empty when the server gave none
   std::string message;   ///< one line, without parameters and without the password
 
-  /// As the product-wide error: kUnknown stays unknown, everything else is a failure.
+  /// As the product-wide error: kUnknown stays unknown, everything else is a failure with its code (kRetry:
+  /// kOverloaded).
   [[nodiscard]] Error as_error() const;
 };
 

@@ -66,6 +66,33 @@ TEST_F(ConsumerMends, TheNextCouponThoughOneIsDamaged) {
   expect_books_agree();
 }
 
+// A database that is busy for a moment is nobody's to mend: no error, no advice to rebuild (the witness looks).
+TEST_F(ConsumerMends, WhatABusyDatabaseDidNotAnswer) {
+  const auto sql = [this](const char* statement) {
+    return harness::run_program("/usr/bin/psql", {"-qXAtc", statement, pg_url_}).out;
+  };
+  const auto id = coupon(10);
+  suspect(id);
+  add_stock(id, -5);
+  harness::Process lock("/usr/bin/psql", {"-qXc",
+                                          "BEGIN; LOCK TABLE user_coupon IN ACCESS EXCLUSIVE MODE; "
+                                          "SELECT pg_sleep(600)",
+                                          pg_url_});
+  ASSERT_TRUE(wait_until([&] {
+    return sql("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND "
+               "relation = 'user_coupon'::regclass") == "1\n";
+  }));
+  Options hasty = options();
+  hasty.pg_url +=
+      (hasty.pg_url.find('?') == std::string::npos ? "?" : "&") + std::string("options=-c%20lock_timeout%3D200");
+  start(hasty);
+  EXPECT_TRUE(wait_until([&] { return metric("flashclaim_consumer_passed_by_total{reason=\"other\"}") > 0; }));
+  sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' "
+      "AND pid <> pg_backend_pid()");
+  EXPECT_TRUE(wait_until([&] { return stock(id) == 10 && field(id, "suspect").empty(); }));
+  EXPECT_EQ(metric("flashclaim_sick_coupons"), 0);
+}
+
 // What is in `coupon:issuing` no more: a clock that was ahead retired it, or the suspicion came after its end.
 TEST_F(ConsumerMends, WhatAClockAheadRetired) {
   const auto id = coupon(10);
