@@ -15,12 +15,6 @@ namespace {
 
 constexpr int kLookEveryMs = 1000;
 
-std::vector<std::string> all_queues() {
-  std::vector<std::string> queues = {std::string(amqp::kQueue), std::string(amqp::kDeadLetterQueue)};
-  for (const std::int64_t delay_ms : amqp::kRetryDelaysMs) queues.push_back(amqp::retry_queue(delay_ms));
-  return queues;
-}
-
 }  // namespace
 
 Backlog::Backlog(const Options& options, Metrics& metrics, Health& health, const Stop& stop)
@@ -49,7 +43,7 @@ Result<void> Backlog::look() {
     rights_.ask_again();
   }
   if (auto polled = connection_->poll(0); !polled) return polled.error();  // heartbeats
-  for (const std::string& queue : all_queues()) {
+  for (const std::string& queue : amqp::queue_names()) {
     auto depth = TRY(connection_->queue_depth(queue));
     metrics_.queue_depth(queue, depth);
   }

@@ -3,15 +3,14 @@
 
 #include <chrono>
 
+#include "engine/amqp/confirmed_publish.h"
 #include "engine/amqp/topology.h"
-#include "engine/base/test_point.h"
 #include "engine/base/try.h"
 
 namespace flashclaim::consumer {
 namespace {
 
 constexpr std::chrono::seconds kConfirmDeadline{5};
-constexpr int kPollMs = 100;
 
 }  // namespace
 
@@ -34,28 +33,16 @@ Result<void> ConfirmedPublisher::publish(const amqp::Publication& message) {
       return ready;
     }
   }
-  auto sequence = connection_->publish(message);
-  if (sequence) test_point("consumer.publish.sent");
-  Result<void> confirmed = sequence ? await_confirm(*sequence) : Result<void>(sequence.error());
-  if (!confirmed) close();
-  return confirmed;
-}
-
-Result<void> ConfirmedPublisher::await_confirm(std::uint64_t sequence) {
-  const auto deadline = std::chrono::steady_clock::now() + kConfirmDeadline;
-  std::string returned;
-  while (std::chrono::steady_clock::now() < deadline) {
-    auto event = connection_->poll(kPollMs);
-    if (!event) return unknown(event.error().message);
-    if (!event->has_value()) continue;
-    if (const auto* back = std::get_if<amqp::Returned>(&**event)) returned = back->reply;
-    const auto* answer = std::get_if<amqp::Confirmed>(&**event);
-    if (answer == nullptr || answer->sequence < sequence) continue;
-    if (!answer->ack) return failure("RabbitMQ refused the message");
-    if (!returned.empty()) return failure("no queue took the message: " + returned);
-    return {};
+  const auto published = amqp::publish_confirmed(*connection_, {&message, 1},
+                                                 {.deadline = kConfirmDeadline, .sent_point = "consumer.publish.sent"});
+  Result<void> held;
+  if (!published) {
+    held = published.error();
+  } else if (!published->front().empty()) {
+    held = failure("the message is not in a queue: " + published->front());
   }
-  return unknown(connection_->blocked() ? "RabbitMQ has an alarm and takes no messages" : "no confirm from RabbitMQ");
+  if (!held) close();
+  return held;
 }
 
 }  // namespace flashclaim::consumer

@@ -21,7 +21,6 @@ class ConfirmedPublisher {
 
  private:
   Result<void> connect();
-  Result<void> await_confirm(std::uint64_t sequence);
 
   std::string amqp_url_;
   std::string name_;

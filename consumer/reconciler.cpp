@@ -68,7 +68,7 @@ Result<void> Reconciler::round() {
   if (guard_removed("consumer.reconciler")) return {};
   auto chosen = is_chosen();
   if (!chosen || !*chosen) return chosen ? Result<void>() : Result<void>(chosen.error());
-  auto coupons = TRY(issuing());
+  auto coupons = TRY(redis::issuing_coupons(*redis_));
   forget_all_but(coupons);
   auto suspected = TRY(suspects(coupons));
   numbers_mended_.clear();
@@ -194,15 +194,6 @@ Result<void> Reconciler::look_at_rights() {
   if (!text.empty() && text != rights_said_) log(LogLevel::kWarn, "reconciler", "rights_missing", {{"error", text}});
   rights_said_ = text;
   return {};
-}
-
-Result<std::vector<std::int64_t>> Reconciler::issuing() {
-  auto members = TRY(redis::ok(redis_->command({"SMEMBERS", redis::kIssuing})));
-  std::vector<std::int64_t> coupons;
-  for (std::size_t i = 0; i < members.size(); ++i)
-    if (const auto id = parse_id(members[i].text())) coupons.push_back(*id);
-  std::sort(coupons.begin(), coupons.end());
-  return coupons;
 }
 
 Result<std::vector<std::int64_t>> Reconciler::suspects(const std::vector<std::int64_t>& coupons) {

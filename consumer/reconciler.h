@@ -46,7 +46,6 @@ class Reconciler {
   void resign();
   Error redis_away(const Error& error);
   Error postgres_away(const Error& error);
-  Result<std::vector<std::int64_t>> issuing();
   Result<std::vector<std::int64_t>> suspects(const std::vector<std::int64_t>& coupons);
   Result<void> mend_numbers(std::int64_t coupon_id);
   Result<void> mend(std::int64_t coupon_id);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "engine/amqp/confirmed_publish.h"
 #include "engine/amqp/topology.h"
 #include "engine/base/log.h"
 #include "engine/base/try.h"
@@ -16,7 +17,6 @@ namespace {
 constexpr int kBatches = 32;  // of settle_claims, read and published together
 constexpr int kIdleMs = 200;  // between two looks at an empty outbox: how late an event may be
 constexpr int kStandbyMs = 1000;
-constexpr int kPollMs = 100;
 constexpr std::chrono::seconds kConfirmDeadline{10};
 
 std::vector<std::int64_t> batches_of(std::span<const postgres::SettlementEvent> events) {
@@ -91,31 +91,20 @@ Result<bool> Relay::step() {
 
 // Not mandatory: nobody needs to listen.
 Result<void> Relay::publish(std::span<const EventMessage> messages) {
-  std::set<std::uint64_t> unconfirmed;
+  std::vector<amqp::Publication> publications;
+  publications.reserve(messages.size());
   for (const EventMessage& message : messages) {
-    auto sequence = TRY(broker_->publish({.exchange = amqp::kExchange,
-                                          .routing_key = message.routing_key,
-                                          .body = message.body,
-                                          .message_id = message.message_id,
-                                          .headers = {},
-                                          .mandatory = false}));
-    unconfirmed.insert(sequence);
+    publications.push_back({.exchange = amqp::kExchange,
+                            .routing_key = message.routing_key,
+                            .body = message.body,
+                            .message_id = message.message_id,
+                            .headers = {},
+                            .mandatory = false});
   }
-  return await_confirms(std::move(unconfirmed));
-}
-
-Result<void> Relay::await_confirms(std::set<std::uint64_t> unconfirmed) {
-  const auto deadline = std::chrono::steady_clock::now() + kConfirmDeadline;
-  while (!unconfirmed.empty()) {
-    if (std::chrono::steady_clock::now() > deadline || stop_.told()) return unknown("events without a confirm");
-    auto event = broker_->poll(kPollMs);
-    if (!event) return unknown(event.error().message);
-    const auto* answer = event->has_value() ? std::get_if<amqp::Confirmed>(&**event) : nullptr;
-    if (answer == nullptr) continue;
-    if (!answer->ack) return failure("RabbitMQ refused an event");
-    const auto end = unconfirmed.upper_bound(answer->sequence);
-    unconfirmed.erase(answer->multiple ? unconfirmed.begin() : unconfirmed.lower_bound(answer->sequence), end);
-  }
+  const auto why_not = TRY(amqp::publish_confirmed(
+      *broker_, publications, {.deadline = kConfirmDeadline, .interrupted = [this] { return stop_.told(); }}));
+  for (const std::string& why : why_not)
+    if (!why.empty()) return failure("an event was not published: " + why);
   return {};
 }
 

@@ -32,7 +32,6 @@ class Relay {
   Result<bool> step();
   Result<bool> connect();
   Result<void> publish(std::span<const EventMessage> messages);
-  Result<void> await_confirms(std::set<std::uint64_t> unconfirmed);
   void drop();
 
   const Options& options_;

@@ -44,6 +44,18 @@ std::vector<QueueDeclaration> topology_queues() {
   return queues;
 }
 
+std::vector<std::string> retry_queues() {
+  std::vector<std::string> names;
+  for (std::int64_t delay_ms : kRetryDelaysMs) names.push_back(retry_queue(delay_ms));
+  return names;
+}
+
+std::vector<std::string> queue_names() {
+  std::vector<std::string> names;
+  for (QueueDeclaration& queue : topology_queues()) names.push_back(std::move(queue.name));
+  return names;
+}
+
 Result<void> declare_topology(Connection& connection) {
   if (auto declared = connection.declare_topic_exchange(kExchange); !declared) {
     if (!connection.open()) return declared;

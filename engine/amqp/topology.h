@@ -40,6 +40,11 @@ struct QueueDeclaration {
 /// The queues of the product, the main queue first. All durable; the main one is bound to kExchange by kRoutingKey.
 std::vector<QueueDeclaration> topology_queues();
 
+/// Their names: the main queue, where messages wait to be tried again (shortest wait first), the dead letters.
+std::vector<std::string> queue_names();
+/// The middle ones of queue_names().
+std::vector<std::string> retry_queues();
+
 /// Declares everything; may be repeated at any time by a user who may configure the names. A queue that exists with
 /// other arguments (they cannot be changed) is an error that names it and says what to do.
 Result<void> declare_topology(Connection& connection);

@@ -16,7 +16,6 @@ namespace {
 
 /// A coupon is counted in one statement, so that its numbers are of one moment: 10,000,000 rows take some seconds.
 constexpr std::chrono::minutes kLongestCount(10);
-constexpr int kListPage = 500;
 
 /// `claimId,userId` a line; an empty answer text means that all was read.
 std::string read_acknowledged(const std::string& file, std::vector<operations::Acknowledged>& list) {
@@ -38,12 +37,11 @@ std::string read_acknowledged(const std::string& file, std::vector<operations::A
 
 Result<std::vector<std::int64_t>> all_coupons(postgres::Session& pg) {
   std::vector<std::int64_t> ids;
-  for (std::int64_t after = 0;;) {
-    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
-    if (page.empty()) return ids;
+  TRY(postgres::each_coupon_page(pg, [&](const auto& page, std::int64_t) -> Result<bool> {
     for (const postgres::CouponState& state : page) ids.push_back(state.id);
-    after = page.back().id;
-  }
+    return true;
+  }));
+  return ids;
 }
 
 CommandResult check_answer(const operations::CheckReport& report) {

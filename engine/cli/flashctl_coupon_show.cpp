@@ -12,7 +12,6 @@
 namespace flashclaim::cli {
 namespace {
 
-constexpr int kListPage = 500;
 constexpr int kEventsShown = 20;
 
 void add_row(Document& document, const postgres::CouponState& state) {
@@ -86,18 +85,19 @@ CommandResult list_coupons_verb(Context& context, const Arguments& arguments) {
   const auto pg = context.pg();
   if (!pg) return context.failed(pg.error());
   Table table{{"couponId", "name", "status", "total", "settled", "userLimit", "beginsAt", "endsAt"}, {}};
-  for (std::int64_t after = 0;;) {
-    const auto page = postgres::from_sql(postgres::list_coupons(**pg, after, kListPage, status));
-    if (!page) return context.failed(page.error());
-    if (page->empty()) break;
-    for (const postgres::CouponState& state : *page) {
-      table.rows.push_back({Cell::id(state.id), Cell::text(state.name), Cell::text(postgres::word(state.status)),
-                            Cell::number(state.target_total), Cell::number(state.issue_num),
-                            Cell::number(state.user_limit), Cell::text(rfc3339(state.begin_ms)),
-                            Cell::text(rfc3339(state.end_ms))});
-    }
-    after = page->back().id;
-  }
+  const auto listed = postgres::each_coupon_page(
+      **pg,
+      [&](const auto& page, std::int64_t) -> Result<bool> {
+        for (const postgres::CouponState& state : page) {
+          table.rows.push_back({Cell::id(state.id), Cell::text(state.name), Cell::text(postgres::word(state.status)),
+                                Cell::number(state.target_total), Cell::number(state.issue_num),
+                                Cell::number(state.user_limit), Cell::text(rfc3339(state.begin_ms)),
+                                Cell::text(rfc3339(state.end_ms))});
+        }
+        return true;
+      },
+      status);
+  if (!listed) return context.failed(listed.error());
   Document document;
   return done("", document.add("coupons", table));
 }

@@ -6,6 +6,7 @@
 #include "engine/base/try.h"
 #include "engine/cli/command.h"
 #include "engine/cli/line_diff.h"
+#include "engine/redis/keys.h"
 #include "engine/redis/library.h"
 
 namespace flashclaim::cli {
@@ -13,7 +14,6 @@ namespace {
 
 /// The text that was loaded before the present one, kept in the same Redis. A loss of data takes it along; then there
 /// is nothing to roll back to.
-constexpr std::string_view kPreviousKey = "coupon:library:previous";
 
 std::string named(const redis::LoadedLibrary& library) {
   return fmt::format("version {} ({})", library.version, library.hash.substr(0, 12));
@@ -21,7 +21,7 @@ std::string named(const redis::LoadedLibrary& library) {
 redis::LoadedLibrary ours() { return {kLuaLibrary.version, std::string(kLuaLibrary.hash)}; }
 
 Result<std::optional<std::string>> previous_code(redis::Client& redis) {
-  const auto reply = TRY(redis::ok(redis.command({"GET", kPreviousKey})));
+  const auto reply = TRY(redis::ok(redis.command({"GET", redis::kPreviousLibrary})));
   if (reply.is_nil()) return std::optional<std::string>();
   return std::optional(std::string(reply.text()));
 }
@@ -30,7 +30,7 @@ Result<std::optional<std::string>> previous_code(redis::Client& redis) {
 Result<void> keep_loaded(redis::Client& redis) {
   const auto code = TRY(redis::loaded_code(redis));
   if (!code.has_value()) return {};
-  TRY(redis::ok(redis.command({"SET", kPreviousKey, *code})));
+  TRY(redis::ok(redis.command({"SET", redis::kPreviousLibrary, *code})));
   return {};
 }
 
@@ -143,7 +143,7 @@ CommandResult rollback(Context& context, const Arguments&) {
   if (!previous) return context.failed(previous.error());
   if (!previous->has_value()) return refused("no earlier library is kept in this Redis");
   const auto stamp = redis::stamp_of(**previous);
-  if (!stamp) return refused(std::string(kPreviousKey) + " holds no library of ours");
+  if (!stamp) return refused(std::string(redis::kPreviousLibrary) + " holds no library of ours");
   const LuaLibrary library{stamp->version, stamp->hash, **previous};
   const auto same = redis::verify_library(**redis, library);
   if (!same) return context.failed(same.error());
@@ -156,7 +156,7 @@ CommandResult rollback(Context& context, const Arguments&) {
   if (!outcome) return context.failed(outcome.error());
   // Kept only now: dying before it, a repetition finds the earlier one loaded and is done.
   if (code->has_value()) {
-    const auto kept = redis::ok((*redis)->command({"SET", kPreviousKey, **code}));
+    const auto kept = redis::ok((*redis)->command({"SET", redis::kPreviousLibrary, **code}));
     if (!kept) return context.failed(kept.error());
   }
   return done("went back to " + named(*stamp) + "; a second rollback undoes it",

@@ -13,16 +13,6 @@
 namespace flashclaim::cli {
 namespace {
 
-/// The coupon named, or all whose streams are read.
-Result<std::vector<std::int64_t>> issuing(redis::Client& redis) {
-  const auto members = TRY(redis::ok(redis.command({"SMEMBERS", redis::kIssuing})));
-  std::vector<std::int64_t> ids;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    if (const auto id = parse_id(members[i].text())) ids.push_back(*id);
-  }
-  return ids;
-}
-
 CommandResult replay(Context& context, const Arguments& arguments) {
   std::vector<std::int64_t> ids;
   if (!arguments.words.empty()) {
@@ -39,7 +29,7 @@ CommandResult replay(Context& context, const Arguments& arguments) {
     if (there->integer() == 0) return not_found(fmt::format("there is no coupon {} in Redis", ids[0]));
   }
   if (ids.empty()) {
-    auto all = issuing(**redis);
+    auto all = redis::issuing_coupons(**redis);
     if (!all) return context.failed(all.error());
     ids = std::move(*all);
   }

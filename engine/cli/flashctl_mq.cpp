@@ -9,19 +9,12 @@
 namespace flashclaim::cli {
 namespace {
 
-std::vector<std::string> queues() {
-  std::vector<std::string> names = {std::string(amqp::kQueue)};
-  for (const std::int64_t delay : amqp::kRetryDelaysMs) names.push_back(amqp::retry_queue(delay));
-  names.emplace_back(amqp::kDeadLetterQueue);
-  return names;
-}
-
 CommandResult mq_status(Context& context, const Arguments&) {
   const auto connection = context.amqp();
   if (!connection) return context.failed(connection.error());
   Table table{{"queue", "messages", "consumers"}, {}};
   std::string missing;
-  for (const std::string& queue : queues()) {
+  for (const std::string& queue : amqp::queue_names()) {
     const auto state = (*connection)->queue_state(queue);
     if (!state && !(*connection)->open()) return context.failed(state.error());
     if (!state) missing = state.error().message;
@@ -45,11 +38,11 @@ CommandResult mq_declare(Context& context, const Arguments&) {
   if (!connection) return context.failed(connection.error());
   if (context.dry_run()) {
     return done(fmt::format("would declare the exchange {} and {} queues where they are missing (nothing was changed)",
-                            amqp::kExchange, queues().size()));
+                            amqp::kExchange, amqp::queue_names().size()));
   }
   const auto declared = amqp::declare_topology(**connection);
   if (!declared) return context.failed(declared.error());
-  return done(fmt::format("the exchange {} and {} queues are there", amqp::kExchange, queues().size()));
+  return done(fmt::format("the exchange {} and {} queues are there", amqp::kExchange, amqp::queue_names().size()));
 }
 
 }  // namespace

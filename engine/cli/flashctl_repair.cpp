@@ -19,19 +19,15 @@
 namespace flashclaim::cli {
 namespace {
 
-constexpr int kListPage = 500;
-
 /// The coupon named on the command line, or every published one.
 Result<std::vector<std::int64_t>> published(postgres::Session& pg) {
   std::vector<std::int64_t> ids;
-  for (std::int64_t after = 0;;) {
-    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
-    if (page.empty()) return ids;
-    for (const postgres::CouponState& state : page) {
+  TRY(postgres::each_coupon_page(pg, [&](const auto& page, std::int64_t) -> Result<bool> {
+    for (const postgres::CouponState& state : page)
       if (state.publish_version > 0) ids.push_back(state.id);
-    }
-    after = page.back().id;
-  }
+    return true;
+  }));
+  return ids;
 }
 
 Table reconcile_table(const std::vector<operations::ReconcileReport>& reports) {

@@ -18,7 +18,6 @@
 namespace flashclaim::cli {
 namespace {
 
-constexpr int kListPage = 500;
 constexpr std::size_t kCouponsShown = 20;
 
 std::string setting(redis::Client& redis, std::string_view name) {
@@ -44,10 +43,7 @@ Result<std::string> pg_detail(postgres::Session& pg) {
 Result<std::string> amqp_detail(amqp::Connection& amqp) {
   const auto work = TRY(amqp.queue_state(amqp::kQueue));
   std::int64_t retries = 0;
-  for (const std::int64_t delay : amqp::kRetryDelaysMs) {
-    const auto depth = TRY(amqp.queue_depth(amqp::retry_queue(delay)));
-    retries += depth;
-  }
+  for (const std::string& queue : amqp::retry_queues()) retries += TRY(amqp.queue_depth(queue));
   const auto dead = TRY(amqp.queue_depth(amqp::kDeadLetterQueue));
   const auto alarm = TRY(amqp::alarm_of(amqp));
   auto text = fmt::format("{} waiting, {} in retry, {} dead letters, {} consumers", work.messages, retries, dead,
@@ -160,15 +156,13 @@ Result<std::vector<CouponLine>> lines_of(const std::vector<postgres::CouponState
 
 Result<std::vector<CouponLine>> coupon_lines(redis::Client& redis, postgres::Session& pg) {
   std::vector<CouponLine> lines;
-  for (std::int64_t after = 0;;) {
-    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
-    if (page.empty()) break;
+  TRY(postgres::each_coupon_page(pg, [&](const auto& page, std::int64_t after) -> Result<bool> {
     auto seen = TRY(lines_of(page, redis));
-    const auto again = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kListPage)));
+    const auto again = TRY(postgres::from_sql(postgres::list_coupons(pg, after, postgres::kCouponPage)));
     note_again(seen, again);
     lines.insert(lines.end(), std::make_move_iterator(seen.begin()), std::make_move_iterator(seen.end()));
-    after = page.back().id;
-  }
+    return true;
+  }));
   return lines;
 }
 

@@ -6,7 +6,7 @@
 namespace flashclaim::mirror {
 namespace {
 
-Seen read_entry(redis::ReplyView item, std::int64_t coupon_id, EntryId entry) {
+Seen read_fields(redis::ReplyView item, std::int64_t coupon_id, EntryId entry) {
   Seen seen{coupon_id, entry, std::nullopt, {}};
   auto fields = item[1];
   if (fields.is_nil()) return seen;
@@ -38,9 +38,15 @@ std::optional<std::int64_t> coupon_of_key(std::string_view key) {
   return parse_id(key.substr(open + 1, close - open - 1));
 }
 
+Result<Seen> read_entry(std::int64_t coupon_id, redis::ReplyView item) {
+  const auto entry = parse_entry_id(item[0].text());
+  if (!entry) return failure("a stream entry id that is none");
+  return read_fields(item, coupon_id, *entry);
+}
+
 void append_entries(redis::ReplyView list, std::int64_t coupon_id, std::vector<Seen>& out) {
   for (std::size_t i = 0; i < list.size(); ++i)
-    if (auto entry = parse_entry_id(list[i][0].text())) out.push_back(read_entry(list[i], coupon_id, *entry));
+    if (auto entry = parse_entry_id(list[i][0].text())) out.push_back(read_fields(list[i], coupon_id, *entry));
 }
 
 void read_stream_info(redis::ReplyView stream, Depth& depth) {

@@ -6,6 +6,7 @@
 #include "engine/base/try.h"
 #include "engine/mirror/impl.h"
 #include "engine/redis/functions.h"
+#include "engine/redis/keys.h"
 #include "engine/redis/role.h"
 
 namespace flashclaim::mirror {
@@ -13,7 +14,6 @@ namespace {
 
 /// The replication id that was last seen by any mirror; another one means that this Redis may lack what the old one
 /// promised.
-constexpr std::string_view kReplicationKey = "coupon:replication";
 
 constexpr std::chrono::milliseconds kRedisTimeout{5000};
 constexpr std::chrono::milliseconds kLookAtServerEvery{1000};
@@ -134,14 +134,14 @@ Result<void> Mirror::Impl::greet_redis() {
 
 Result<void> Mirror::Impl::judge_replication_id() {
   auto id = TRY(redis_->reader.replication_id());
-  auto known = TRY(redis::ok(redis_->client.command({"GET", kReplicationKey})));
+  auto known = TRY(redis::ok(redis_->client.command({"GET", redis::kReplication})));
   now_.replication_id = id;
   if (known.text() == id) return {};
   if (!known.is_nil()) {
     log(LogLevel::kWarn, "mirror", "replication_id_changed", {{"before", known.text()}, {"now", id}});
     if (auto marked = mark_all_suspect(); !marked) return marked;
   }
-  auto set = redis::ok(redis_->client.command({"SET", kReplicationKey, id}));
+  auto set = redis::ok(redis_->client.command({"SET", redis::kReplication, id}));
   return set ? Result<void>() : set.error();
 }
 

@@ -14,8 +14,6 @@ namespace {
 constexpr std::size_t kJobsMax = 64;
 constexpr std::size_t kChunk = 128;
 
-std::string lease_key(std::int64_t coupon) { return "coupon:sweeper:{" + std::to_string(coupon) + "}"; }
-
 }  // namespace
 
 Republisher::Republisher(RepublishOptions options) : options_(std::move(options)), judge_(options_.patience) {}
@@ -60,7 +58,7 @@ Result<void> Republisher::consider(redis::Client& client, const Depth& depth, Cl
 
 /// A lease that would live longer than any was given dates from before Redis' clock went back: it counts for nothing.
 Result<bool> Republisher::take_lease(redis::Client& client, std::int64_t coupon) {
-  const std::string key = lease_key(coupon);
+  const std::string key = redis::sweeper_key(coupon);
   const auto life_ms = options_.patience.grace.count();
   auto lease = TRY(client.command({"SET", key, options_.owner, "NX", "PX", std::to_string(life_ms)}));
   if (lease.is_error()) return false;
@@ -74,7 +72,8 @@ Result<bool> Republisher::take_lease(redis::Client& client, std::int64_t coupon)
 }
 
 void Republisher::append_lease(redis::Client& client, std::int64_t coupon) {
-  client.append({"SET", lease_key(coupon), options_.owner, "PX", std::to_string(options_.patience.grace.count())});
+  client.append(
+      {"SET", redis::sweeper_key(coupon), options_.owner, "PX", std::to_string(options_.patience.grace.count())});
 }
 
 void Republisher::start(std::int64_t coupon, Job job) {

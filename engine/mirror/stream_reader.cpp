@@ -7,18 +7,12 @@
 #include "engine/base/try.h"
 #include "engine/mirror/entries.h"
 #include "engine/redis/errors.h"
+#include "engine/redis/functions.h"
 #include "engine/redis/keys.h"
 
 namespace flashclaim::mirror {
 
-Result<std::vector<std::int64_t>> StreamReader::issuing() {
-  auto reply = TRY(redis::ok(client_.command({"SMEMBERS", redis::kIssuing})));
-  std::vector<std::int64_t> coupons;
-  coupons.reserve(reply.size());
-  for (std::size_t i = 0; i < reply.size(); ++i)
-    if (auto coupon = parse_id(reply[i].text())) coupons.push_back(*coupon);
-  return coupons;
-}
+Result<std::vector<std::int64_t>> StreamReader::issuing() { return redis::issuing_coupons(client_); }
 
 Result<std::string> StreamReader::replication_id() {
   auto reply = TRY(redis::ok(client_.command({"INFO", "replication"})));

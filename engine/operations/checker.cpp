@@ -18,9 +18,8 @@ namespace {
 
 /// INV-4: at rest the work queue and the retry queues are empty.
 Result<void> check_queues(amqp::Connection& amqp, CheckReport& report) {
-  std::vector<std::string> queues = {std::string(amqp::kQueue)};
-  for (const std::int64_t delay : amqp::kRetryDelaysMs) queues.push_back(amqp::retry_queue(delay));
-  for (const std::string& queue : queues) {
+  for (const std::string& queue : amqp::queue_names()) {
+    if (queue == amqp::kDeadLetterQueue) continue;
     const auto depth = TRY(amqp.queue_depth(queue));
     if (depth != 0) {
       report.violations.push_back({4, 0, depth, fmt::format("queue {} holds {} messages at rest", queue, depth)});

@@ -8,6 +8,7 @@
 #include "engine/amqp/topology.h"
 #include "engine/base/test_point.h"
 #include "engine/base/try.h"
+#include "engine/mirror/entries.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/operations/user_keys.h"
 
@@ -16,8 +17,6 @@ namespace flashclaim::operations {
 using mirror::EntryMessage;
 
 namespace {
-
-constexpr int kCouponsPage = 500;
 
 /// `coupon-epoch-ms-seq`.
 std::optional<ClaimId> parse_message_id(std::string_view text) { return parse_claim_id(std::string(text) + "-0"); }
@@ -63,17 +62,9 @@ Result<std::vector<Letter>> take_letters(amqp::Connection& amqp) {
 }
 
 Result<EntryMessage> message_of(std::int64_t coupon_id, redis::ReplyView entry) {
-  const auto id = parse_entry_id(entry[0].text());
-  if (!id) return failure("a stream entry id that is none");
-  std::string_view epoch;
-  std::string_view users;
-  std::string_view sum;
-  const redis::ReplyView fields = entry[1];
-  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-    const std::string_view name = fields[i].text();
-    (name == "e" ? epoch : name == "u" ? users : sum) = fields[i + 1].text();
-  }
-  return mirror::parse_entry(coupon_id, *id, epoch, users, sum);
+  auto seen = TRY(mirror::read_entry(coupon_id, entry));
+  if (!seen.message) return failure(seen.damage.empty() ? "the entry is gone" : seen.damage);
+  return std::move(*seen.message);
 }
 
 Result<std::optional<EntryMessage>> stream_entry(redis::Client& redis, std::int64_t coupon_id, EntryId entry) {
@@ -88,11 +79,11 @@ Result<std::set<std::pair<std::int64_t, EntryId>>> marks(redis::Client& redis, p
                                                          const DlqFilter& filter, DlqReport& report) {
   std::vector<std::int64_t> coupons;
   if (filter.coupon_id) coupons.push_back(*filter.coupon_id);
-  for (std::int64_t after = 0; !filter.coupon_id;) {
-    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kCouponsPage)));
-    if (page.empty()) break;
-    for (const postgres::CouponState& state : page) coupons.push_back(state.id);
-    after = page.back().id;
+  if (!filter.coupon_id) {
+    TRY(postgres::each_coupon_page(pg, [&](const auto& page, std::int64_t) -> Result<bool> {
+      for (const postgres::CouponState& state : page) coupons.push_back(state.id);
+      return true;
+    }));
   }
   std::set<std::pair<std::int64_t, EntryId>> marked;
   for (const std::int64_t coupon : coupons) {

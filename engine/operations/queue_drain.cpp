@@ -21,9 +21,9 @@ Result<std::int64_t> ready_in(amqp::Connection& connection, std::string_view que
 
 Result<std::int64_t> ready_messages(amqp::Connection& connection) {
   auto ready = ready_in(connection, amqp::kQueue);
-  for (const std::int64_t delay : amqp::kRetryDelaysMs) {
+  for (const std::string& queue : amqp::retry_queues()) {
     if (!ready) return ready;
-    const auto waiting = ready_in(connection, amqp::retry_queue(delay));
+    const auto waiting = ready_in(connection, queue);
     if (!waiting) return waiting;
     ready = *ready + *waiting;
   }

@@ -21,7 +21,6 @@ using std::chrono::steady_clock;
 
 constexpr auto kDrainLook = std::chrono::milliseconds(100);
 constexpr int kEpochTriesMax = 64;  ///< a database restored from an older backup is that many rebuilds behind at most
-constexpr int kCouponsPage = 500;
 constexpr int kTakeBackTries = 16;  ///< operations may come between
 constexpr EntryId kNoEnd{std::numeric_limits<std::int64_t>::max(), 0};
 
@@ -239,16 +238,15 @@ Result<bool> is_lost(redis::Client& redis, postgres::Session& pg, const postgres
 /// Of all coupons, in id order; no more than `most`.
 Result<std::vector<std::int64_t>> find_lost(redis::Client& redis, postgres::Session& pg, std::size_t most) {
   std::vector<std::int64_t> lost;
-  for (std::int64_t after = 0;;) {
-    const auto page = TRY(postgres::from_sql(postgres::list_coupons(pg, after, kCouponsPage)));
-    if (page.empty()) return lost;
+  TRY(postgres::each_coupon_page(pg, [&](const auto& page, std::int64_t) -> Result<bool> {
     for (const postgres::CouponState& state : page) {
       const auto missing = TRY(is_lost(redis, pg, state));
       if (missing) lost.push_back(state.id);
-      if (lost.size() >= most) return lost;
+      if (lost.size() >= most) return false;
     }
-    after = page.back().id;
-  }
+    return true;
+  }));
+  return lost;
 }
 
 }  // namespace

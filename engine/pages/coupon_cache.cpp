@@ -190,10 +190,7 @@ class CouponCache::Ids final : public redis::Call {
 
   void answered(const redis::ReplyView& reply) noexcept override {
     if (reply.is_error()) return end(nullptr, problem_of(reply, "issuing_failed"));
-    ids_.clear();
-    for (std::size_t i = 0; i < reply.size(); ++i)
-      if (auto id = parse_id(reply[i].text())) ids_.push_back(*id);
-    std::sort(ids_.begin(), ids_.end());
+    ids_ = redis::parse_issuing(reply);
     at_us_ = loop::now_us();
     end(&ids_, {});
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/try.h"
 #include "engine/postgres/session.h"
 
 namespace flashclaim::postgres {
@@ -107,11 +108,25 @@ SqlResult<Operated> begin_rebuild(Session& session, std::int64_t id);
 /// The caller has seen that the stream is empty. May be repeated after any error: it goes on where it was.
 SqlResult<Operated> purge_coupon(Session& session, std::int64_t id, SeenVersion seen = {});
 
+/// Coupons in one page of each_coupon_page().
+inline constexpr int kCouponPage = 500;
 /// nullopt: no such coupon. A purged one is returned with status kPurged.
 SqlResult<std::optional<CouponState>> coupon_state(Session& session, std::int64_t id);
 /// In id order, ids above `after_id`, at most `limit`; without purged ones. `status` narrows it.
 SqlResult<std::vector<CouponState>> list_coupons(Session& session, std::int64_t after_id, int limit,
                                                  std::optional<CouponStatus> status = std::nullopt);
+/// All of them, page after page: calls visit(page, after), where `after` is what list_coupons was given, until it
+/// answers false or an error. `visit` returns Result<bool>: go on?
+template <class Visit>
+Result<void> each_coupon_page(Session& session, Visit visit, std::optional<CouponStatus> status = std::nullopt) {
+  for (std::int64_t after = 0;;) {
+    const std::vector<CouponState> page = TRY(from_sql(list_coupons(session, after, kCouponPage, status)));
+    if (page.empty()) return {};
+    const bool go_on = TRY(visit(page, after));
+    if (!go_on) return {};
+    after = page.back().id;
+  }
+}
 /// True when any coupon was ever published (a purged one counts): such a database may not meet an empty Redis unawares.
 SqlResult<bool> ever_published(Session& session);
 /// The highest id that was ever given to a coupon, purged ones included; 0 when there is none. Ids above it are free,

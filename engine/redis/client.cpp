@@ -98,8 +98,8 @@ Result<void> Client::reconnect() {
   lost_ = unsent_ = 0;
   auto url = TRY(parse_url(url_));
   if (auto fits = check_scheme(url); !fits) return failure("redis: " + fits.error().message);
-  const auto database = url.path.empty() ? std::optional<std::int64_t>(0) : parse_number(url.path, 1'000'000);
-  if (!database) return failure("redis: the URL's path must be a database number");
+  const auto login = login_commands(url);
+  if (!login) return failure("redis: " + login.error().message);
 
   std::signal(SIGPIPE, SIG_IGN);
   const int port = url.port == 0 ? 6379 : url.port;
@@ -113,13 +113,7 @@ Result<void> Client::reconnect() {
   redisSetTimeout(context_.get(), to_timeval(timeout_));
   redisEnableKeepAlive(context_.get());
 
-  std::vector<std::vector<std::string>> hello;
-  if (!url.password.empty()) {
-    hello.push_back(url.user.empty() ? std::vector<std::string>{"AUTH", url.password}
-                                     : std::vector<std::string>{"AUTH", url.user, url.password});
-  }
-  hello.push_back({"SELECT", std::to_string(*database)});
-  auto greeted = greet(hello);
+  const auto greeted = greet(*login);
   if (greeted) return {};
   close();
   lost_ = unsent_ = 0;

@@ -279,6 +279,11 @@ enum class OpenReply { kOpen, kRefused, kNotReady };
 std::string_view word(OpenReply reply);
 Result<OpenReply> rebuild_open(Client& client, const CouponSettings& settings);
 
+/// The coupons whose streams are read (`coupon:issuing`), in id order; what is no id is left out.
+Result<std::vector<std::int64_t>> issuing_coupons(Client& client);
+/// The same for the async connection: of a reply to SMEMBERS that is no error.
+std::vector<std::int64_t> parse_issuing(ReplyView reply);
+
 // ---- marks and the end of life -------------------------------------------------------------------------------------
 
 /// This Redis holds what it should: claims of unknown coupons answer NO_COUPON instead of NOT_READY.

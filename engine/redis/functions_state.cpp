@@ -1,4 +1,6 @@
 // Calls of apply_state, coupon_view, the marks, retire and purge.
+#include <algorithm>
+
 #include "engine/base/try.h"
 #include "engine/redis/functions.h"
 #include "engine/redis/settings.h"
@@ -125,6 +127,20 @@ Result<PurgeReply> purge_coupon(Client& client, std::int64_t coupon_id) {
       client.command(fcall("purge_coupon", {keys.coupon, keys.stock, keys.claims, keys.dead, std::string(kIssuing)},
                            {std::to_string(coupon_id)})),
       "purge_coupon", kPurgeReplies);
+}
+
+std::vector<std::int64_t> parse_issuing(ReplyView reply) {
+  std::vector<std::int64_t> coupons;
+  coupons.reserve(reply.size());
+  for (std::size_t i = 0; i < reply.size(); ++i)
+    if (const auto id = parse_id(reply[i].text())) coupons.push_back(*id);
+  std::sort(coupons.begin(), coupons.end());
+  return coupons;
+}
+
+Result<std::vector<std::int64_t>> issuing_coupons(Client& client) {
+  const auto reply = TRY(ok(client.command({"SMEMBERS", kIssuing})));
+  return parse_issuing(reply.view());
 }
 
 }  // namespace flashclaim::redis

@@ -1,7 +1,6 @@
 // Builds the commands that log a connection in from its URL, and reads the refusals among their replies.
 #include "engine/redis/handshake.h"
 
-#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -35,28 +34,37 @@ std::optional<std::string> Handshake::refusal(int index, const ReplyView& reply)
   return std::nullopt;
 }
 
+Result<std::vector<std::vector<std::string>>> login_commands(const Url& url) {
+  const auto database = url.path.empty() ? std::optional<std::int64_t>(0) : parse_number(url.path, INT32_MAX);
+  if (!database) return failure("the URL's path must be a database number");
+  std::vector<std::vector<std::string>> commands;
+  if (!url.user.empty()) {
+    commands.push_back({"AUTH", url.user, url.password});
+  } else if (!url.password.empty()) {
+    commands.push_back({"AUTH", url.password});
+  }
+  if (*database != 0) commands.push_back({"SELECT", std::to_string(*database)});
+  return commands;
+}
+
 Result<Handshake> handshake_of(const std::string& redis_url) {
   auto url = parse_url(redis_url);
   if (!url) return failure("REDIS_URL: " + url.error().message);
   if (auto fits = check_scheme(*url); !fits) return failure("REDIS_URL: " + fits.error().message);
   auto addresses = addresses_of(url->host);
   if (!addresses) return failure("REDIS_URL: " + addresses.error().message);
-  auto database = url->path.empty() ? std::optional<std::int64_t>(0) : parse_number(url->path, INT32_MAX);
-  if (!database) return failure("REDIS_URL: the database is not a number");
+  const auto login = login_commands(*url);
+  if (!login) return failure("REDIS_URL: " + login.error().message);
   Handshake handshake;
   handshake.host = url->host;
   handshake.addresses = *addresses;
   handshake.port = url->port ? url->port : kDefaultPort;
-  auto say = [&](std::initializer_list<std::string_view> words) {
-    append_resp(handshake.resp, std::span(words.begin(), words.size()));
+  const auto say = [&](const std::vector<std::string>& command) {
+    const std::vector<std::string_view> words(command.begin(), command.end());
+    append_resp(handshake.resp, words);
     ++handshake.replies;
   };
-  if (!url->user.empty()) {
-    say({"AUTH", url->user, url->password});
-  } else if (!url->password.empty()) {
-    say({"AUTH", url->password});
-  }
-  if (*database != 0) say({"SELECT", std::to_string(*database)});
+  for (const auto& command : *login) say(command);
   say({"PING"});
   say({"ROLE"});
   return handshake;

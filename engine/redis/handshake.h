@@ -26,6 +26,10 @@ struct Handshake {
 /// It is redis://, and asks for nothing that is not there. The error says what to do, and repeats nothing of the URL.
 Result<void> check_scheme(const Url& url);
 
+/// AUTH and SELECT, where the URL asks for them: how both clients log in. A user without a password logs in with an
+/// empty one. The error repeats nothing of the URL.
+Result<std::vector<std::vector<std::string>>> login_commands(const Url& url);
+
 /// Of a `redis://[user[:password]@]host[:port][/db]`. A name is resolved here, blocking: at start-up only.
 Result<Handshake> handshake_of(const std::string& redis_url);
 

@@ -20,4 +20,6 @@ std::string CouponKeys::idempotency(std::int64_t user_id, std::string_view key) 
   return "coupon:key:" + tag_ + ":" + std::to_string(user_id) + ":" + std::string(key);
 }
 
+std::string sweeper_key(std::int64_t coupon_id) { return "coupon:sweeper:{" + std::to_string(coupon_id) + "}"; }
+
 }  // namespace flashclaim::redis

@@ -35,6 +35,12 @@ struct CouponKeys {
 inline constexpr std::string_view kIssuing = "coupon:issuing";
 /// Present on every Redis that was loaded: one that lost its data lacks it.
 inline constexpr std::string_view kReady = "coupon:ready";
+/// Hash: the library that `flashctl lua load` replaced, for `flashctl lua rollback`.
+inline constexpr std::string_view kPreviousLibrary = "coupon:library:previous";
+/// String: the replication id that the mirror saw last; another one is another history.
+inline constexpr std::string_view kReplication = "coupon:replication";
+/// String with TTL `coupon:sweeper:{id}`: the lease of who looks for what the broker lost.
+std::string sweeper_key(std::int64_t coupon_id);
 /// The consumer group of the mirror on every claims stream.
 inline constexpr std::string_view kMirrorGroup = "mirror";
 

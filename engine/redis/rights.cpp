@@ -48,7 +48,7 @@ Questions engine_questions() {
 
 Questions mirror_questions() {
   const CouponKeys& keys = nobodys();
-  const std::string sweeper = "coupon:sweeper:{0}";
+  const std::string sweeper = sweeper_key(0);
   return {
       {"FCALL", "mark_suspect", "1", keys.coupon, "x"},
       {"FCALL", "retire_coupon", "3", keys.coupon, keys.claims, kIssuingKey, "x"},
@@ -65,8 +65,8 @@ Questions mirror_questions() {
       {"GET", sweeper},
       {"SET", sweeper, "x", "XX"},
       {"PTTL", sweeper},
-      {"GET", "coupon:replication"},
-      {"SET", "coupon:replication", "x", "XX"},
+      {"GET", std::string(kReplication)},
+      {"SET", std::string(kReplication), "x", "XX"},
       // inside the functions
       {"TIME"},
       {"EXISTS", keys.coupon},
