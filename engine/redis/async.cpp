@@ -13,6 +13,7 @@
 #include <deque>
 
 #include "engine/base/backoff.h"
+#include "engine/base/counter.h"
 #include "engine/base/link_log.h"
 #include "engine/base/log.h"
 #include "engine/base/test_point.h"
@@ -28,11 +29,6 @@ namespace {
 
 constexpr int kLookMs = 1000;  ///< between two questions for the role; a younger connection is not left for an answer
 constexpr std::string_view kRole = "*1\r\n$4\r\nROLE\r\n";
-
-template <class Counter>
-void count(Counter& counter) {  // one writer: no locked instruction
-  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
 
 }  // namespace
 

@@ -63,7 +63,7 @@ bool is_about_all(const ReplyView& reply) {
 
 bool is_denied(const ReplyView& reply) {
   const auto meaning = meaning_of_reply(reply);
-  return meaning && meaning->code == ErrorCode::kDenied;
+  return meaning && meaning->about == About::kLogin;
 }
 
 bool is_damaged(const Error& error) { return !error.unknown() && error.code == ErrorCode::kDamaged; }

@@ -35,7 +35,7 @@ Error error_of(const ReplyView& reply);
 bool is_about_the_session(const ReplyView& reply);
 /// Not about the call and its keys: nobody else would be served either.
 bool is_about_all(const ReplyView& reply);
-/// NOPERM, NOAUTH: this login may not.
+/// NOPERM: this login may not. (NOAUTH is about the session: nobody is logged in.)
 bool is_denied(const ReplyView& reply);
 
 /// The library found a key of the wrong type or with garbage in it, and changed nothing.

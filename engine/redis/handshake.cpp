@@ -43,7 +43,7 @@ Result<std::vector<std::vector<std::string>>> login_commands(const Url& url) {
   } else if (!url.password.empty()) {
     commands.push_back({"AUTH", url.password});
   }
-  if (*database != 0) commands.push_back({"SELECT", std::to_string(*database)});
+  commands.push_back({"SELECT", std::to_string(*database)});
   return commands;
 }
 

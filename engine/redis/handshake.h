@@ -15,7 +15,7 @@ struct Handshake {
   std::string host;
   std::vector<std::string> addresses;  ///< of the host, as IP literals; looked up once more for each connection
   int port = 0;
-  std::string resp;  ///< AUTH and SELECT where the URL asks for them, PING, ROLE
+  std::string resp;  ///< AUTH where the URL names somebody, SELECT, PING, ROLE
   int replies = 0;   ///< one for each
 
   /// Why the connection is of no use, from its reply number `index` (0 ...): a wrong password, a missing database,
@@ -26,7 +26,7 @@ struct Handshake {
 /// It is redis://, and asks for nothing that is not there. The error says what to do, and repeats nothing of the URL.
 Result<void> check_scheme(const Url& url);
 
-/// AUTH and SELECT, where the URL asks for them: how both clients log in. A user without a password logs in with an
+/// AUTH, where the URL names somebody, and SELECT: how both clients log in. A user without a password logs in with an
 /// empty one. The error repeats nothing of the URL.
 Result<std::vector<std::vector<std::string>>> login_commands(const Url& url);
 

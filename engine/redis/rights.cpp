@@ -159,7 +159,7 @@ const std::vector<Questions>& rights_questions(User user) {
 }
 
 std::string denied(const std::vector<std::string>& question, ReplyView reply) {
-  if (!is_denied(reply)) return "";
+  if (!reply.is_error() || error_of(reply).code != ErrorCode::kDenied) return "";
   return question.size() > 1 ? question[0] + ' ' + question[1] : question[0];
 }
 
