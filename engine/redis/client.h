@@ -79,7 +79,7 @@ enum class Server { kPrimary, kAny };
 /// Errors: before a command is sent, kFailure. Once it may have been sent and the answer did not come (timeout, reset),
 /// kUnknown, the connection is closed, and connected() is false until reconnect(). Nothing is ever sent twice.
 /// An error *reply* is an answer: a Reply of kind kError; `ok()` turns it into a failure. One that is about the session
-/// (role.h: READONLY and the like) also closes the connection, once every answer owed was read: the address is to be
+/// (errors.h: READONLY and the like) also closes the connection, once every answer owed was read: the address is to be
 /// looked up again, and may lead to the new primary.
 class Client {
  public:
