@@ -1,12 +1,16 @@
 # Flashclaim: every command of the project. `make` alone prints this help.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status clean test model fuzz chaos bench schema lint format
+.PHONY: help build run up down status clean test model fuzz chaos bench schema lint format
 stack := tests/stack/stack.sh
 
 help: ## this help
 	@printf 'Flashclaim: flash-sale coupons that are never oversold and never lost.\n\n'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 	@printf '\nFLASHCLAIM_PORT_BASE=n chooses the ports n to n+7 (default 8080; remembered in .run until make clean).\n'
+
+build: ## all programs and tests, with progress; TARGET=test_unit for one of them
+	@tests/stack/install.sh build
+	@tests/stack/build.sh build $(or $(TARGET),all)
 
 run: ## install what is missing, build, start the stack, replay real receipts, stay until Ctrl-C
 	@$(stack) run
@@ -42,8 +46,8 @@ bench: ## the parts by themselves, and the whole beside nginx, nginx + lua + EVA
 schema: ## write sql/schema.sql anew: the schema as all migrations together leave it
 	@tests/stack/schema.sh
 
-lint: ## clang-format, clang-tidy, luacheck, shellcheck, rooms
-	@tests/stack/lint.sh
+lint: ## clang-format, shellcheck, rooms, clang-tidy, luacheck and more; STEP=tidy for one, STEP=quick for all but tidy
+	@tests/stack/lint.sh $(STEP)
 
 format: ## rewrite the C++ sources as clang-format wants them
 	@git ls-files '*.h' '*.cpp' | xargs -d '\n' clang-format -i

@@ -14,7 +14,7 @@
 namespace flashclaim::harness {
 namespace {
 
-void must(bool done) {
+void must_do(bool done) {
   if (!done) throw std::runtime_error("OpenSSL refused");
 }
 
@@ -25,15 +25,15 @@ std::shared_ptr<EVP_PKEY> new_key(const std::string& algorithm) {
   EVP_PKEY* key = algorithm == "RS256"   ? EVP_RSA_gen(2048)
                   : algorithm == "ES256" ? EVP_EC_gen("P-256")
                                          : EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
-  must(key != nullptr);
+  must_do(key != nullptr);
   return {key, EVP_PKEY_free};
 }
 
 std::string number_of(EVP_PKEY* key, const char* name, std::size_t size = 0) {
   BIGNUM* number = nullptr;
-  must(EVP_PKEY_get_bn_param(key, name, &number) == 1);
+  must_do(EVP_PKEY_get_bn_param(key, name, &number) == 1);
   std::string bytes(size > 0 ? size : static_cast<std::size_t>(BN_num_bytes(number)), '\0');
-  must(BN_bn2binpad(number, raw(bytes), static_cast<int>(bytes.size())) > 0);
+  must_do(BN_bn2binpad(number, raw(bytes), static_cast<int>(bytes.size())) > 0);
   BN_free(number);
   return bytes;
 }
@@ -42,10 +42,10 @@ std::string number_of(EVP_PKEY* key, const char* name, std::size_t size = 0) {
 std::string raw_numbers(const std::string& der) {
   const unsigned char* at = raw(std::string_view(der));
   ECDSA_SIG* signature = d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size()));
-  must(signature != nullptr);
+  must_do(signature != nullptr);
   std::string bytes(64, '\0');
-  must(BN_bn2binpad(ECDSA_SIG_get0_r(signature), raw(bytes), 32) > 0);
-  must(BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw(bytes) + 32, 32) > 0);
+  must_do(BN_bn2binpad(ECDSA_SIG_get0_r(signature), raw(bytes), 32) > 0);
+  must_do(BN_bn2binpad(ECDSA_SIG_get0_s(signature), raw(bytes) + 32, 32) > 0);
   ECDSA_SIG_free(signature);
   return bytes;
 }
@@ -64,8 +64,8 @@ std::string base64url(std::string_view bytes) {
 std::string hmac_sha256(std::string_view secret, std::string_view text) {
   std::string digest(32, '\0');
   unsigned int size = 0;
-  must(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), raw(text), text.size(), raw(digest), &size) !=
-       nullptr);
+  must_do(HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), raw(text), text.size(), raw(digest),
+               &size) != nullptr);
   return digest;
 }
 
@@ -82,7 +82,7 @@ TokenMint::TokenMint(std::string algorithm, std::string key_id)
     return;
   }
   secret_.resize(32);
-  must(RAND_bytes(raw(secret_), 32) == 1);
+  must_do(RAND_bytes(raw(secret_), 32) == 1);
 }
 
 std::string TokenMint::jwk(const std::string& algorithm) const {
@@ -97,13 +97,13 @@ std::string TokenMint::jwk(const std::string& algorithm) const {
            base64url(number_of(key_.get(), OSSL_PKEY_PARAM_EC_PUB_Y, 32)) + "\"}";
   std::string point(32, '\0');
   std::size_t size = point.size();
-  must(EVP_PKEY_get_raw_public_key(key_.get(), raw(point), &size) == 1);
+  must_do(EVP_PKEY_get_raw_public_key(key_.get(), raw(point), &size) == 1);
   return members + R"("kty":"OKP","crv":"Ed25519","x":")" + base64url(point) + "\"}";
 }
 
 std::string TokenMint::pem() const {
   BIO* out = BIO_new(BIO_s_mem());
-  must(PEM_write_bio_PUBKEY(out, key_.get()) == 1);
+  must_do(PEM_write_bio_PUBKEY(out, key_.get()) == 1);
   char* text = nullptr;
   const long size = BIO_get_mem_data(out, &text);
   std::string pem(text, static_cast<std::size_t>(size));
@@ -125,11 +125,12 @@ std::string TokenMint::token(const std::string& header, const std::string& claim
 std::string TokenMint::sign(const std::string& text) const {
   if (algorithm_ == "HS256") return hmac_sha256(secret_, text);
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  must(EVP_DigestSignInit(context, nullptr, algorithm_ == "EdDSA" ? nullptr : EVP_sha256(), nullptr, key_.get()) == 1);
+  must_do(EVP_DigestSignInit(context, nullptr, algorithm_ == "EdDSA" ? nullptr : EVP_sha256(), nullptr, key_.get()) ==
+          1);
   std::size_t size = 0;
-  must(EVP_DigestSign(context, nullptr, &size, raw(std::string_view(text)), text.size()) == 1);
+  must_do(EVP_DigestSign(context, nullptr, &size, raw(std::string_view(text)), text.size()) == 1);
   std::string signature(size, '\0');
-  must(EVP_DigestSign(context, raw(signature), &size, raw(std::string_view(text)), text.size()) == 1);
+  must_do(EVP_DigestSign(context, raw(signature), &size, raw(std::string_view(text)), text.size()) == 1);
   EVP_MD_CTX_free(context);
   signature.resize(size);
   return algorithm_ == "ES256" ? raw_numbers(signature) : signature;

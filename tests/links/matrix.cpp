@@ -25,7 +25,7 @@ constexpr Condition kConditions[] = {
 constexpr int kCuts = 6;
 constexpr std::int64_t kSomeAnswers = 60;
 constexpr std::int64_t kRedisStallMs = 1000;
-constexpr std::int64_t kGrowthMaxKib = 64 * 1024;
+constexpr std::int64_t kProgramGrowthMaxKib = 64 * 1024;
 
 class LinkTest : public LinksTest, public ::testing::WithParamInterface<std::tuple<Link, Condition>> {
  protected:
@@ -94,7 +94,7 @@ TEST_P(LinkTest, BreaksAnswersHonestlyAndHealsByItself) {
 
   break_it(witnesses, coupon);
   EXPECT_TRUE(program(link()).running());
-  EXPECT_LT(resident_kib(link()), resident + kGrowthMaxKib);
+  EXPECT_LT(resident_kib(link()), resident + kProgramGrowthMaxKib);
 
   gate(link()).pass();
   EXPECT_TRUE(wait_until(all_ready)) << "not ready again";

@@ -17,7 +17,7 @@ using http::Problem;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kGrowthMaxKib = 32 * 1024;
+constexpr std::int64_t kEngineGrowthMaxKib = 32 * 1024;
 constexpr int kInARow = 50;
 constexpr auto kNormalWithin = 15s;  // 5 s is the aim; the machine is shared
 
@@ -70,7 +70,7 @@ class OverloadRate : public LinksTest {
   void expect_bounded_memory(std::int64_t resident) const {
     const auto grown = peak_kib(Link::kEngineRedis) - resident;
     std::printf("[links] the engine grew by %lld KiB at most\n", static_cast<long long>(grown));
-    EXPECT_LT(grown, kGrowthMaxKib);
+    EXPECT_LT(grown, kEngineGrowthMaxKib);
   }
   /// Everything that was accepted, and of what is unknown and `perhaps` more no more than there is.
   void expect_settled_as_told(std::int64_t perhaps = 0) {

@@ -1,6 +1,8 @@
 // The rules once more, in the plainest form.
 #include "tests/lua/model.h"
 
+#include "tests/lua/model_parts.h"
+
 namespace flashclaim {
 
 namespace {
@@ -14,8 +16,6 @@ std::string joined(const std::vector<std::int64_t>& users) {
   }
   return text;
 }
-
-std::string number(std::int64_t n) { return std::to_string(n); }
 
 }  // namespace
 

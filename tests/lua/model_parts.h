@@ -12,6 +12,17 @@ inline const std::vector<std::string> kModelKeys{"", "", "a", "b"};
 inline const std::vector<std::string> kModelReasons{"over_limit", "out_of_stock", "stale_epoch", "unknown_coupon",
                                                     "rejected"};
 
+inline std::string number(std::int64_t n) { return std::to_string(n); }
+
+/// `1 2 77`
+inline std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) {
+    text += (text.empty() ? "" : " ") + word;
+  }
+  return text;
+}
+
 /// `1,2,77`
 inline std::string users_text(const std::vector<std::int64_t>& users) {
   std::string text;

@@ -1,13 +1,8 @@
 // The rules of the repairs in the plainest form: reconcile, rebuild, marks.
 #include "tests/lua/model.h"
+#include "tests/lua/model_parts.h"
 
 namespace flashclaim {
-
-namespace {
-
-std::string number(std::int64_t n) { return std::to_string(n); }
-
-}  // namespace
 
 // ---- reconcile
 

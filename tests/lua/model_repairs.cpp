@@ -7,12 +7,6 @@
 
 namespace flashclaim {
 
-namespace {
-
-std::string number(std::int64_t n) { return std::to_string(n); }
-
-}  // namespace
-
 // ---- reconcile
 
 void RandomCoupon::inject_drift(harness::Dice& dice) {

@@ -6,20 +6,6 @@
 
 namespace flashclaim {
 
-namespace {
-
-std::string number(std::int64_t n) { return std::to_string(n); }
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) {
-    text += (text.empty() ? "" : " ") + word;
-  }
-  return text;
-}
-
-}  // namespace
-
 void RandomCoupon::publish(harness::Dice& dice) {
   tamper({"FLUSHALL"});
   model_ = CouponModel();

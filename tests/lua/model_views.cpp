@@ -3,12 +3,11 @@
 #include <sstream>
 
 #include "tests/lua/model.h"
+#include "tests/lua/model_parts.h"
 
 namespace flashclaim {
 
 namespace {
-
-std::string number(std::int64_t n) { return std::to_string(n); }
 
 std::vector<std::string> split(const std::string& text, char mark) {
   std::vector<std::string> parts;

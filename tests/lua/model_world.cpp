@@ -21,14 +21,6 @@ std::string checked(Result<redis::Reply> reply) {
   return shown(reply->view());
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) {
-    text += (text.empty() ? "" : " ") + word;
-  }
-  return text;
-}
-
 std::string text_of(const std::optional<std::int64_t>& value) { return value ? std::to_string(*value) : "(nil)"; }
 
 }  // namespace

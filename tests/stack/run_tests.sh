@@ -19,7 +19,12 @@ build=$top/build${SANITIZE:+-$SANITIZE}
 logs=$build/test-logs
 started=$(date +%s)
 ends=$((started + 2400)) # with the build
-[ -z "${SUITE:-}" ] || suites=("$SUITE")
+if [ -n "${SUITE:-}" ]; then
+  case " ${suites[*]} " in
+    *" $SUITE "*) suites=("$SUITE") ;;
+    *) echo "there is no suite '$SUITE'; SUITE is one of: ${suites[*]}" >&2; exit 2 ;;
+  esac
+fi
 export GTEST_FILTER=${FILTER:-*} GTEST_COLOR=no
 export LSAN_OPTIONS=suppressions=$here/leaks.supp:print_suppressions=0
 # What a sanitizer has to say of a program that a test starts would be lost with its log: every report is a file, and a failure.
@@ -28,9 +33,15 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:log_path=$reports UBSAN_OPTI
   TSAN_OPTIONS=suppressions=$here/races.supp:report_thread_leaks=0:log_path=$reports # a second signal ends a program at once, threads and all
 
 "$here/install.sh" build run test
-"$here/build.sh" "$build"
-# The programs once more, with the crash points and the guards that a test may take out, for tests/chaos.
-TEST_POINTS=ON "$here/build.sh" "$build-points" flashclaim-engine flashclaim-consumer flashctl
+# Only what the suites need: their tests (CMakeLists.txt says which of them run programs), and where a test asks for it the programs once
+# more, with the crash points and the guards that a test may take out. A run.sh builds for itself.
+targets=() points=
+for suite in "${suites[@]}"; do
+  [ -x "tests/$suite/run.sh" ] || targets+=("test_$suite")
+  ! grep -qs points_bin_dir "tests/$suite"/*.cpp || points=yes
+done
+[ -z "${targets[*]}" ] || "$here/build.sh" "$build" "${targets[@]}"
+[ -z "$points" ] || TEST_POINTS=ON "$here/build.sh" "$build-points" flashclaim-engine flashclaim-consumer flashctl
 rm -rf "$logs"
 mkdir -p "$logs"
 
