@@ -47,9 +47,9 @@ Result<bool> Flight::read_page(EntryId last, Rest rest) {
 Result<void> Flight::take(redis::ReplyView entry) {
   const auto id = parse_entry_id(entry[0].text());
   const redis::ReplyView fields = entry[1];
-  if (!id || fields.size() != 6) return failure("DAMAGED entry");
+  if (!id || fields.size() != 6) return failure(ErrorCode::kDamaged, "DAMAGED entry");
   const auto message = mirror::parse_entry(coupon_id_, *id, field(fields, "e"), field(fields, "u"), field(fields, "h"));
-  if (!message) return failure("DAMAGED entry");
+  if (!message) return failure(ErrorCode::kDamaged, "DAMAGED entry");
   entries_.push_back(*id);
   claims_ += static_cast<std::int64_t>(message->users.size());
   known_ = *id;

@@ -101,7 +101,7 @@ Result<std::set<EntryId>> dead_entries(redis::Client& redis, std::int64_t coupon
     const redis::ReplyView members = page[1];
     for (std::size_t i = 0; i < members.size(); ++i) {
       const auto id = parse_entry_id(members[i].text());
-      if (!id) return failure("DAMAGED " + keys.dead + " holds what is no entry id");
+      if (!id) return failure(ErrorCode::kDamaged, "DAMAGED " + keys.dead + " holds what is no entry id");
       dead.insert(*id);
     }
   } while (cursor != "0");
