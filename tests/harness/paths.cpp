@@ -4,18 +4,18 @@
 namespace flashclaim::harness {
 
 const std::string& source_dir() {
-  static const auto& kPath = *new std::string(FLASHCLAIM_SOURCE_DIR);
-  return kPath;
+  static const auto& path = *new std::string(FLASHCLAIM_SOURCE_DIR);
+  return path;
 }
 
 const std::string& bin_dir() {
-  static const auto& kPath = *new std::string(FLASHCLAIM_BIN_DIR);
-  return kPath;
+  static const auto& path = *new std::string(FLASHCLAIM_BIN_DIR);
+  return path;
 }
 
 const std::string& points_bin_dir() {
-  static const auto& kPath = *new std::string(FLASHCLAIM_POINTS_BIN_DIR);
-  return kPath;
+  static const auto& path = *new std::string(FLASHCLAIM_POINTS_BIN_DIR);
+  return path;
 }
 
 }  // namespace flashclaim::harness
