@@ -25,8 +25,7 @@ class CampaignRun {
 
   Result<CampaignReport> run() {
     auto engine = TRY(engine_from_environment());
-    auto urls = TRY(services_from_environment());
-    urls_ = urls;
+    urls_ = TRY(services_from_environment());
     TRY(open());
     claim(engine);
     settle_and_check();

@@ -2,7 +2,6 @@
 #include "bench/http_client.h"
 
 #include <arpa/inet.h>
-#include <llhttp.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <spdlog/fmt/fmt.h>
@@ -20,6 +19,8 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
+#include "engine/http/parser.h"
+#include "engine/http/response_reader.h"
 #include "engine/loop/loop.h"
 
 namespace flashclaim::bench {
@@ -40,8 +41,13 @@ struct Owed {
   std::int64_t deadline_ms;
 };
 
-struct Connection {
+struct Connection final : http::ResponseReader::Listener {
   Connection(HttpClient::State& owner, loop::Loop& loop);
+
+  bool begins() noexcept override;
+  void header(std::string_view name, std::string_view value) noexcept override;
+  bool body(std::string_view part) noexcept override;
+  void complete(int status, bool keep_alive) noexcept override;
 
   HttpClient::State& owner;
   ConnectionState state = ConnectionState::kClosed;
@@ -59,30 +65,10 @@ struct Connection {
   bool queued = false;  ///< stands in the line of connections with free slots
   std::deque<Owed> owed;
 
-  llhttp_t parser{};
-  std::string body;
-  std::string header_name;
-  std::string header_value;
+  http::ResponseReader reader{*this};
+  std::string text;  ///< the body so far
   int retry_after_s = -1;
 };
-
-bool fill_sockaddr(const http::Address& address, sockaddr_storage& storage, socklen_t& size) {
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-  if (inet_pton(AF_INET, address.host.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(static_cast<std::uint16_t>(address.port));
-    size = sizeof *v4;
-    return true;
-  }
-  if (inet_pton(AF_INET6, address.host.c_str(), &v6->sin6_addr) == 1) {
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(static_cast<std::uint16_t>(address.port));
-    size = sizeof *v6;
-    return true;
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -94,7 +80,7 @@ struct HttpClient::State {
   void on_writable(Connection& connection);
   void on_readable(Connection& connection);
   void opened(Connection& connection);
-  void finished(Connection& connection);
+  void finished(Connection& connection, int status, bool keep_alive);
   void close(Connection& connection, std::string_view reason);
   void flush(Connection& connection);
   void offer(Connection& connection);
@@ -120,49 +106,29 @@ struct HttpClient::State {
   std::minstd_rand jitter{std::random_device{}()};
   loop::EndOfTurn end_of_turn;
   loop::Timer timer;
-  llhttp_settings_t settings{};
 };
 
 namespace {
 
-// llhttp's callbacks: `parser->data` is the Connection. None may throw or close the connection.
-Connection& connection_of(llhttp_t* parser) { return *static_cast<Connection*>(parser->data); }
+bool Connection::begins() noexcept {
+  if (owed.empty()) return false;
+  text.clear();
+  retry_after_s = -1;
+  return true;
+}
 
-int on_message_begin(llhttp_t* parser) noexcept {
-  Connection& connection = connection_of(parser);
-  if (connection.owed.empty()) return -1;  // an answer that nobody asked for
-  connection.body.clear();
-  connection.retry_after_s = -1;
-  return 0;
+void Connection::header(std::string_view name, std::string_view value) noexcept {
+  if (http::equals_ignoring_case(name, "retry-after"))
+    retry_after_s = static_cast<int>(parse_number(value, 86'400).value_or(-1));
 }
-int on_header_field(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  connection_of(parser).header_name.append(at, size);
-  return 0;
+
+bool Connection::body(std::string_view part) noexcept {
+  if (text.size() + part.size() > owner.options.answer_bytes_max) return false;
+  text.append(part);
+  return true;
 }
-int on_header_value(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  connection_of(parser).header_value.append(at, size);
-  return 0;
-}
-int on_header_value_complete(llhttp_t* parser) noexcept {
-  Connection& connection = connection_of(parser);
-  if (strcasecmp(connection.header_name.c_str(), "retry-after") == 0)
-    connection.retry_after_s = static_cast<int>(parse_number(connection.header_value, 86'400).value_or(-1));
-  connection.header_name.clear();
-  connection.header_value.clear();
-  return 0;
-}
-int on_body(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  Connection& connection = connection_of(parser);
-  if (connection.body.size() + size > connection.owner.options.answer_bytes_max) return -1;
-  connection.body.append(at, size);
-  return 0;
-}
-int on_message_complete(llhttp_t* parser) noexcept {
-  Connection& connection = connection_of(parser);
-  if (parser->status_code >= 100 && parser->status_code < 200) return 0;  // an interim answer: the real one follows
-  connection.owner.finished(connection);
-  return 0;
-}
+
+void Connection::complete(int status, bool keep_alive) noexcept { owner.finished(*this, status, keep_alive); }
 
 Connection::Connection(HttpClient::State& client, loop::Loop& loop)
     : owner(client),
@@ -179,16 +145,8 @@ HttpClient::State::State(loop::Loop& event_loop, const HttpClientOptions& client
       buffer(kReadBytes),
       end_of_turn(event_loop, [this] { turn_over(); }),
       timer(event_loop, [this] { tick(); }) {
-  bool literal = fill_sockaddr(options.address, peer, peer_size);
-  assert(literal && options.connections > 0 && options.pipeline > 0);
-  (void)literal;
-  llhttp_settings_init(&settings);
-  settings.on_message_begin = on_message_begin;
-  settings.on_header_field = on_header_field;
-  settings.on_header_value = on_header_value;
-  settings.on_header_value_complete = on_header_value_complete;
-  settings.on_body = on_body;
-  settings.on_message_complete = on_message_complete;
+  peer_size = http::fill_sockaddr(options.address, peer);
+  assert(peer_size > 0 && options.connections > 0 && options.pipeline > 0);
   for (int i = 0; i < options.connections; ++i) {
     connections.push_back(std::make_unique<Connection>(*this, loop));
     connect(*connections.back());
@@ -221,8 +179,7 @@ void HttpClient::State::opened(Connection& connection) {
   connection.state = ConnectionState::kOpen;
   connection.backoff_ms = kBackoffFirstMs;
   connection.written = 0;
-  llhttp_init(&connection.parser, HTTP_RESPONSE, &settings);
-  connection.parser.data = &connection;
+  connection.reader.reset();
   connection.readable.watch(connection.fd);
   ++connected;
   slots += static_cast<std::size_t>(options.pipeline);
@@ -244,28 +201,26 @@ void HttpClient::State::on_readable(Connection& connection) {
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got < 0) return close(connection, std::strerror(errno));
   if (got == 0) {
-    llhttp_finish(&connection.parser);  // an answer without Content-Length ends here
+    connection.reader.end();
     return close(connection, "the server closed the connection");
   }
-  llhttp_errno_t code = llhttp_execute(&connection.parser, buffer.data(), static_cast<std::size_t>(got));
-  if (code == HPE_OK && connection.state == ConnectionState::kOpen) return;
-  if (code == HPE_OK) return close(connection, "the server said Connection: close");
-  if (code == HPE_CLOSED_CONNECTION) return close(connection, "bytes after an answer that closes the connection");
-  close(connection, fmt::format("an answer that is no HTTP: {}", llhttp_errno_name(code)));
+  const std::string wrong = connection.reader.read({buffer.data(), static_cast<std::size_t>(got)});
+  if (!wrong.empty()) return close(connection, wrong);
+  if (connection.state != ConnectionState::kOpen) close(connection, "the server said Connection: close");
 }
 
 /// The oldest request of the connection has its answer.
-void HttpClient::State::finished(Connection& connection) {
+void HttpClient::State::finished(Connection& connection, int status, bool keep_alive) {
   std::uint64_t tag = connection.owed.front().tag;
   connection.owed.pop_front();
   --owed;
   ++slots;
-  if (llhttp_should_keep_alive(&connection.parser)) {
+  if (keep_alive) {
     offer(connection);
   } else {
     retire(connection);
   }
-  done(tag, Response{Fate::kAnswered, connection.parser.status_code, connection.body, connection.retry_after_s, {}});
+  done(tag, Response{Fate::kAnswered, status, connection.text, connection.retry_after_s, {}});
 }
 
 /// Puts the connection into the line of those that can take a request; tells the owner at the end of the turn.
@@ -298,8 +253,6 @@ void HttpClient::State::close(Connection& connection, std::string_view reason) {
   connection.state = ConnectionState::kClosed;
   connection.out.clear();
   connection.out_begin = 0;
-  connection.header_name.clear();
-  connection.header_value.clear();
   std::int64_t spread = static_cast<std::int64_t>(jitter() % static_cast<unsigned>(connection.backoff_ms));
   connection.connect_at_ms = loop::now_ms() + connection.backoff_ms / 2 + spread;
   connection.backoff_ms = std::min(connection.backoff_ms * 2, kBackoffMaxMs);

@@ -86,16 +86,14 @@ class LoadCommandRun {
   }
 
   Result<void> open() {
-    auto urls = TRY(services_from_environment());
-    urls_ = urls;
+    urls_ = TRY(services_from_environment());
     std::vector<CouponPlan> plans(static_cast<std::size_t>(command_.coupons),
                                   CouponPlan{"load", command_.total, command_.user_limit});
     Progress bar("coupons", command_.coupons, command_.progress);
     SaleOptions sale;
     sale.interrupted = plan_.interrupted;
     sale.progress = [&](std::int64_t done) { bar.show(done); };
-    auto ids = TRY(open_sale(urls_, plans, sale));
-    plan_.coupon_ids = std::move(ids);
+    plan_.coupon_ids = TRY(open_sale(urls_, plans, sale));
     return {};
   }
 

@@ -27,8 +27,7 @@ Result<EngineAddress> engine_from_environment() {
 Result<ServiceUrls> services_from_environment() {
   ServiceUrls urls;
   for (auto [name, target] : {std::pair{"REDIS_URL", &urls.redis}, {"AMQP_URL", &urls.amqp}, {"PG_URL", &urls.pg}}) {
-    auto text = TRY(require_env(name));
-    *target = text;
+    *target = TRY(require_env(name));
   }
   return urls;
 }

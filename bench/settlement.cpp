@@ -55,8 +55,7 @@ Result<Backlog> backlog(redis::Client& redis, amqp::Connection* broker, std::spa
     TRY(add_chunk(redis, coupon_ids.subspan(begin, size), sum));
   }
   if (!broker) return sum;
-  auto depth = TRY(broker->queue_depth(amqp::kQueue));
-  sum.queued = depth;
+  sum.queued = TRY(broker->queue_depth(amqp::kQueue));
   return sum;
 }
 

@@ -38,8 +38,7 @@ Result<void> Backlog::look() {
   if (!connection_ || !connection_->open()) {
     amqp::Options wanted;
     wanted.name = options_.name + "-backlog";
-    auto opened = TRY(amqp::Connection::open(options_.amqp_url, wanted));
-    connection_ = std::move(opened);
+    connection_ = TRY(amqp::Connection::open(options_.amqp_url, wanted));
     rights_.ask_again();
   }
   if (auto polled = connection_->poll(0); !polled) return polled.error();  // heartbeats

@@ -20,9 +20,8 @@ ConfirmedPublisher::ConfirmedPublisher(std::string amqp_url, std::string name)
 Result<void> ConfirmedPublisher::connect() {
   amqp::Options options;
   options.name = name_;
-  auto opened = TRY(amqp::Connection::open(amqp_url_, options));
-  connection_ = std::move(opened);
-  if (auto declared = amqp::need_topology(*connection_); !declared) return declared;
+  connection_ = TRY(amqp::Connection::open(amqp_url_, options));
+  TRY(amqp::need_topology(*connection_));
   return connection_->enable_confirms();
 }
 

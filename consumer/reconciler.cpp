@@ -63,8 +63,8 @@ void Reconciler::run() {
 }
 
 Result<void> Reconciler::round() {
-  if (auto connected = connect(); !connected) return connected;
-  if (auto looked = look_at_services(); !looked) return looked;
+  TRY(connect());
+  TRY(look_at_services());
   if (guard_removed("consumer.reconciler")) return {};
   auto chosen = is_chosen();
   if (!chosen || !*chosen) return chosen ? Result<void>() : Result<void>(chosen.error());
@@ -72,13 +72,11 @@ Result<void> Reconciler::round() {
   forget_all_but(coupons);
   auto suspected = TRY(suspects(coupons));
   numbers_mended_.clear();
-  for (const std::int64_t coupon_id : suspected)
-    if (auto mended = mend_numbers(coupon_id); !mended) return mended;
+  for (const std::int64_t coupon_id : suspected) TRY(mend_numbers(coupon_id));
   looked_at_ = std::chrono::steady_clock::now();
   coupons_ = std::move(coupons);
-  for (const std::int64_t coupon_id : suspected)
-    if (auto mended = mend(coupon_id); !mended) return mended;
-  if (auto patrolled = patrol(suspected); !patrolled) return patrolled;
+  for (const std::int64_t coupon_id : suspected) TRY(mend(coupon_id));
+  TRY(patrol(suspected));
   return compare_in_turn(coupons_);
 }
 
@@ -132,7 +130,7 @@ Result<void> Reconciler::connect() {
 // session.
 Result<bool> Reconciler::is_chosen() {
   if (chosen_) return true;
-  auto chosen = TRY(postgres::from_sql(postgres::become_mender(*pg_)));
+  auto chosen = TRY(postgres::from_sql(postgres::become_reconciler(*pg_)));
   chosen_ = chosen;
   metrics_.reconciler(chosen_);
   if (chosen_) log(LogLevel::kInfo, "reconciler", "chosen");
@@ -275,7 +273,7 @@ Result<void> Reconciler::patrol(const std::vector<std::int64_t>& mended) {
   patrolled_ = seen.next;
   for (const std::int64_t coupon_id : seen.to_mend) {
     if (std::binary_search(mended.begin(), mended.end(), coupon_id)) continue;
-    if (auto done = mend(coupon_id); !done) return done;
+    TRY(mend(coupon_id));
   }
   return {};
 }
@@ -295,7 +293,7 @@ Result<void> Reconciler::compare_in_turn(const std::vector<std::int64_t>& coupon
     auto judged = report ? judge(*report, false) : Result<void>(report.error());
     if (judged && stays_behind(*report)) judged = mend(compared_);
     if (judged) continue;
-    if (auto passed = pass_by(compared_, judged.error()); !passed) return passed;
+    TRY(pass_by(compared_, judged.error()));
   }
   return {};
 }

@@ -54,8 +54,7 @@ void Relay::drop() {
 
 Result<bool> Relay::connect() {
   if (!pg_) {
-    auto session = TRY(postgres::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay")));
-    pg_ = std::move(session);
+    pg_ = TRY(postgres::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay")));
     // Events that cannot be forgotten afterwards would be published again and again.
     TRY(postgres::from_sql(postgres::check_writes(*pg_)));
   }
@@ -68,8 +67,7 @@ Result<bool> Relay::connect() {
   if (broker_) return true;
   amqp::Options wanted;
   wanted.name = options_.name + "-relay";
-  auto opened = TRY(amqp::Connection::open(options_.amqp_url, wanted));
-  broker_ = std::move(opened);
+  broker_ = TRY(amqp::Connection::open(options_.amqp_url, wanted));
   TRY(amqp::need_topology(*broker_));
   TRY(broker_->enable_confirms());
   return true;

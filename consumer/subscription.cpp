@@ -33,8 +33,7 @@ Result<void> Subscription::connect() {
   amqp::Options amqp_options;
   amqp_options.name = name_;
   amqp_options.body_max = mirror::kBodyMax;
-  auto opened = TRY(amqp::Connection::open(options_.amqp_url, amqp_options));
-  connection_ = std::move(opened);
+  connection_ = TRY(amqp::Connection::open(options_.amqp_url, amqp_options));
   if (auto declared = amqp::need_topology(*connection_); !declared) return lose(declared.error());
   return subscribe();
 }
@@ -79,10 +78,10 @@ Result<void> Subscription::wait_for_delivery(int timeout_ms) {
   while (inbox_.empty() && !stop_.told()) {
     const std::int64_t left = deadline - now_ms();
     if (left <= 0) return {};
-    if (auto taken = absorb(static_cast<int>(std::min<std::int64_t>(left, kSliceMs)), arrived); !taken) return taken;
+    TRY(absorb(static_cast<int>(std::min<std::int64_t>(left, kSliceMs)), arrived));
   }
   do {
-    if (auto taken = absorb(0, arrived); !taken) return taken;
+    TRY(absorb(0, arrived));
   } while (arrived);
   return {};
 }
@@ -93,7 +92,7 @@ Result<void> Subscription::pump_for(int delay_ms) {
   while (!stop_.told()) {
     const std::int64_t left = deadline - now_ms();
     if (left <= 0) return {};
-    if (auto taken = absorb(static_cast<int>(std::min<std::int64_t>(left, kSliceMs)), arrived); !taken) return taken;
+    TRY(absorb(static_cast<int>(std::min<std::int64_t>(left, kSliceMs)), arrived));
   }
   return {};
 }

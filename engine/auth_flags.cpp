@@ -99,8 +99,7 @@ Result<AuthOptions> auth_options_from(const cxxopts::ParseResult& given, const h
   options.tls_key = text_of(given, "tls-key");
   if (options.tls_certificate.empty() != options.tls_key.empty())
     return failure("--tls-certificate and --tls-key: either both or neither");
-  auto rates = TRY(rates_from(given, *auth == auth::Scheme::kInsecureDev ? kRatesOfDev : kRates));
-  options.rates = rates;
+  options.rates = TRY(rates_from(given, *auth == auth::Scheme::kInsecureDev ? kRatesOfDev : kRates));
   return options;
 }
 

@@ -81,8 +81,7 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
   options.role = *role;
   options.mirror_name = given["mirror-name"].as<std::string>();
   if (options.mirror_name.empty()) return failure("--mirror-name: must not be empty");
-  auto auth = TRY(auth_options_from(given, options.listen));
-  options.auth = auth;
+  options.auth = TRY(auth_options_from(given, options.listen));
   const int republish_after_s = given["republish-after"].as<int>();
   if (republish_after_s < 1 || republish_after_s > 3600) return failure("--republish-after: 1 to 3600");
   options.republish_after_ms = republish_after_s * 1000;
@@ -92,15 +91,14 @@ Result<ServiceOptions> options_from(const cxxopts::ParseResult& given) {
 /// What the environment says; a service that the role does not need may be missing.
 Result<void> read_urls(ServiceOptions& options) {
   auto read = [](const char* name, std::string& url) -> Result<void> {
-    auto value = TRY(require_env(name));
-    url = value;
+    url = TRY(require_env(name));
     return {};
   };
-  if (auto redis = read("REDIS_URL", options.redis_url); !redis) return redis;
+  TRY(read("REDIS_URL", options.redis_url));
   if (options.role != Role::kHttp) {
-    if (auto amqp = read("AMQP_URL", options.amqp_url); !amqp) return amqp;
+    TRY(read("AMQP_URL", options.amqp_url));
     const char* of_mirror = has_env("MIRROR_REDIS_URL") ? "MIRROR_REDIS_URL" : "REDIS_URL";
-    if (auto redis = read(of_mirror, options.mirror_redis_url); !redis) return redis;
+    TRY(read(of_mirror, options.mirror_redis_url));
   }
   if (options.role == Role::kMirror || !has_env("PG_URL")) return {};
   return read("PG_URL", options.pg_url);

@@ -85,7 +85,7 @@ std::string metrics_text(const Workers& workers, const archive::PoolCounters* ar
   PrometheusWriter out;
   if (!workers.empty()) {
     http::write_metrics(out, each(workers, &Worker::http_counters));
-    auth::write_metrics(out, each(workers, &Worker::door_counters));
+    auth::write_metrics(out, each(workers, &Worker::auth_counters));
     claim::write_metrics(out, each(workers, &Worker::claim_counters));
     redis::write_metrics(out, each(workers, &Worker::redis_counters));
   }

@@ -123,9 +123,8 @@ struct Service::State {
 Result<void> Service::State::start(const ServiceOptions& options) {
   repeated.every_ms(kRepeatedMs);
   signal(SIGPIPE, SIG_IGN);  // hiredis and librabbitmq write without MSG_NOSIGNAL
-  auto made = TRY(RedisProbe::create(loop, options.redis_url, kLuaLibrary));
-  probe = std::move(made);
-  if (auto asked = ask_for_rights(options); !asked) return asked;
+  probe = TRY(RedisProbe::create(loop, options.redis_url, kLuaLibrary));
+  TRY(ask_for_rights(options));
   auth = options.auth;
   if (serves(options.role)) {
     TRY(start_archive(options));
@@ -145,8 +144,7 @@ Result<void> Service::State::ask_for_rights(const ServiceOptions& options) {
     rights.push_back(std::move(made));
     return {};
   };
-  if (serves(options.role))
-    if (auto added = add(options.redis_url, redis::User::kEngine, "rights"); !added) return added;
+  if (serves(options.role)) TRY(add(options.redis_url, redis::User::kEngine, "rights"));
   if (!mirrors(options.role)) return {};
   return add(options.mirror_redis_url, redis::User::kMirror, "mirror_rights");
 }
@@ -209,8 +207,7 @@ Result<void> Service::State::start_workers(const ServiceOptions& options) {
   auto tls = TRY(load_tls());
   int alone = -1;
   if (!options.share_port) {
-    auto listening = TRY(http::listen_on(options.listen, http::PortSharing::kExclusive));
-    alone = listening;
+    alone = TRY(http::listen_on(options.listen, http::PortSharing::kExclusive));
   }
   const bool shared_descriptor = options.listen.is_unix();  // there is no SO_REUSEPORT for these
   if (shared_descriptor) {
@@ -246,8 +243,7 @@ Result<void> Service::State::start_archive(const ServiceOptions& options) {
         {{"meaning", "claims are not found an hour after their end, and /users/me/coupons answers NOT_READY"}});
     return {};
   }
-  auto pool = TRY(archive::Pool::start({.pg_url = options.pg_url, .threads = options.archive_threads}));
-  archive = std::move(pool);
+  archive = TRY(archive::Pool::start({.pg_url = options.pg_url, .threads = options.archive_threads}));
   return {};
 }
 

@@ -46,10 +46,8 @@ Worker::Worker(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Result<std::unique_ptr<Worker>> Worker::start(const WorkerOptions& options) {
   auto state = std::make_unique<State>(options);
-  auto client = TRY(redis::AsyncClient::create(state->loop, options.redis_url));
-  state->client = std::move(client);
-  auto subscriber = TRY(redis::Subscriber::create(state->loop, options.redis_url, state->handler.listener()));
-  state->subscriber = std::move(subscriber);
+  state->client = TRY(redis::AsyncClient::create(state->loop, options.redis_url));
+  state->subscriber = TRY(redis::Subscriber::create(state->loop, options.redis_url, state->handler.listener()));
   state->client->when_left([of = state->subscriber.get()] { of->renew(); });
   state->site.bind(state->server, *state->client, state->auth, options.cors);
   state->handler.bind(state->server, *state->client, *state->subscriber, state->auth, state->site);
@@ -119,7 +117,7 @@ bool Worker::drained() const {
 
 const http::ServerCounters& Worker::http_counters() const { return state_->server.counters(); }
 const claim::ClaimCounters& Worker::claim_counters() const { return state_->handler.counters(); }
-const auth::AuthCounters& Worker::door_counters() const { return state_->auth.counters(); }
+const auth::AuthCounters& Worker::auth_counters() const { return state_->auth.counters(); }
 const redis::AsyncCounters& Worker::redis_counters() const { return state_->client->counters(); }
 int Worker::port() const { return state_->port; }
 

@@ -52,7 +52,7 @@ class Worker {
   /// Any thread; all of them atomics.
   [[nodiscard]] const http::ServerCounters& http_counters() const;
   [[nodiscard]] const claim::ClaimCounters& claim_counters() const;
-  [[nodiscard]] const auth::AuthCounters& door_counters() const;
+  [[nodiscard]] const auth::AuthCounters& auth_counters() const;
   [[nodiscard]] const redis::AsyncCounters& redis_counters() const;
   [[nodiscard]] int port() const;
 

@@ -1,4 +1,4 @@
-// The batch of the claim desk by itself: claims gathered into one preformatted FCALL.
+// The batch of the claim handler by itself: claims gathered into one preformatted FCALL.
 #include "engine/claim/batch.h"
 
 #include <benchmark/benchmark.h>

@@ -137,7 +137,7 @@ Result<void> Connection::flush() {
   while (impl_->wire.unsent() > 0) {
     int left = milliseconds_until(deadline);
     if (left == 0) return impl_->wire.close("the broker took nothing in time");
-    if (auto pumped = impl_->wire.pump(left); !pumped) return pumped;
+    TRY(impl_->wire.pump(left));
   }
   return impl_->wire.open() ? Result<void>() : impl_->wire.reason();
 }

@@ -41,7 +41,7 @@ Result<void> Connection::Impl::log_in(const Url& url, Clock::time_point deadline
   while (!answer_) {
     int left = milliseconds_until(deadline);
     if (left == 0) return wire.close("the broker did not greet in time");
-    if (auto pumped = wire.pump(left); !pumped) return pumped;
+    TRY(wire.pump(left));
   }
   if (answer_->method != AMQP_CONNECTION_START_METHOD)
     return wire.close("the broker did not begin with connection.start");
@@ -64,7 +64,7 @@ Result<void> Connection::Impl::log_in(const Url& url, Clock::time_point deadline
   if (proposal.method != AMQP_CONNECTION_TUNE_METHOD) return wire.close("the broker asked for more than PLAIN");
 
   amqp_connection_tune_ok_t tuned{agreed_.channel_max, agreed_.frame_max, agreed_.heartbeat};
-  if (auto queued = wire.queue_method(0, AMQP_CONNECTION_TUNE_OK_METHOD, &tuned); !queued) return queued;
+  TRY(wire.queue_method(0, AMQP_CONNECTION_TUNE_OK_METHOD, &tuned));
   amqp_connection_open_t open{bytes_of(url.path), amqp_empty_bytes, 1};
   TRY(call(0, AMQP_CONNECTION_OPEN_METHOD, &open, deadline));
   return open_channel(kWorkChannel, deadline);

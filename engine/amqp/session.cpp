@@ -77,7 +77,7 @@ Result<MethodReply> Connection::Impl::ask(amqp_method_number_t id, void* decoded
 }
 
 Result<void> Connection::Impl::send_now(amqp_channel_t channel, amqp_method_number_t id, void* decoded) {
-  if (auto queued = wire.queue_method(channel, id, decoded); !queued) return queued;
+  TRY(wire.queue_method(channel, id, decoded));
   return wire.send();
 }
 
@@ -119,7 +119,7 @@ Result<void> Connection::Impl::on_connection_method(const amqp_method_t& method)
       mechanisms_ = text_of(as<amqp_connection_start_t>(method).mechanisms);
       break;
     case AMQP_CONNECTION_TUNE_METHOD:
-      if (auto tuned = tune(as<amqp_connection_tune_t>(method)); !tuned) return tuned;
+      TRY(tune(as<amqp_connection_tune_t>(method)));
       break;
     case AMQP_CONNECTION_BLOCKED_METHOD:
       blocked = true;

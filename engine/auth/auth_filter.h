@@ -1,4 +1,4 @@
-// The door of one thread: every request passes it before anything else looks at it.
+// The filter of one thread: every request passes it before anything else looks at it.
 #pragma once
 
 #include <array>
@@ -36,15 +36,15 @@ struct Page {
 /// nullopt: the problem as it is. From any thread.
 using PageOf = std::optional<Page> (*)(const http::Request& request, http::Problem problem);
 
-/// What a door is made from. `limits` is shared by all doors of the process; none: no limits. `keys` as load_keys made
-/// them for the policy. The default: no authentication.
+/// What a filter is made from. `limits` is shared by all filters of the process; none: no limits. `keys` as load_keys
+/// made them for the policy. The default: no authentication.
 struct Setup {
   Policy policy = {};
   std::shared_ptr<Limits> limits = nullptr;
   std::shared_ptr<const Keys> keys = std::make_shared<const Keys>();
 };
 
-/// Written by the door's thread, read by any.
+/// Written by the filter's thread, read by any.
 struct AuthCounters {
   std::array<std::atomic<std::uint64_t>, kFaults> refused{};  ///< by fault
   std::atomic<std::uint64_t> user_limited{0};

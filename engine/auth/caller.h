@@ -1,4 +1,4 @@
-// Who asks, as the door has found out, and whom it lets in to the requests themselves.
+// Who asks, as the auth filter has found out, and who gets the requests that it lets pass.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct Caller {
   [[nodiscard]] bool known() const { return user_id != 0; }
 };
 
-/// What lies behind the door. Called in the loop's thread; answers every request exactly once, by http::Server::answer.
+/// What lies behind the filter. Called in the loop's thread; answers every request exactly once, by
+/// http::Server::answer.
 class Guarded {
  public:
   virtual void handle(const http::Request& request, const Caller& caller, http::Exchange exchange) noexcept = 0;

@@ -10,11 +10,9 @@ namespace {
 Result<Keys> parse(Scheme scheme, std::string_view text) {
   Keys keys;
   if (scheme == Scheme::kGateway) {
-    auto parsed = TRY(parse_gateway_keys(text));
-    keys.gateway = std::move(parsed);
+    keys.gateway = TRY(parse_gateway_keys(text));
   } else {
-    auto parsed = TRY(parse_jwks(text));
-    keys.jwt = std::move(parsed);
+    keys.jwt = TRY(parse_jwks(text));
   }
   return keys;
 }

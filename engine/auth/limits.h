@@ -1,4 +1,4 @@
-// What one user and one address may ask of this process: shared by the doors of all threads.
+// What one user and one address may ask of this process: shared by the filters of all threads.
 #pragma once
 
 #include <cstdint>

@@ -18,42 +18,34 @@
 namespace flashclaim::http {
 namespace {
 
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
-
-bool fill(const Address& address, SocketAddress& out) {
-  if (address.is_unix()) {
-    auto* local = reinterpret_cast<sockaddr_un*>(&out.storage);
-    local->sun_family = AF_UNIX;
-    address.unix_path.copy(local->sun_path, sizeof local->sun_path - 1);
-    out.size = sizeof *local;
-    return true;
-  }
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
-  if (inet_pton(AF_INET, address.host.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(static_cast<std::uint16_t>(address.port));
-    out.size = sizeof *v4;
-    return true;
-  }
-  if (inet_pton(AF_INET6, address.host.c_str(), &v6->sin6_addr) == 1) {
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(static_cast<std::uint16_t>(address.port));
-    out.size = sizeof *v6;
-    return true;
-  }
-  return false;
-}
-
 std::string explain(const Address& address, int error) {
   if (error == EADDRINUSE) return address.text() + " is taken by another program: stop it, or choose another port";
   return "cannot listen on " + address.text() + ": " + std::strerror(error);
 }
 
 }  // namespace
+
+socklen_t fill_sockaddr(const Address& address, sockaddr_storage& storage) {
+  if (address.is_unix()) {
+    auto* local = reinterpret_cast<sockaddr_un*>(&storage);
+    local->sun_family = AF_UNIX;
+    address.unix_path.copy(local->sun_path, sizeof local->sun_path - 1);
+    return sizeof *local;
+  }
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+  if (inet_pton(AF_INET, address.host.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(static_cast<std::uint16_t>(address.port));
+    return sizeof *v4;
+  }
+  if (inet_pton(AF_INET6, address.host.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(static_cast<std::uint16_t>(address.port));
+    return sizeof *v6;
+  }
+  return 0;
+}
 
 Peer peer_of(const sockaddr& address) {
   Peer peer;
@@ -69,9 +61,9 @@ Peer peer_of(const sockaddr& address) {
 }
 
 Peer peer_of(const Address& address) {
-  SocketAddress filled;
-  fill(address, filled);
-  return peer_of(reinterpret_cast<const sockaddr&>(filled.storage));
+  sockaddr_storage filled{};
+  (void)fill_sockaddr(address, filled);
+  return peer_of(reinterpret_cast<const sockaddr&>(filled));
 }
 
 std::string Address::text() const {
@@ -96,19 +88,19 @@ Result<Address> parse_address(std::string_view text) {
   std::string_view host = text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   Address address{std::string(host), port ? static_cast<int>(*port) : 0, ""};
-  SocketAddress ignored;
-  if (!port || !fill(address, ignored)) return failure(quoted + " is not an address like 127.0.0.1:8080");
+  sockaddr_storage ignored{};
+  if (!port || fill_sockaddr(address, ignored) == 0) return failure(quoted + " is not an address like 127.0.0.1:8080");
   return address;
 }
 
 namespace {
 
 /// A socket file outlives the process that made it.
-void remove_if_abandoned(const Address& address, const SocketAddress& where) {
+void remove_if_abandoned(const Address& address, const sockaddr_storage& where, socklen_t size) {
   struct stat about {};
   if (lstat(address.unix_path.c_str(), &about) != 0 || !S_ISSOCK(about.st_mode)) return;
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connect(probe, reinterpret_cast<const sockaddr*>(&where.storage), where.size) != 0 && errno == ECONNREFUSED)
+  if (connect(probe, reinterpret_cast<const sockaddr*>(&where), size) != 0 && errno == ECONNREFUSED)
     unlink(address.unix_path.c_str());
   close(probe);
 }
@@ -117,15 +109,16 @@ void remove_if_abandoned(const Address& address, const SocketAddress& where) {
 
 Result<int> listen_on(const Address& address, PortSharing sharing) {
   constexpr int kBacklog = 4096;
-  SocketAddress where;
-  if (!fill(address, where)) return failure(address.host + " is not an IP address");
-  int fd = socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_storage where{};
+  const socklen_t size = fill_sockaddr(address, where);
+  if (size == 0) return failure(address.host + " is not an IP address");
+  int fd = socket(where.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failure(explain(address, errno));
-  if (address.is_unix()) remove_if_abandoned(address, where);
+  if (address.is_unix()) remove_if_abandoned(address, where, size);
   int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (sharing == PortSharing::kShared) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&where.storage), where.size) == 0;
+  const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&where), size) == 0;
   // Nobody can connect before listen: until then the umask may have given the file another mode.
   const bool ours =
       bound && (!address.is_unix() || chmod(address.unix_path.c_str(), S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) == 0);

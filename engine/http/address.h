@@ -1,6 +1,8 @@
 // A listening address, `host:port` or `unix:/path`.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,8 @@ struct Address {
 };
 /// `127.0.0.1:8080`, `[::1]:8080` or `unix:/absolute/path`. Names are not resolved.
 Result<Address> parse_address(std::string_view text);
+/// For connect() and bind(): its size, 0 when the address is no literal.
+socklen_t fill_sockaddr(const Address& address, sockaddr_storage& storage);
 /// The same address as one that connects from it.
 Peer peer_of(const Address& address);
 

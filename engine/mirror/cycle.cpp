@@ -35,15 +35,14 @@ void Mirror::Impl::turn() {
   std::size_t read = 0;
   if (redis_) {
     auto work = [&]() -> Result<void> {
-      if (auto done = look_at_server_if_due(); !done) return done;
-      if (auto done = refresh_coupons_if_due(); !done) return done;
-      if (auto done = acknowledge(); !done) return done;
+      TRY(look_at_server_if_due());
+      TRY(refresh_coupons_if_due());
+      TRY(acknowledge());
       if (auto room = publisher_.room(); room > ready_.size()) {
-        auto got = TRY(recovering_.empty() ? read_streams(room - ready_.size()) : recover(room - ready_.size()));
-        read = got;
+        read = TRY(recovering_.empty() ? read_streams(room - ready_.size()) : recover(room - ready_.size()));
       }
       publish_ready();
-      if (auto done = republish(); !done) return done;
+      TRY(republish());
       return upkeep_if_due();
     };
     if (auto done = work(); !done) redis_failed("turn", done.error());

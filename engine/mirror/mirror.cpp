@@ -116,8 +116,8 @@ void Mirror::Impl::connect_redis_if_due() {
 Result<void> Mirror::Impl::look_at_server_if_due() {
   if (Clock::now() < server_at_) return {};
   server_at_ = Clock::now() + kLookAtServerEvery;
-  if (auto primary = redis::check_primary(redis_->client); !primary) return primary;
-  if (auto judged = judge_replication_id(); !judged) return judged;
+  TRY(redis::check_primary(redis_->client));
+  TRY(judge_replication_id());
   redis_backoff_.reset();
   redis_told_.proven();
   return {};
@@ -126,7 +126,7 @@ Result<void> Mirror::Impl::look_at_server_if_due() {
 /// What must be known before the first read: the coupons, and whether this is still the Redis it was.
 Result<void> Mirror::Impl::greet_redis() {
   coupons_at_ = {};
-  if (auto refreshed = refresh_coupons_if_due(); !refreshed) return refreshed;
+  TRY(refresh_coupons_if_due());
   // Answers were lost with the old connection, entries with them: they are among our own pending ones.
   for (auto coupon : streams_.all()) recovering_[coupon] = {};
   return judge_replication_id();
@@ -139,7 +139,7 @@ Result<void> Mirror::Impl::judge_replication_id() {
   if (known.text() == id) return {};
   if (!known.is_nil()) {
     log(LogLevel::kWarn, "mirror", "replication_id_changed", {{"before", known.text()}, {"now", id}});
-    if (auto marked = mark_all_suspect(); !marked) return marked;
+    TRY(mark_all_suspect());
   }
   auto set = redis::ok(redis_->client.command({"SET", redis::kReplication, id}));
   return set ? Result<void>() : set.error();

@@ -32,10 +32,9 @@ void Publisher::connect_if_due() {
 }
 
 Result<void> Publisher::connect() {
-  auto opened = TRY(amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_}));
-  connection_ = std::move(opened);
+  connection_ = TRY(amqp::Connection::open(amqp_url_, {.name = "flashclaim-mirror " + name_}));
   if (!connection_->queue_state(amqp::kQueue) && connection_->open()) queue_was_lost_ = true;
-  if (auto there = amqp::need_topology(*connection_); !there) return there;
+  TRY(amqp::need_topology(*connection_));
   patient_since_ = Clock::now();
   return connection_->enable_confirms();
 }

@@ -32,9 +32,8 @@ Result<amqp::QueueState> QueueWatch::try_to_ask() {
   // It was idle since the last question: the heartbeats first.
   if (connection_ && !connection_->poll(0)) connection_.reset();
   if (!connection_) {
-    auto opened = TRY(amqp::Connection::open(
+    connection_ = TRY(amqp::Connection::open(
         amqp_url_, {.name = "flashclaim-mirror " + name_ + " watch", .deadline_ms = kDeadlineMs}));
-    connection_ = std::move(opened);
   }
   return connection_->queue_state(amqp::kQueue);
 }

@@ -41,8 +41,7 @@ Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
   if (!coupons.empty()) {
     const auto before = Clock::now();
     auto depths = TRY(redis_->reader.depths(coupons));
-    for (const Depth& depth : depths)
-      if (auto done = look_after(depth, before); !done) return done;
+    for (const Depth& depth : depths) TRY(look_after(depth, before));
   }
   now_.backlog = now_.unfinished = 0;
   for (const auto& [coupon, depth] : depths_) {
@@ -74,8 +73,8 @@ Result<void> Mirror::Impl::look_after(const Depth& depth, Clock::time_point befo
   if (depth.pending > 0 && std::any_of(damaged_.begin(), damaged_.end(), of_this)) recovering_[depth.coupon_id] = {};
   if (publisher_.room() == 0) return {};
   if (depth.pending > 0) {
-    if (auto done = take_over_idle(depth.coupon_id); !done) return done;
-    if (auto done = take_over_still(depth); !done) return done;
+    TRY(take_over_idle(depth.coupon_id));
+    TRY(take_over_still(depth));
   } else {
     still_.erase(depth.coupon_id);
   }

@@ -62,14 +62,11 @@ Result<void> CouponCheck::run() {
 }
 
 Result<void> CouponCheck::read_redis() {
-  auto snapshot = TRY(redis::reconcile_counters(redis_, id_));
-  snapshot_ = std::move(snapshot);
+  snapshot_ = TRY(redis::reconcile_counters(redis_, id_));
   const auto unaccepted = TRY(redis::ok(redis_.command({"HGET", redis::CouponKeys(id_).coupon, "unaccepted"})));
   report_.unaccepted += parse_number(unaccepted.text()).value_or(0);
-  auto flying = TRY(users_in_flight(redis_, id_, Pace(kScanShare)));
-  flying_ = std::move(flying);
-  auto dead = TRY(dead_entries(redis_, id_));
-  dead_ = std::move(dead);
+  flying_ = TRY(users_in_flight(redis_, id_, Pace(kScanShare)));
+  dead_ = TRY(dead_entries(redis_, id_));
   for (const auto& [entry, users] : flying_) {
     report_.in_flight += static_cast<std::int64_t>(users.size());
     if (dead_.contains(entry)) report_.dead += static_cast<std::int64_t>(users.size());

@@ -129,8 +129,7 @@ Result<void> reject_one(redis::Client& redis, postgres::Session& pg, amqp::Conne
 }
 
 Result<void> leave_foreign(amqp::Connection& amqp, const Worklist& work, DlqReport& report) {
-  for (const Letter& letter : work.foreign)
-    if (auto left = leave_there(amqp, letter.tag, report, letter.problem); !left) return left;
+  for (const Letter& letter : work.foreign) TRY(leave_there(amqp, letter.tag, report, letter.problem));
   return {};
 }
 

@@ -120,8 +120,7 @@ Result<bool> Pass::walk() {
     seen_ = *begin;
     Flight flight(redis_, report_.coupon_id, pace_, false);
     for (bool more = true; more;) {
-      const auto page = TRY(flight.read_page(seen_.last));
-      more = page;
+      more = TRY(flight.read_page(seen_.last));
       if (options_.between) options_.between();
     }
     const auto end = TRY(redis::reconcile_counters_since(redis_, report_.coupon_id, seen_.returns));

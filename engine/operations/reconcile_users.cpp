@@ -87,8 +87,7 @@ Result<std::optional<redis::UserCounts>> UsersPass::counts(std::span<const std::
                                                            std::vector<Flight::Claim>& known) {
   for (int attempt = 0; attempt < kCatchUpsMax; ++attempt) {
     for (bool more = true; more;) {
-      const auto page = TRY(flight_.read_page(kNoEnd, Flight::Rest::kNone));
-      more = page;
+      more = TRY(flight_.read_page(kNoEnd, Flight::Rest::kNone));
     }
     entries.clear();
     known.clear();

@@ -49,8 +49,7 @@ Result<Synced> sync_redis(redis::Client& redis, postgres::Session& pg, const pos
   Synced synced;
   synced.state = state;
   for (int told = 0; told < kTellsMax; ++told) {
-    const auto reply = TRY(redis::apply_state(redis, settings_of(synced.state), synced.state.may_create()));
-    synced.reply = reply;
+    synced.reply = TRY(redis::apply_state(redis, settings_of(synced.state), synced.state.may_create()));
     if (synced.reply == redis::ApplyReply::kShort) {
       TRY(take_back(pg, synced));
       continue;

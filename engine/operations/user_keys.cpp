@@ -54,8 +54,7 @@ Result<UsersByCoupon> scan_user_keys(redis::Client& redis, std::int64_t coupon_i
 }
 
 Result<void> scan_user_keys_into(UsersByCoupon& users, redis::Client& redis, std::int64_t coupon_id) {
-  auto scanned = TRY(scan_user_keys(redis, coupon_id, Pace(kScanShare)));
-  users = std::move(scanned);
+  users = TRY(scan_user_keys(redis, coupon_id, Pace(kScanShare)));
   return {};
 }
 

@@ -16,7 +16,7 @@ constexpr Statement kReconcileUserRows{
     "SELECT n, rows FROM reconcile_user_rows($1::bigint, $2::int, $3::bigint, $4::bigint, $5::text::bigint[], "
     "$6::text::bigint[], $7::text::bigint[])"};
 constexpr Statement kHighestEntry{"highest_entry", "SELECT ms, seq FROM highest_entry($1::bigint, $2::int)"};
-constexpr Statement kMender{"become_mender", "SELECT pg_try_advisory_lock(7378697629483820647)"};
+constexpr Statement kReconciler{"become_reconciler", "SELECT pg_try_advisory_lock(7378697629483820647)"};
 constexpr Statement kUserCounts{"user_counts",
                                 "SELECT user_id, count(*) FROM user_coupon WHERE coupon_id = $1::bigint AND "
                                 "user_id > $2::bigint GROUP BY user_id ORDER BY user_id LIMIT $3::int"};
@@ -101,8 +101,8 @@ SqlResult<std::optional<EntryId>> highest_entry(Session& session, std::int64_t c
   });
 }
 
-SqlResult<bool> become_mender(Session& session) {
-  return run(session, kMender, {}, [](const pqxx::result& rows) { return rows[0][0].as<bool>(); });
+SqlResult<bool> become_reconciler(Session& session) {
+  return run(session, kReconciler, {}, [](const pqxx::result& rows) { return rows[0][0].as<bool>(); });
 }
 
 SqlResult<std::vector<UserCount>> user_counts(Session& session, std::int64_t coupon_id, std::int64_t after_user,

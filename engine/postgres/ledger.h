@@ -41,7 +41,7 @@ SqlResult<std::optional<EntryId>> highest_entry(Session& session, std::int64_t c
 
 /// True when this session is the reconciler: an advisory lock of the session, one in the whole database, until it
 /// closes.
-SqlResult<bool> become_mender(Session& session);
+SqlResult<bool> become_reconciler(Session& session);
 
 struct UserCount {
   std::int64_t user_id = 0;

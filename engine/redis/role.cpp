@@ -26,7 +26,7 @@ Result<void> check_primary(Client& client) {
 }
 
 Result<void> check_writes(Client& client) {
-  if (auto primary = check_primary(client); !primary) return primary;
+  TRY(check_primary(client));
   auto written = TRY(client.command({"XDEL", kNoClaims, "0-1"}));
   if (!written.is_error() || is_denied(written.view())) return {};
   return failure("redis takes no writes: " + std::string(written.text()));

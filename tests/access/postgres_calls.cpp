@@ -160,7 +160,7 @@ std::vector<Call> claims_and_ledger() {
        [](Session& as, auto id) {
          return said(postgres::list_claims(as, {id, 0, {}, 0}, 10));
        }},
-      {{}, kEverybody, [](Session& as, auto) { return said(postgres::become_mender(as)); }},
+      {{}, kEverybody, [](Session& as, auto) { return said(postgres::become_reconciler(as)); }},
       {{"archived_claims"},
        {"engine"},
        [](Session& as, auto id) {

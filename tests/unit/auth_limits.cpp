@@ -104,7 +104,7 @@ http::Peer peer(const char* text) {
   return http::peer_of(reinterpret_cast<const sockaddr&>(v6));
 }
 
-TEST(DoorLimits, CountIpv6ByTheNetworkOfAHousehold) {
+TEST(AuthLimits, CountIpv6ByTheNetworkOfAHousehold) {
   Limits limits(Rates{0, 1, 1});
   const std::int64_t now_us = loop::now_us();
   EXPECT_EQ(limits.address_waits(peer("2001:db8:0:1::1"), now_us), 0);
@@ -127,7 +127,7 @@ int admitted_at_once(RawConnection& connection, const std::string& headers, RawA
   return 1000;
 }
 
-TEST(DoorLimits, TellAUserOverTheRateToWait) {
+TEST(AuthLimits, TellAUserOverTheRateToWait) {
   DoorWorld world(auth::Setup{.limits = std::make_shared<Limits>(Rates{2, 0, 0})});
   RawConnection connection(world.port());
   RawAnswer last;
@@ -149,7 +149,7 @@ TEST(DoorLimits, TellAUserOverTheRateToWait) {
 constexpr const char* kReader = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
 constexpr std::string_view kHtml = "text/html; charset=utf-8";
 
-TEST(DoorLimits, ShowAReaderAPageAndAProgramTheProblem) {
+TEST(AuthLimits, ShowAReaderAPageAndAProgramTheProblem) {
   DoorWorld world(auth::Setup{.limits = std::make_shared<Limits>(Rates{1, 0, 0})}, pages::refusal_page);
   RawConnection connection(world.port());
   RawAnswer last;
@@ -175,7 +175,7 @@ TEST(DoorLimits, ShowAReaderAPageAndAProgramTheProblem) {
   EXPECT_EQ(unknown.headers.at("www-authenticate"), "X-User-Id");
 }
 
-TEST(DoorLimits, TellAnAddressOverTheRateToWaitWhoeverItsUsersAre) {
+TEST(AuthLimits, TellAnAddressOverTheRateToWaitWhoeverItsUsersAre) {
   DoorWorld world(auth::Setup{.limits = std::make_shared<Limits>(Rates{0, 3, 0})});
   RawConnection connection(world.port());
   RawAnswer last;
@@ -189,7 +189,7 @@ TEST(DoorLimits, TellAnAddressOverTheRateToWaitWhoeverItsUsersAre) {
   EXPECT_GE(world.counters().address_limited.load(), 1U);
 }
 
-TEST(DoorLimits, DoNotCountTheAddressOfAGateway) {
+TEST(AuthLimits, DoNotCountTheAddressOfAGateway) {
   auth::Policy policy;
   policy.gateways = *auth::PeerList::parse("127.0.0.0/8");
   DoorWorld world(auth::Setup{.policy = policy, .limits = std::make_shared<Limits>(Rates{0, 1, 1})});
@@ -200,7 +200,7 @@ TEST(DoorLimits, DoNotCountTheAddressOfAGateway) {
   EXPECT_EQ(admitted_at_once(two, "", last), 1000);
 }
 
-TEST(DoorLimits, TurnAwayConnectionsBeyondTheCapOfAnAddressAndTakeThemAgainLater) {
+TEST(AuthLimits, TurnAwayConnectionsBeyondTheCapOfAnAddressAndTakeThemAgainLater) {
   DoorWorld world(auth::Setup{.limits = std::make_shared<Limits>(Rates{0, 0, 2})});
   RawAnswer last;
   auto one = std::make_unique<RawConnection>(world.port());
