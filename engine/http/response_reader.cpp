@@ -55,10 +55,10 @@ ResponseReader::ResponseReader(Listener& listener) : state_(std::make_unique<Sta
 ResponseReader::~ResponseReader() = default;
 
 void ResponseReader::reset() {
-  static const llhttp_settings_t settings = callbacks<State>();
+  static const llhttp_settings_t kSettings = callbacks<State>();
   state_->name.clear();
   state_->value.clear();
-  llhttp_init(&state_->parser, HTTP_RESPONSE, &settings);
+  llhttp_init(&state_->parser, HTTP_RESPONSE, &kSettings);
   state_->parser.data = state_.get();
 }
 
