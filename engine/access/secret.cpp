@@ -6,7 +6,6 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +15,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "engine/base/text.h"
+#include "engine/base/secret_file.h"
 #include "engine/base/try.h"
 
 namespace flashclaim::access {
@@ -107,24 +106,14 @@ std::string random_password() {
 }
 
 Result<std::string> read_password(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno_failure(path);
-  struct stat status {};
-  std::array<char, kPasswordMax + 2> buffer{};
-  const bool known = fstat(fd, &status) == 0;
-  const ssize_t length = read(fd, buffer.data(), buffer.size());
-  close(fd);
-  if (!known || length < 0) return errno_failure(path);
-  if ((status.st_mode & 077) != 0)
-    return failure(path + " may be read by others: chmod 600, and better a new password");
-  std::string password(buffer.data(), static_cast<std::size_t>(length));
+  auto password = TRY(read_secret_file(path, SecretFor::kOwner));
   if (!password.empty() && password.back() == '\n') password.pop_back();
   if (password.empty())
     return failure(
         path + " is empty (a power cut?): remove it, and it is made anew; then its service is told, as make up does");
-  if (auto fine = refuse_byte_order_mark(password); !fine) return failure(path + " " + fine.error().message);
-  if (!fits(password)) return failure(path + ": a password has 32 to 256 of A-Z a-z 0-9 _ -");
-  return password;
+  if (fits(password)) return password;
+  wipe(password);
+  return failure(path + ": a password has 32 to 256 of A-Z a-z 0-9 _ -");
 }
 
 Result<bool> make_password(const std::string& path) {

@@ -12,8 +12,9 @@ namespace flashclaim::access {
 /// 48 hex digits from the kernel's generator: fits into a URL as it is.
 std::string random_password();
 
-/// A password file's content. An error when the file is missing, may be read by others than its owner, or holds less
-/// than 32 or other characters than `A-Z a-z 0-9 _ -`: the stored forms below lean on a password that nobody can guess.
+/// A password file's content. An error when the file is missing, is open to others than its owner (SecretFor::kOwner),
+/// or holds less than 32 or other characters than `A-Z a-z 0-9 _ -`: the stored forms below lean on a password that
+/// nobody can guess.
 Result<std::string> read_password(const std::string& path);
 
 /// Makes the file `path` (mode 0600) with a random password unless it is there; true when it was made. Whole or not at

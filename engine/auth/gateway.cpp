@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "engine/auth/secret_file.h"
 #include "engine/base/ids.h"
+#include "engine/base/secret_file.h"
 
 namespace flashclaim::auth {
 namespace {

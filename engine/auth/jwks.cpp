@@ -7,7 +7,7 @@
 #include <simdjson.h>
 
 #include "engine/auth/base64url.h"
-#include "engine/auth/secret_file.h"
+#include "engine/base/secret_file.h"
 
 namespace flashclaim::auth {
 namespace {

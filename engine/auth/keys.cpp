@@ -1,7 +1,7 @@
 // Reads the key file as the scheme wants it, and says which keys are now in force.
 #include "engine/auth/keys.h"
 
-#include "engine/auth/secret_file.h"
+#include "engine/base/secret_file.h"
 #include "engine/base/try.h"
 
 namespace flashclaim::auth {
@@ -40,7 +40,7 @@ std::string_view scheme_word(Scheme scheme) {
 
 Result<std::shared_ptr<const Keys>> load_keys(Scheme scheme, const std::string& file) {
   if (scheme == Scheme::kInsecureDev) return std::make_shared<const Keys>();
-  auto text = TRY(read_file(file, Secrecy::kPrivate));
+  auto text = TRY(read_secret_file(file, SecretFor::kGroup));
   auto keys = parse(scheme, text);
   wipe(text);
   if (!keys) return failure(file + ": " + keys.error().message);

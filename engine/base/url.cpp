@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 
 #include "engine/base/ids.h"
+#include "engine/base/secret_file.h"
 #include "engine/base/text.h"
 
 namespace flashclaim {
@@ -102,12 +102,11 @@ Result<std::string> require_env(const std::string& name) {
   }
   const std::string path = env(name + "_FILE");
   if (path.empty()) return failure(name + " is not set: run `make up`, then `source .run/env`");
-  std::ifstream file(path);
-  std::string value;
-  if (!std::getline(file, value) || value.empty())
-    return failure(name + "_FILE: " + path + " cannot be read, or is empty");
-  if (auto fine = refuse_byte_order_mark(value); !fine)
-    return failure(name + "_FILE: " + path + " " + fine.error().message);
+  auto held = read_secret_file(path, SecretFor::kGroup);
+  if (!held) return failure(name + "_FILE: " + held.error().message);
+  std::string value = held->substr(0, held->find('\n'));
+  wipe(*held);
+  if (value.empty()) return failure(name + "_FILE: " + path + " is empty");
   return value;
 }
 

@@ -31,8 +31,8 @@ Result<Url> parse_url(std::string_view text);
 
 /// True when NAME or NAME_FILE is set and not empty.
 bool has_env(const std::string& name);
-/// The environment variable's value or, where NAME is not set, what the file NAME_FILE holds (a secret in a file:
-/// without its last line end). Otherwise an error that says which variable to set and how (`source .run/env`).
+/// The environment variable's value or, where NAME is not set, the first line of the file NAME_FILE (a secret file, see
+/// secret_file.h). Otherwise an error that says which variable to set and how (`source .run/env`).
 Result<std::string> require_env(const std::string& name);
 
 }  // namespace flashclaim

@@ -8,7 +8,7 @@
 
 #include "bench/receipts.h"
 #include "engine/access/secret.h"
-#include "engine/auth/secret_file.h"
+#include "engine/auth/keys.h"
 #include "engine/base/text.h"
 #include "engine/base/url.h"
 #include "engine/cli/output.h"
@@ -47,7 +47,7 @@ TEST(ByteOrderMark, IsNamedInEveryTextThatWeRead) {
   const std::function<std::string()> readers[] = {
       [&] { return bench::read_receipts(path).error().message; },
       [&] { return access::read_password(path).error().message; },
-      [&] { return auth::read_file(path, auth::Secrecy::kPrivate).error().message; },
+      [&] { return auth::load_keys(auth::Scheme::kJwt, path).error().message; },
       [&] { return http::TlsContext::load(path, path).error().message; },
       [&] { return require_env("MARKED_URL").error().message; },
   };
