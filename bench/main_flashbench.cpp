@@ -14,6 +14,7 @@
 #include "bench/campaigns.h"
 #include "bench/load_command.h"
 #include "bench/receipts.h"
+#include "engine/base/environment.h"
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
 #include "engine/base/print.h"
@@ -83,9 +84,7 @@ Progress::Style progress_style(const cxxopts::ParseResult& parsed) {
 }
 
 bool print(const cli::Document& document, bool json) {
-  const char* no_color = std::getenv("NO_COLOR");
-  bool colour = isatty(STDOUT_FILENO) && (no_color == nullptr || *no_color == '\0');
-  std::string text = json ? "{" + document.json_members() + "}\n" : document.plain(colour);
+  std::string text = json ? "{" + document.json_members() + "}\n" : document.plain(may_colour(STDOUT_FILENO));
   return flashclaim::print(text);
 }
 

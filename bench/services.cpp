@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "bench/http_client.h"
+#include "engine/base/environment.h"
 #include "engine/base/try.h"
 #include "engine/base/url.h"
 

@@ -9,11 +9,11 @@
 #include <string>
 
 #include "consumer/service.h"
+#include "engine/base/environment.h"
 #include "engine/base/log.h"
 #include "engine/base/log_repeated.h"
 #include "engine/base/print.h"
 #include "engine/base/try.h"
-#include "engine/base/url.h"
 #include "engine/postgres/session.h"
 
 namespace flashclaim::consumer {

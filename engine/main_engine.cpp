@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "engine/auth_flags.h"
+#include "engine/base/environment.h"
 #include "engine/base/log.h"
 #include "engine/base/print.h"
 #include "engine/base/try.h"
-#include "engine/base/url.h"
 #include "engine/postgres/session.h"
 #include "engine/service.h"
 

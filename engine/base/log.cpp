@@ -5,9 +5,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <cstdlib>
 #include <ctime>
 
+#include "engine/base/environment.h"
 #include "engine/base/json.h"
 #include "engine/base/log_repeated.h"
 #include "engine/base/rfc3339.h"
@@ -83,8 +83,8 @@ void start_logging(std::string_view program, bool json) {
   auto logger = spdlog::stderr_logger_mt("flashclaim");
   logger->set_pattern("%v");
   logger->flush_on(spdlog::level::info);
-  const char* wanted = std::getenv("FLASHCLAIM_LOG");
-  logger->set_level(wanted ? spdlog::level::from_str(wanted) : spdlog::level::info);
+  const std::string wanted = env("FLASHCLAIM_LOG");
+  logger->set_level(wanted.empty() ? spdlog::level::info : spdlog::level::from_str(wanted));
   spdlog::set_default_logger(std::move(logger));
 }
 

@@ -9,7 +9,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <list>
 #include <random>
 #include <set>
@@ -18,6 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include "engine/base/environment.h"
+
 namespace flashclaim {
 namespace {
 
@@ -25,8 +26,8 @@ constexpr int kCrashed = 137;  // what a shell shows after kill -9
 
 std::vector<std::string> words_of(const char* variable) {
   std::vector<std::string> words;
-  const char* value = std::getenv(variable);
-  std::string_view rest = value == nullptr ? "" : value;
+  const std::string value = env(variable);
+  std::string_view rest = value;
   while (!rest.empty()) {
     const auto comma = rest.find(',');
     if (comma != 0) words.emplace_back(rest.substr(0, comma));

@@ -2,11 +2,8 @@
 #include "engine/base/url.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "engine/base/ids.h"
-#include "engine/base/secret_file.h"
-#include "engine/base/text.h"
 
 namespace flashclaim {
 namespace {
@@ -37,11 +34,6 @@ bool is_scheme(std::string_view text) {
     if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')) return false;
   }
   return !text.empty() && text.size() <= 16;
-}
-
-std::string env(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
-  return value == nullptr ? "" : value;
 }
 
 }  // namespace
@@ -91,23 +83,6 @@ Result<Url> parse_url(std::string_view text) {
   }
   if (url.host.empty()) return failure("a " + url.scheme + " URL without a host");
   return url;
-}
-
-bool has_env(const std::string& name) { return !env(name).empty() || !env(name + "_FILE").empty(); }
-
-Result<std::string> require_env(const std::string& name) {
-  if (std::string value = env(name); !value.empty()) {
-    if (auto fine = refuse_byte_order_mark(value); !fine) return failure(name + " " + fine.error().message);
-    return value;
-  }
-  const std::string path = env(name + "_FILE");
-  if (path.empty()) return failure(name + " is not set: run `make up`, then `source .run/env`");
-  auto held = read_secret_file(path, SecretFor::kGroup);
-  if (!held) return failure(name + "_FILE: " + held.error().message);
-  std::string value = held->substr(0, held->find('\n'));
-  wipe(*held);
-  if (value.empty()) return failure(name + "_FILE: " + path + " is empty");
-  return value;
 }
 
 }  // namespace flashclaim

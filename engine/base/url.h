@@ -29,10 +29,4 @@ struct Url {
 /// The error names what is wrong and never repeats the text (it may hold a password).
 Result<Url> parse_url(std::string_view text);
 
-/// True when NAME or NAME_FILE is set and not empty.
-bool has_env(const std::string& name);
-/// The environment variable's value or, where NAME is not set, the first line of the file NAME_FILE (a secret file, see
-/// secret_file.h). Otherwise an error that says which variable to set and how (`source .run/env`).
-Result<std::string> require_env(const std::string& name);
-
 }  // namespace flashclaim

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cxxopts.hpp>
 
+#include "engine/base/environment.h"
 #include "engine/base/ids.h"
 #include "engine/base/json.h"
 #include "engine/base/log.h"
@@ -109,11 +109,6 @@ Parsed parse(const Verb& verb, const std::vector<std::string>& words) {
   return parsed;
 }
 
-bool colours(std::FILE* stream) {
-  const char* no_color = std::getenv("NO_COLOR");
-  return isatty(fileno(stream)) != 0 && (no_color == nullptr || *no_color == '\0');
-}
-
 void say(std::FILE* stream, const std::string& text) { std::fwrite(text.data(), 1, text.size(), stream); }
 
 /// stdout holds the result and nothing else; what went wrong is told on stderr in both formats.
@@ -125,12 +120,12 @@ int print(const CommandResult& answer, bool json) {
     text = fmt::format("{{\"schema\":{},\"ok\":{},\"exit\":{},\"message\":{}{}{}}}\n", kJsonSchema, ok,
                        static_cast<int>(answer.exit), json_string(answer.message), members.empty() ? "" : ",", members);
   } else {
-    text = answer.document.plain(colours(stdout));
+    text = answer.document.plain(may_colour(STDOUT_FILENO));
     if (ok && !answer.message.empty()) text += shown(answer.message, '\n') + "\n";
   }
   const bool written = flashclaim::print(text);
   if (!ok) {
-    const bool red = colours(stderr);
+    const bool red = may_colour(STDERR_FILENO);
     say(stderr,
         fmt::format("{}flashctl:{} {}\n", red ? "\033[31m" : "", red ? "\033[0m" : "", shown(answer.message, '\n')));
   }

@@ -5,13 +5,12 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 
 #include "engine/amqp/connection.h"
+#include "engine/base/environment.h"
 #include "engine/base/text.h"
 #include "engine/base/try.h"
-#include "engine/base/url.h"
 #include "engine/cli/command.h"
 #include "engine/operations/sync_redis.h"
 #include "engine/postgres/coupons.h"
@@ -69,12 +68,8 @@ Result<amqp::Connection*> Context::amqp() {
 }
 
 std::string who_it_is() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value == nullptr ? "" : value);
-  };
-  if (std::string by = variable("FLASHCLAIM_BY"); !by.empty()) return by;
-  if (std::string person = variable("SUDO_USER"); geteuid() == 0 && !person.empty()) return person;
+  if (std::string by = env("FLASHCLAIM_BY"); !by.empty()) return by;
+  if (std::string person = env("SUDO_USER"); geteuid() == 0 && !person.empty()) return person;
   const passwd* user = getpwuid(geteuid());
   return user != nullptr ? user->pw_name : std::to_string(geteuid());
 }

@@ -1,10 +1,10 @@
 // flashctl access: the users of the programs at the three services.
 #include <spdlog/fmt/fmt.h>
 
-#include <cstdlib>
 #include <map>
 
 #include "engine/access/access.h"
+#include "engine/base/environment.h"
 #include "engine/cli/command.h"
 
 namespace flashclaim::cli {
@@ -51,8 +51,12 @@ std::string shell_quoted(const std::string& text) {
 
 CommandResult access_environment_of(Context& context, const Arguments& arguments) {
   std::map<std::string, std::string> places;
-  for (const char* name : {"REDIS_URL", "AMQP_URL", "PG_URL", "MIRROR_REDIS_URL"})
-    if (const char* url = std::getenv(name); url != nullptr && *url != '\0') places[name] = url;
+  for (const char* name : {"REDIS_URL", "AMQP_URL", "PG_URL", "MIRROR_REDIS_URL"}) {
+    if (!has_env(name)) continue;
+    auto url = require_env(name);
+    if (!url) return context.failed(url.error());
+    places[name] = *url;
+  }
   const auto environment = access::access_environment(arguments.words[0], arguments.words[1], places);
   if (!environment) return context.failed(environment.error());
   std::string lines;

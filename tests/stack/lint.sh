@@ -36,6 +36,9 @@ rooms() {
     outside 'openssl/' '^(engine/(access|base|auth|http|amqp)|tests/harness)'
   )
   [ -z "$found" ] || { printf 'third-party headers outside their room:\n%s\n' "$found"; return 1; }
+  found=$(sources 'engine/*.cpp' 'consumer/*.cpp' 'bench/*.cpp' | grep -vx engine/base/environment.cpp |
+    xargs -r -d '\n' grep -n 'getenv' || true)
+  [ -z "$found" ] || { printf 'the environment is read by engine/base/environment.h only:\n%s\n' "$found"; return 1; }
 }
 
 # CMakeLists.txt says with room() which room may include which, and a room stands below those that it may include:

@@ -9,8 +9,8 @@
 
 #include "engine/access/secret.h"
 #include "engine/auth/keys.h"
+#include "engine/base/environment.h"
 #include "engine/base/secret_file.h"
-#include "engine/base/url.h"
 #include "engine/http/tls.h"
 #include "tests/harness/folder.h"
 
