@@ -23,10 +23,8 @@ std::string_view string_member(std::string_view json, std::string_view quoted_na
 }
 
 std::optional<http::Problem> problem_named(std::string_view code) {
-  for (int i = 0; i < http::kProblemCount; ++i) {
-    auto problem = static_cast<http::Problem>(i);
-    if (http::problem_code(problem) == code) return problem;
-  }
+  for (const ProblemRow& row : kProblems)
+    if (row.code == code) return row.problem;
   return std::nullopt;
 }
 
@@ -61,8 +59,7 @@ ClaimAnswer read_claim_answer(const Response& response, std::int64_t coupon_id) 
 }
 
 bool is_passing(http::Problem problem) {
-  return problem == http::Problem::kBusy || problem == http::Problem::kNotReady ||
-         problem == http::Problem::kRateLimited;
+  return row_of(problem).cause == Cause::kMoment && row_of(problem).applied == Applied::kNo;
 }
 
 void Tally::count(const ClaimAnswer& answer, const Response& response) {
@@ -103,48 +100,14 @@ void Tally::merge(const Tally& other) {
 
 std::int64_t Tally::refused_total() const { return std::accumulate(refused.begin(), refused.end(), std::int64_t{0}); }
 
-namespace {
-
-/// How a sale answers a claim that it has looked at; `kPasses`: not now; `kWrong`: not this request, or not this
-/// service.
-enum class Meaning { kJudged, kPasses, kWrong };
-Meaning meaning_of(http::Problem problem) {
-  switch (problem) {
-    case http::Problem::kNotStarted:
-    case http::Problem::kPaused:
-    case http::Problem::kSoldOut:
-    case http::Problem::kLimitReached:
-    case http::Problem::kEnded:
-      return Meaning::kJudged;
-    case http::Problem::kRateLimited:
-    case http::Problem::kBusy:
-    case http::Problem::kNotReady:
-    case http::Problem::kOutcomeUnknown:
-      return Meaning::kPasses;
-    case http::Problem::kInvalidRequest:
-    case http::Problem::kUnauthenticated:
-    case http::Problem::kNotFound:
-    case http::Problem::kCouponNotFound:
-    case http::Problem::kClaimNotFound:
-    case http::Problem::kMethodNotAllowed:
-    case http::Problem::kPayloadTooLarge:
-    case http::Problem::kHeadersTooLarge:
-    case http::Problem::kInternal:
-      break;
-  }
-  return Meaning::kWrong;
-}
-
-}  // namespace
-
 std::string Tally::complaint() const {
   std::int64_t judged = accepted;
   for (int i = 0; i < http::kProblemCount; ++i) {
     const auto problem = static_cast<http::Problem>(i);
-    const Meaning meaning = meaning_of(problem);
-    if (meaning == Meaning::kWrong && of(problem) > 0)
+    const Cause cause = row_of(problem).cause;
+    if ((cause == Cause::kCaller || cause == Cause::kServer) && of(problem) > 0)
       return fmt::format("{} of {} claims were answered {}", of(problem), attempts(), http::problem_code(problem));
-    if (meaning == Meaning::kJudged) judged += of(problem);
+    if (cause == Cause::kRule) judged += of(problem);
   }
   if (judged > 0) return "";
   return "no claim was accepted, and none was refused by the rules of its coupon";

@@ -55,7 +55,7 @@ void BM_LuaSoldOutClaim(benchmark::State& state) {
   for (auto _ : state) {
     for (auto& claim : claims) claim.user_id = ++user;
     auto verdicts = redis::claim(client, 42, claims);
-    if (!verdicts || verdicts->back().verdict != redis::Verdict::kSoldOut) state.SkipWithError("not sold out");
+    if (!verdicts || verdicts->back().refusal != Problem::kSoldOut) state.SkipWithError("not sold out");
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }

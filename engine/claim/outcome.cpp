@@ -1,4 +1,4 @@
-// One switch from Redis' verdicts to HTTP problems, and one from errors of Redis to them.
+// One switch from the codes of Redis' errors to problems.
 #include "engine/claim/outcome.h"
 
 #include "engine/redis/errors.h"
@@ -6,32 +6,6 @@
 namespace flashclaim::claim {
 
 using http::Problem;
-using redis::Verdict;
-
-std::optional<Problem> problem_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kAccepted:
-    case Verdict::kReplayed:
-      return std::nullopt;
-    case Verdict::kNotStarted:
-      return Problem::kNotStarted;
-    case Verdict::kPaused:
-      return Problem::kPaused;
-    case Verdict::kEnded:
-      return Problem::kEnded;
-    case Verdict::kLimitReached:
-      return Problem::kLimitReached;
-    case Verdict::kSoldOut:
-      return Problem::kSoldOut;
-    case Verdict::kBusy:
-      return Problem::kBusy;
-    case Verdict::kNotReady:
-      return Problem::kNotReady;
-    case Verdict::kNoCoupon:
-      return Problem::kCouponNotFound;
-  }
-  return Problem::kInternal;
-}
 
 Problem problem_of_error(std::string_view error) {
   const auto meaning = redis::meaning_of(error);

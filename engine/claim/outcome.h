@@ -1,16 +1,11 @@
-// From what Redis says to what HTTP says: the one switch over the verdicts, and the one reading of error replies.
+// From an error reply of Redis to what HTTP says: the one reading of them. (Verdicts: engine/problem.)
 #pragma once
 
-#include <optional>
 #include <string_view>
 
 #include "engine/http/problem.h"
-#include "engine/redis/functions.h"
 
 namespace flashclaim::claim {
-
-/// nullopt: the claim stands, the answer is 202.
-std::optional<http::Problem> problem_of(redis::Verdict verdict);
 
 /// `error` is the text of an error reply. Errors that come before a function runs, or from its checks, mean that
 /// nothing was applied; any other may have come after a write: OUTCOME_UNKNOWN.

@@ -166,11 +166,10 @@ void Queue::note_shut(const redis::ReplyView& reply, std::size_t claims, std::in
   const std::string_view text = reply[2].text();
   const auto space = text.find(' ');
   const auto verdict = redis::parse_verdict(text.substr(0, space));
-  const auto problem = verdict ? problem_of(*verdict) : std::nullopt;
   const auto lasts_ms = space == std::string_view::npos ? std::nullopt : parse_number(text.substr(space + 1));
-  if (!problem || !lasts_ms) return;
+  if (!verdict || verdict->verdict != redis::Verdict::kRefused || !lasts_ms) return;
   was_shut_ = true;
-  shut_as_ = *problem;
+  shut_as_ = verdict->refusal;
   shut_until_us_ = sent_at_us + *lasts_ms * 1000;
 }
 
@@ -213,11 +212,11 @@ bool Queue::answer_one(const Waiter& waiter, std::string_view word, std::string_
   auto equals = word.find('=');
   auto verdict = redis::parse_verdict(word.substr(0, equals));
   if (!verdict) return false;
-  if (auto problem = problem_of(*verdict)) {
-    refuse(waiter, *problem);
+  if (verdict->verdict == redis::Verdict::kRefused) {
+    refuse(waiter, verdict->refusal);
     return true;
   }
-  if (*verdict == redis::Verdict::kReplayed) {
+  if (verdict->verdict == redis::Verdict::kReplayed) {
     if (equals == std::string_view::npos) return false;
     accept(waiter, word.substr(equals + 1), true);
     return true;

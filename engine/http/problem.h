@@ -1,35 +1,15 @@
-// Refusals as application/problem+json (RFC 9457): a closed set of codes, and the one switch from code to HTTP status.
+// Refusals as application/problem+json (RFC 9457), made from the one table of them (engine/problem).
 #pragma once
 
-#include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "engine/http/answer.h"
+#include "engine/problem/problem.h"
 
 namespace flashclaim::http {
 
-enum class Problem {
-  kInvalidRequest,
-  kUnauthenticated,
-  kNotFound,
-  kCouponNotFound,
-  kClaimNotFound,
-  kMethodNotAllowed,
-  kNotStarted,
-  kPaused,
-  kSoldOut,
-  kLimitReached,
-  kEnded,
-  kPayloadTooLarge,
-  kRateLimited,
-  kHeadersTooLarge,
-  kInternal,
-  kBusy,
-  kNotReady,
-  kOutcomeUnknown,
-};
-inline constexpr int kProblemCount = static_cast<int>(Problem::kOutcomeUnknown) + 1;
+using flashclaim::kProblemCount;
+using flashclaim::Problem;
 
 /// The word in the body's `code`, e.g. `SOLD_OUT`: what clients switch on.
 std::string_view problem_code(Problem problem);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/problem/problem.h"
 #include "engine/redis/client.h"
 #include "engine/redis/errors.h"
 #include "engine/redis/keys.h"
@@ -22,20 +23,15 @@ namespace flashclaim::redis {
 
 // ---- claim -------------------------------------------------------------------------------------------------------
 
-enum class Verdict {
-  kAccepted,
-  kReplayed,
-  kNotStarted,
-  kPaused,
-  kEnded,
-  kLimitReached,
-  kSoldOut,
-  kBusy,
-  kNotReady,
-  kNoCoupon,
+enum class Verdict { kAccepted, kReplayed, kRefused };
+struct VerdictWord {
+  Verdict verdict = Verdict::kRefused;
+  Problem refusal = Problem::kNotReady;  ///< of kRefused; else meaningless
 };
-std::string_view word(Verdict verdict);
-std::optional<Verdict> parse_verdict(std::string_view word);
+/// One word of claim's reply, without what follows a '='. The refusals are those of engine/problem.
+std::optional<VerdictWord> parse_verdict(std::string_view word);
+/// The other way: as the Lua library writes it.
+std::string_view word(const VerdictWord& verdict);
 
 inline constexpr std::size_t kClaimBatchMax = 256;
 
@@ -47,8 +43,7 @@ struct ClaimRequest {
 };
 bool idempotency_key_fits(std::string_view key);
 
-struct ClaimVerdict {
-  Verdict verdict = Verdict::kNotReady;
+struct ClaimVerdict : VerdictWord {
   ClaimId claim;  ///< of kAccepted (new) and kReplayed (the one accepted before); else meaningless
 };
 

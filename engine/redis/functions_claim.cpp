@@ -9,18 +9,8 @@ namespace flashclaim::redis {
 
 namespace {
 
-constexpr Words<Verdict, 10> kVerdicts{{
-    {Verdict::kAccepted, "ACCEPTED"},
-    {Verdict::kReplayed, "REPLAYED"},
-    {Verdict::kNotStarted, "NOT_STARTED"},
-    {Verdict::kPaused, "PAUSED"},
-    {Verdict::kEnded, "ENDED"},
-    {Verdict::kLimitReached, "LIMIT_REACHED"},
-    {Verdict::kSoldOut, "SOLD_OUT"},
-    {Verdict::kBusy, "BUSY"},
-    {Verdict::kNotReady, "NOT_READY"},
-    {Verdict::kNoCoupon, "NO_COUPON"},
-}};
+constexpr std::string_view kAccepted = "ACCEPTED";
+constexpr std::string_view kReplayed = "REPLAYED";
 
 constexpr Words<FinishReply, 5> kFinishReplies{{
     {FinishReply::kFinished, "FINISHED"},
@@ -55,13 +45,13 @@ bool parse_verdict_word(std::string_view text, std::int64_t coupon_id, const std
   const auto equals = text.find('=');
   const auto verdict = parse_verdict(text.substr(0, equals));
   if (!verdict) return false;
-  out.verdict = *verdict;
-  if ((*verdict == Verdict::kReplayed) != (equals != std::string_view::npos)) return false;
-  if (*verdict == Verdict::kReplayed) {
+  static_cast<VerdictWord&>(out) = *verdict;
+  if ((out.verdict == Verdict::kReplayed) != (equals != std::string_view::npos)) return false;
+  if (out.verdict == Verdict::kReplayed) {
     const auto claim = parse_claim_of(coupon_id, text.substr(equals + 1));
     if (!claim) return false;
     out.claim = *claim;
-  } else if (*verdict == Verdict::kAccepted) {
+  } else if (out.verdict == Verdict::kAccepted) {
     if (!batch) return false;
     out.claim = *batch;
     out.claim.index = accepted++;
@@ -80,8 +70,18 @@ std::vector<std::string> finish_command(const FinishCall& call) {
 
 }  // namespace
 
-std::string_view word(Verdict verdict) { return word_of(verdict, kVerdicts); }
-std::optional<Verdict> parse_verdict(std::string_view word) { return parse_word(word, kVerdicts); }
+std::optional<VerdictWord> parse_verdict(std::string_view word) {
+  if (word == kAccepted) return VerdictWord{Verdict::kAccepted};
+  if (word == kReplayed) return VerdictWord{Verdict::kReplayed};
+  if (const auto refusal = refusal_of(word)) return VerdictWord{Verdict::kRefused, *refusal};
+  return std::nullopt;
+}
+
+std::string_view word(const VerdictWord& verdict) {
+  if (verdict.verdict == Verdict::kRefused) return row_of(verdict.refusal).verdict;
+  return verdict.verdict == Verdict::kAccepted ? kAccepted : kReplayed;
+}
+
 std::string_view word(FinishReply reply) { return word_of(reply, kFinishReplies); }
 
 bool idempotency_key_fits(std::string_view key) {

@@ -91,7 +91,7 @@ std::string verdicts_of(Client& client, Coupon& coupon) {
   const auto verdicts = redis::claim(client, coupon.id, asked);
   if (!verdicts) return verdicts.error().message;
   std::string text;
-  for (const auto& verdict : *verdicts) text += std::string(redis::word(verdict.verdict)) + ' ';
+  for (const auto& verdict : *verdicts) text += std::string(redis::word(verdict)) + ' ';
   return text;
 }
 std::string view_of_claim(Client& client, Coupon& coupon) {

@@ -49,8 +49,12 @@ TEST_F(Api, GivesEveryAnswerOfItsDocumentAndNoOther) {
   auto stalling = std::make_unique<Stalling>(gate);
   node("openapi.mjs", {},
        environment_of({{down.url, stalled.url, limited.url, gateway.url},
-                       {std::to_string(open), std::to_string(sold_out), std::to_string(later), std::to_string(paused),
-                        std::to_string(ended), std::to_string(behind_gate)}}));
+                       {std::to_string(open), std::to_string(later), std::to_string(behind_gate)},
+                       {{"LIMIT_REACHED", std::to_string(open)},
+                        {"SOLD_OUT", std::to_string(sold_out)},
+                        {"NOT_STARTED", std::to_string(later)},
+                        {"PAUSED", std::to_string(paused)},
+                        {"ENDED", std::to_string(ended)}}}));
   stalling.reset();
   await_rest();
   expect_invariants();

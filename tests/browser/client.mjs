@@ -52,6 +52,18 @@ const tests = {
       assert.equal(seen.length, 1);
     }
   },
+  async goesByTheStatusOfACodeThatItDoesNotKnow() {
+    for (const status of [409, 410, 403, 500]) {
+      const shop = client();
+      script = [refused(status, 'SOME_NEW_RULE')];
+      await assert.rejects(shop.claim(1), (error) => error.code === 'SOME_NEW_RULE' && error.status === status);
+      assert.equal(seen.length, 1);
+    }
+    const shop = client();
+    script = [refused(503, 'SOMETHING_NEW'), refused(429, 'SOMETHING_NEW'), refused(503, 'SOMETHING_NEW'), refused(409, 'SOLD_OUT')];
+    await assert.rejects(shop.claim(1), (error) => error.code === 'SOLD_OUT');
+    assert.equal(seen.length, 4);
+  },
   async givesUpAfterItsAttempts() {
     const shop = client({ attempts: 3 });
     script = ['cut', 'cut', 'cut'];

@@ -96,8 +96,13 @@ class MadeUp : public ::testing::Test {
     const Other gateway = other("", "", true);
     auto stalling = std::make_unique<Stalling>(gate);
     node("openapi.mjs", {},
-         environment_of(
-             {{down.url, stalled.url, limited.url, gateway.url}, {open, sold_out, later, paused, ended, behind_gate}}));
+         environment_of({{down.url, stalled.url, limited.url, gateway.url},
+                         {open, later, behind_gate},
+                         {{"LIMIT_REACHED", open},
+                          {"SOLD_OUT", sold_out},
+                          {"NOT_STARTED", later},
+                          {"PAUSED", paused},
+                          {"ENDED", ended}}}));
     stalling.reset();
     expect_rest({open, sold_out, later, paused, ended, behind_gate});
   }

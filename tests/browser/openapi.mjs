@@ -1,6 +1,7 @@
 // Lints engine/http/openapi.yaml, then asks a running engine for every answer that it names, and holds each of them to it.
 // HTTP_URL, and engines of other kinds: DOWN_URL (its Redis is away), STALLED_URL (its Redis is silent now and then), LIMITED_URL (one request
-// a second), GATEWAY_URL (believes signatures only); COUPONS: JSON of coupon ids by state. Where there is a gateway
+// a second), GATEWAY_URL (believes signatures only); COUPONS: JSON of coupon ids by state,
+// and `refusing`: by whom a claim of which coupon is refused with which code. Where there is a gateway
 // (gateway.mjs), every request that names a user is signed.
 import { readFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
@@ -113,11 +114,12 @@ const claimId = first.body.claimId;
 await see('post', receive, { id: coupons.open }, { ...user, 'Idempotency-Key': 'not this' }, 400, 'INVALID_REQUEST');
 await see('post', receive, { id: coupons.open }, {}, 401, 'UNAUTHENTICATED');
 await see('post', receive, { id: '999999' }, user, 404, 'COUPON_NOT_FOUND');
-await see('post', receive, { id: coupons.open }, user, 409, 'LIMIT_REACHED');
-await see('post', receive, { id: coupons.soldOut }, user, 409, 'SOLD_OUT');
-await see('post', receive, { id: coupons.later }, user, 409, 'NOT_STARTED');
-await see('post', receive, { id: coupons.paused }, user, 409, 'PAUSED');
-await see('post', receive, { id: coupons.ended }, user, 410, 'ENDED');
+for (const { code, coupon, user: who } of coupons.refusing) {
+  const status = ['409', '410'].find((one) => Object.values(spec.paths[receive].post.responses[one] ? resolve(
+    spec.paths[receive].post.responses[one]).content : {}).some((media) => codes(media.schema).includes(code)));
+  assert.ok(status, `${code} is not in the document: a 409 or 410 of ${receive}`);
+  await see('post', receive, { id: coupon }, { 'X-User-Id': who }, Number(status), code);
+}
 await see('post', receive, { id: coupons.open }, user, 503, 'NOT_READY', down);
 await see('get', claims, { id: claimId, query: '?wait=30s' }, user, 200);
 await see('get', claims, { id: claimId, query: '?wait=soon' }, user, 400, 'INVALID_REQUEST');

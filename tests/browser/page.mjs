@@ -1,7 +1,7 @@
 // The parts of the sale page that need no browser: what is true of a coupon, what the button offers, what a tab keeps, how it is written.
 import assert from 'node:assert/strict';
 import { Kept } from '../../engine/pages/web/kept.js';
-import { buttonOf, clockParts, stateOf } from '../../engine/pages/web/states.js';
+import { buttonOf, clockParts, isJudged, stateAfter, stateOf } from '../../engine/pages/web/states.js';
 import { TEXTS, localeOf, windowText } from '../../engine/pages/web/texts.js';
 
 const hour = 3600 * 1000;
@@ -27,7 +27,7 @@ const tests = {
     assert.equal(all({ status: 'paused' }), 'PAUSED');
   },
   offersNoButtonThatCouldOnlyBeRefused() {
-    for (const state of ['ENDED', 'LIMIT_REACHED', 'COUPON_NOT_FOUND', 'UNAUTHENTICATED', 'INVALID_REQUEST', 'claimed', 'loading', 'fault'])
+    for (const state of ['ENDED', 'LIMIT_REACHED', 'COUPON_NOT_FOUND', 'UNAUTHENTICATED', 'INVALID_REQUEST', 'claimed', 'declined', 'loading', 'fault'])
       assert.equal(buttonOf(state, { next: 'open' }), null, state);
     assert.deepEqual(buttonOf('open', { mine: 1 }), { word: 'another', enabled: true });
     assert.deepEqual(buttonOf('waiting'), { word: 'claim', enabled: false });
@@ -36,6 +36,24 @@ const tests = {
     assert.deepEqual(buttonOf('refused', { next: 'open' }), { word: 'retry', enabled: true });
     assert.equal(buttonOf('refused', { next: 'ENDED' }), null);
     assert.equal(buttonOf('UNKNOWN', { next: 'ENDED' }).enabled, true); // the key still tells
+  },
+  takesAJudgementThatItDoesNotKnowForOne() {
+    const after = (code, status) => stateAfter({ code, status }, TEXTS.en);
+    for (const [code, status] of [['PAUSED', 409], ['SOLD_OUT', 409], ['LIMIT_REACHED', 409], ['ENDED', 410], ['COUPON_NOT_FOUND', 404]]) {
+      assert.equal(after(code, status), code);
+      assert.ok(isJudged({ code, status }));
+    }
+    assert.equal(after('NOT_STARTED', 409), 'waiting');
+    assert.equal(after('SOME_NEW_RULE', 409), 'declined');
+    assert.equal(after('SOME_NEW_RULE', 410), 'declined');
+    for (const [code, status] of [['OUTCOME_UNKNOWN', 503], ['OUTCOME_UNKNOWN', 0], ['INTERNAL', 500], ['SOMETHING_NEW', 503], ['NOT_READY', 503]]) {
+      assert.equal(after(code, status), 'UNKNOWN'); // it may stand: the key is kept, and asks
+      assert.ok(!isJudged({ code, status }));
+    }
+    for (const [code, status] of [['UNAUTHENTICATED', 401], ['INVALID_REQUEST', 400]]) {
+      assert.equal(after(code, status), code);
+      assert.ok(!isJudged({ code, status }));
+    }
   },
   hasAWordForEachStateAndButtonInBothLanguages() {
     assert.deepEqual(Object.keys(TEXTS.en).sort(), Object.keys(TEXTS.zh).sort());

@@ -46,6 +46,12 @@ TEST_F(SalePage, AsksAgainWithTheSameKeyWhenTheAnswerIsLost) {
   expect_settled(id, 1);
 }
 
+TEST_F(SalePage, TakesARefusalThatItDoesNotKnowForOne) {
+  const auto id = coupon(10, -1000, kHourMs);
+  play("unknownRule", id);
+  expect_settled(id, 1);
+}
+
 TEST_F(SalePage, SaysThatItIsSoldOut) {
   const auto id = coupon(1, -1000, kHourMs);
   ASSERT_EQ(claim(id, 7).status, 202);

@@ -36,6 +36,26 @@ export async function doubleClick() {
   return page;
 }
 
+// A rule that is younger than this page: no doubt, no button; a later claim has a key of its own.
+export async function unknownRule() {
+  const page = await open();
+  await state(page, 'open');
+  await page.route('**/receive', (route) => route.fulfill({ status: 409, contentType: 'application/problem+json',
+    body: '{"code":"SOME_NEW_RULE","applied":"no"}' }));
+  await button(page).click();
+  await state(page, 'declined');
+  assert.equal(await said(page), 'This claim cannot be accepted. Nothing was taken from you.');
+  assert.ok(await button(page).isHidden());
+  await shot(page, 'declined');
+  await page.unroute('**/receive');
+  await page.reload();
+  await state(page, 'open');
+  await button(page).click();
+  await state(page, 'settled');
+  assert.equal(new Set(page.claims).size, 2);
+  return page;
+}
+
 export async function lostAnswer() {
   const page = await open();
   let asked = 0;

@@ -1,6 +1,7 @@
 // Starts the programs, and runs a node script that drives the browser.
 #include "tests/browser/world.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -19,17 +20,18 @@ void run_node(const std::string& script, const std::vector<std::string>& argumen
 }
 
 harness::Environment environment_of(const Walk& walk) {
-  const auto& [open, sold_out, later, paused, ended, behind_gate] = walk.coupons;
-  std::string coupons;
-  for (const auto& [name, id] :
-       {std::pair("open", open), std::pair("soldOut", sold_out), std::pair("later", later), std::pair("paused", paused),
-        std::pair("ended", ended), std::pair("stalled", behind_gate)})
-    coupons += (coupons.empty() ? "\"" : ",\"") + std::string(name) + "\":\"" + id + "\"";
+  const auto& [open, later, behind_gate] = walk.coupons;
+  std::string refusing;
+  for (const auto& [code, coupon, user] : walk.refusing)
+    refusing +=
+        fmt::format(R"({}{{"code":"{}","coupon":"{}","user":"{}"}})", refusing.empty() ? "" : ",", code, coupon, user);
+  const std::string coupons =
+      fmt::format(R"({{"open":"{}","later":"{}","stalled":"{}","refusing":[{}]}})", open, later, behind_gate, refusing);
   return {{"DOWN_URL", walk.urls.down},
           {"STALLED_URL", walk.urls.stalled},
           {"LIMITED_URL", walk.urls.limited},
           {"GATEWAY_URL", walk.urls.gateway},
-          {"COUPONS", "{" + coupons + "}"}};
+          {"COUPONS", coupons}};
 }
 
 std::string walk_keys() {

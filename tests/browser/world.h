@@ -3,6 +3,7 @@
 
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/harness/gate.h"
 #include "tests/harness/whole_path.h"
@@ -17,10 +18,15 @@ struct Walk {
     std::string down, stalled, limited, gateway;
   };
   struct Coupons {
-    std::string open, sold_out, later, paused, ended, behind_gate;
+    std::string open, later, behind_gate;
+  };
+  /// Who is refused what, and why: one for each code that the document has for it. User 7 has one of `open`.
+  struct Refusing {
+    std::string code, coupon, user = "7";
   };
   Urls urls;
   Coupons coupons;
+  std::vector<Refusing> refusing;
 };
 /// As openapi.mjs reads it.
 harness::Environment environment_of(const Walk& walk);

@@ -49,9 +49,9 @@ void claim_reply(redis::ReplyView reply, std::size_t asked) {
   std::vector<redis::ClaimVerdict> verdicts;
   if (!redis::parse_claim_reply(reply, 42, asked, verdicts)) return;
   require(verdicts.size() == asked);
-  for (const auto& [verdict, claim] : verdicts)
-    if (verdict == redis::Verdict::kAccepted || verdict == redis::Verdict::kReplayed)
-      require(claim.coupon_id == 42 && claim.epoch > 0 && claim.index >= 0);
+  for (const auto& verdict : verdicts)
+    if (verdict.verdict != redis::Verdict::kRefused)
+      require(verdict.claim.coupon_id == 42 && verdict.claim.epoch > 0 && verdict.claim.index >= 0);
 }
 
 }  // namespace

@@ -155,8 +155,7 @@ class Backlog : public Flashctl {
           const auto took = std::chrono::steady_clock::now() - begin;
           worst_us = std::max(worst_us, std::chrono::duration_cast<std::chrono::microseconds>(took).count());
           if (!verdicts) wrong = verdicts.error().message;
-          if (verdicts && (*verdicts)[0].verdict != redis::Verdict::kAccepted)
-            wrong = redis::word((*verdicts)[0].verdict);
+          if (verdicts && (*verdicts)[0].verdict != redis::Verdict::kAccepted) wrong = redis::word((*verdicts)[0]);
           accepted += wrong.empty() ? 1 : 0;
           if (accepted % 8 == 1) yardstick_->measure();
           std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -95,7 +95,7 @@ class TwoOperators : public Stores {
   std::string verdict(std::int64_t id, std::int64_t user) {
     const auto verdicts = redis::claim(claimer(), id, std::vector<redis::ClaimRequest>{{user, ""}});
     EXPECT_TRUE(verdicts) << verdicts.error().message;
-    return verdicts ? std::string(redis::word(verdicts->front().verdict)) : "";
+    return verdicts ? std::string(redis::word(verdicts->front())) : "";
   }
   bool in_redis(std::int64_t id) {
     const auto there = redis::ok(redis().command({"EXISTS", redis::CouponKeys(id).coupon}));

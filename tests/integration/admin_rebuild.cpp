@@ -18,11 +18,11 @@ class RebuildDrill : public Stores {
     EXPECT_TRUE(report) << (report ? "" : report.error().message);
     return report ? *report : RebuildReport{};
   }
-  redis::Verdict verdict(std::int64_t id, std::int64_t user) {
+  std::string_view verdict(std::int64_t id, std::int64_t user) {
     const std::vector<redis::ClaimRequest> request = {{user, ""}};
     const auto verdicts = redis::claim(claimer(), id, request);
     EXPECT_TRUE(verdicts);
-    return verdicts ? verdicts->front().verdict : redis::Verdict::kNotReady;
+    return verdicts ? redis::word(verdicts->front()) : "";
   }
   std::vector<std::int64_t> lost() {
     const auto ids = coupons_to_rebuild(redis(), pg());
@@ -43,8 +43,8 @@ TEST_F(RebuildDrill, FromTheLossOfEverythingToOpenAgain) {
   const auto unmirrored = claim(id, {40, 41});  // acknowledged, and lost with the data
 
   redis_raw({"FLUSHALL"});
-  EXPECT_EQ(verdict(id, 50), redis::Verdict::kNotReady);
-  EXPECT_EQ(verdict(777, 50), redis::Verdict::kNotReady) << "never NO_COUPON from a Redis that lost its data";
+  EXPECT_EQ(verdict(id, 50), "NOT_READY");
+  EXPECT_EQ(verdict(777, 50), "NOT_READY") << "never NO_COUPON from a Redis that lost its data";
   EXPECT_EQ(lost(), (std::vector{id, ended}));
   const auto early = mark_ready_if_complete(redis(), pg());
   ASSERT_TRUE(early);
@@ -55,16 +55,16 @@ TEST_F(RebuildDrill, FromTheLossOfEverythingToOpenAgain) {
   EXPECT_EQ(report.epoch, 2);
   EXPECT_EQ(report.stock, 18);
   EXPECT_EQ(report.users, 30);
-  EXPECT_EQ(verdict(777, 50), redis::Verdict::kNotReady) << "the other coupon is still missing";
+  EXPECT_EQ(verdict(777, 50), "NOT_READY") << "the other coupon is still missing";
   EXPECT_EQ(rebuild(ended).outcome, RebuildOutcome::kOpen);
   const auto ready = mark_ready_if_complete(redis(), pg());
   ASSERT_TRUE(ready);
   EXPECT_TRUE(*ready);
 
-  EXPECT_EQ(verdict(777, 50), redis::Verdict::kNoCoupon);
-  EXPECT_EQ(verdict(ended, 50), redis::Verdict::kEnded);
-  EXPECT_EQ(verdict(id, 1), redis::Verdict::kLimitReached);
-  EXPECT_EQ(verdict(id, 3), redis::Verdict::kAccepted);
+  EXPECT_EQ(verdict(777, 50), "NO_COUPON");
+  EXPECT_EQ(verdict(ended, 50), "ENDED");
+  EXPECT_EQ(verdict(id, 1), "LIMIT_REACHED");
+  EXPECT_EQ(verdict(id, 3), "ACCEPTED");
   settle(id);
   expect_sound(id);
   expect_sound(ended);
@@ -117,7 +117,7 @@ TEST_F(RebuildDrill, ThatCannotDrainStaysFrozenAndCanBeRepeated) {
   const auto stuck = rebuild(id, std::chrono::milliseconds(0));
   EXPECT_EQ(stuck.outcome, RebuildOutcome::kNotDrained);
   EXPECT_EQ(stuck.entries_left, 1);
-  EXPECT_EQ(verdict(id, 2), redis::Verdict::kNotReady);
+  EXPECT_EQ(verdict(id, 2), "NOT_READY");
   settle(id);
   const auto report = rebuild(id);
   EXPECT_EQ(report.outcome, RebuildOutcome::kOpen);
@@ -159,7 +159,7 @@ TEST_F(RebuildDrill, MayDieAfterAnyStepAndRunAgain) {
       ASSERT_TRUE(redis::rebuild_load_users(redis(), id, epoch, counts));
     }
     // Redis holds nothing of it before `begin`: a freeze makes nothing, lest it come after a purge.
-    EXPECT_EQ(verdict(id, 4), step < 3 ? redis::Verdict::kNoCoupon : redis::Verdict::kNotReady) << "step " << step;
+    EXPECT_EQ(verdict(id, 4), step < 3 ? "NO_COUPON" : "NOT_READY") << "step " << step;
     EXPECT_EQ(lost(), std::vector{id}) << "step " << step;
     EXPECT_EQ(rebuild(id).outcome, RebuildOutcome::kOpen) << "step " << step;
     EXPECT_EQ(lost(), std::vector<std::int64_t>()) << "step " << step;

@@ -76,7 +76,7 @@ mirror::EntryMessage ConsumerTest::accept(std::int64_t coupon_id, const std::vec
   mirror::EntryMessage message;
   for (std::size_t i = 0; i < verdicts.size(); ++i) {
     if (verdicts[i].verdict != redis::Verdict::kAccepted)
-      throw std::runtime_error("not accepted: " + std::string(redis::word(verdicts[i].verdict)));
+      throw std::runtime_error("not accepted: " + std::string(redis::word(verdicts[i])));
     acknowledged_.push_back({verdicts[i].claim, users[i]});
   }
   message.coupon_id = coupon_id;

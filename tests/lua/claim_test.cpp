@@ -45,7 +45,7 @@ TEST_F(ClaimFunction, NumbersTheAcceptedAmongThemselves) {
   ASSERT_TRUE(verdicts) << verdicts.error().message;
   EXPECT_EQ((*verdicts)[0].verdict, redis::Verdict::kAccepted);
   EXPECT_EQ((*verdicts)[0].claim, (ClaimId{kCoupon, 1, last_entry(), 0}));
-  EXPECT_EQ((*verdicts)[1].verdict, redis::Verdict::kLimitReached);
+  EXPECT_EQ((*verdicts)[1].refusal, Problem::kLimitReached);
   EXPECT_EQ((*verdicts)[2].claim, (ClaimId{kCoupon, 1, last_entry(), 1}));
 }
 
@@ -237,7 +237,7 @@ TEST_F(ClaimFunction, KeepsEveryDigitOfTheLargestIds) {
   const auto verdicts = redis::claim(client(), INT64_MAX, asked);
   ASSERT_TRUE(verdicts) << verdicts.error().message;
   EXPECT_EQ((*verdicts)[2].verdict, redis::Verdict::kAccepted);
-  EXPECT_EQ((*verdicts)[3].verdict, redis::Verdict::kLimitReached);
+  EXPECT_EQ((*verdicts)[3].refusal, Problem::kLimitReached);
   EXPECT_EQ(command({"GET", large.user(INT64_MAX)}), "2");
   EXPECT_EQ(command({"GET", large.user(INT64_MAX - 1)}), "1");
   const std::int64_t users[] = {INT64_MAX, INT64_MAX - 1, INT64_MAX - 2};

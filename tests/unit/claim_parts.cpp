@@ -13,7 +13,6 @@ namespace flashclaim::claim {
 namespace {
 
 using http::Problem;
-using redis::Verdict;
 
 TEST(ParseTarget, KnowsThePathsOfTheApi) {
   EXPECT_EQ(parse_target("/coupons/42/receive").route, Route::kReceive);
@@ -24,19 +23,6 @@ TEST(ParseTarget, KnowsThePathsOfTheApi) {
   for (const char* none : {"/", "/coupons", "/coupons/", "/coupons/42/", "/coupons/42/receive/", "/coupons/42/receivex",
                            "/coupons/42/x/receive", "/claims", "/claims/", "/claims/1/2", "/COUPONS/42", "*"})
     EXPECT_EQ(parse_target(none).route, Route::kNone) << none;
-}
-
-TEST(ProblemOf, EveryVerdictHasItsAnswer) {
-  EXPECT_EQ(problem_of(Verdict::kAccepted), std::nullopt);
-  EXPECT_EQ(problem_of(Verdict::kReplayed), std::nullopt);
-  EXPECT_EQ(problem_of(Verdict::kNotStarted), Problem::kNotStarted);
-  EXPECT_EQ(problem_of(Verdict::kPaused), Problem::kPaused);
-  EXPECT_EQ(problem_of(Verdict::kEnded), Problem::kEnded);
-  EXPECT_EQ(problem_of(Verdict::kLimitReached), Problem::kLimitReached);
-  EXPECT_EQ(problem_of(Verdict::kSoldOut), Problem::kSoldOut);
-  EXPECT_EQ(problem_of(Verdict::kBusy), Problem::kBusy);
-  EXPECT_EQ(problem_of(Verdict::kNotReady), Problem::kNotReady);
-  EXPECT_EQ(problem_of(Verdict::kNoCoupon), Problem::kCouponNotFound);
 }
 
 TEST(ProblemOfError, AnErrorThatIsNotKnownToComeBeforeTheFunctionIsUnknown) {

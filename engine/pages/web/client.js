@@ -3,6 +3,7 @@
 
 // What to do about a code. Everything that is not here is final: the caller is told.
 const AGAIN = new Set(['RATE_LIMITED', 'BUSY', 'NOT_READY', 'OUTCOME_UNKNOWN']);
+const AGAIN_BY_STATUS = new Set([429, 503]); // of a code that is younger than this file
 const CLOCK_TOLERANCE_MS = 20; // the server's word is in whole milliseconds, and was on its way from Redis
 
 export class Refusal extends Error {
@@ -70,7 +71,7 @@ export class Client {
         if (attempt > 0) await options.beforeRetry?.();
         return await this.once(method, path, options);
       } catch (error) {
-        if (!(error instanceof Refusal) || !AGAIN.has(error.code) || attempt + 1 >= attempts) throw error;
+        if (!(error instanceof Refusal) || !isForAgain(error) || attempt + 1 >= attempts) throw error;
         refusal = error;
       }
       options.onRetry?.(refusal, attempt + 1);
@@ -148,6 +149,10 @@ export class Client {
       signal?.addEventListener('abort', cancel, { once: true });
     });
   }
+}
+
+function isForAgain({ code, status }) {
+  return AGAIN.has(code) || AGAIN_BY_STATUS.has(status);
 }
 
 function aborted(signal) {

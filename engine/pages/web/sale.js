@@ -2,7 +2,7 @@
 // none, the fragment: #user=7 (insecure-dev) or #token=… (jwt). A fragment never leaves the browser by itself.
 import { Client, Refusal, newKey } from './client.js';
 import { Kept } from './kept.js';
-import { stateOf } from './states.js';
+import { isJudged, stateAfter, stateOf } from './states.js';
 import { TEXTS } from './texts.js';
 import { at, paint, paintCountdown } from './view.js';
 
@@ -14,10 +14,8 @@ const OF_THE_SALE = new Set(['loading', 'away', 'waiting', 'open', 'PAUSED', 'SO
   'UNAUTHENTICATED', 'INVALID_REQUEST']);
 const UNDER_WAY = new Set(['sending', 'retrying', 'claimed']);
 // Nothing is looked at every few seconds in these; still when there is a reason to: the page is seen again, another tab has news.
-const AT_REST = new Set([...UNDER_WAY, 'ENDED', 'LIMIT_REACHED', 'COUPON_NOT_FOUND', 'UNAUTHENTICATED', 'INVALID_REQUEST', 'fault']);
+const AT_REST = new Set([...UNDER_WAY, 'declined', 'ENDED', 'LIMIT_REACHED', 'COUPON_NOT_FOUND', 'UNAUTHENTICATED', 'INVALID_REQUEST', 'fault']);
 const WRONG_PAGE = new Set(['COUPON_NOT_FOUND', 'UNAUTHENTICATED', 'INVALID_REQUEST']);
-// Refusals that were judged: nothing stands under the key. After all others it may.
-const JUDGED = new Set(['NOT_STARTED', 'PAUSED', 'SOLD_OUT', 'LIMIT_REACHED', 'ENDED', 'COUPON_NOT_FOUND']);
 const NOT_APPLIED = new Set(['BUSY', 'NOT_READY', 'RATE_LIMITED']);
 
 const couponId = location.pathname.split('/').pop();
@@ -31,7 +29,7 @@ const shared = storageOf('localStorage'); // by all tabs
 
 let language = rememberedLanguage() ?? ((navigator.language || 'en').startsWith('zh') ? 'zh' : 'en');
 let coupon = null; // as it was seen last
-let state = 'loading'; // of the sale, or of a claim: sending | retrying | claimed | settled | refused | lost | BUSY | UNKNOWN; fault
+let state = 'loading'; // of the sale, or of a claim: sending | retrying | claimed | settled | refused | declined | lost | BUSY | UNKNOWN; fault
 let claimId = '';
 let slow = false; // the final confirmation does not come
 let acceptedAt = -Infinity;
@@ -154,11 +152,11 @@ async function claim() {
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof Refusal)) return fail(error);
-    const code = NOT_APPLIED.has(error.code) && !doubt ? 'BUSY' : error.code;
-    if (JUDGED.has(code) || code === 'BUSY') kept.forget(); // a refusal is not stored: the next try is a new claim
-    const named = code === 'NOT_STARTED' ? 'waiting' : code;
-    show(named in TEXTS.en ? named : 'UNKNOWN');
-    if (JUDGED.has(code)) setTimeout(look, FRESH_MS);
+    const judged = isJudged(error);
+    const busy = NOT_APPLIED.has(error.code) && !doubt;
+    if (judged || busy) kept.forget(); // a refusal is not stored: the next try is a new claim
+    show(busy ? 'BUSY' : stateAfter(error, TEXTS.en));
+    if (judged) setTimeout(look, FRESH_MS);
   }
 }
 

@@ -9,6 +9,18 @@ export function stateOf(coupon, serverNow) {
   return coupon.left > 0 ? 'open' : 'SOLD_OUT';
 }
 
+// A refusal after which nothing stands under the key: the coupon's rules were asked. After all others it may.
+export function isJudged({ code, status }) {
+  return status === 409 || status === 410 || code === 'COUPON_NOT_FOUND';
+}
+
+// The state after a refused claim. A judgement that this page has no words for is one all the same: no button, no doubt.
+export function stateAfter(refusal, words) {
+  if (refusal.code === 'NOT_STARTED') return 'waiting';
+  if (refusal.code in words) return refusal.code;
+  return isJudged(refusal) ? 'declined' : 'UNKNOWN';
+}
+
 // After these the button may try again, unless it is known that this would only be refused.
 const RETRIES = new Set(['PAUSED', 'SOLD_OUT', 'BUSY', 'refused', 'lost']);
 const HOPELESS = new Set(['ENDED', 'LIMIT_REACHED']);
