@@ -1,12 +1,18 @@
 // The parts of coupon pages that need no Redis: paths, texts, tags, origins, queries.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <regex>
+#include <set>
+#include <string>
+
 #include "engine/http/cors.h"
 #include "engine/http/query.h"
 #include "engine/pages/accept.h"
 #include "engine/pages/coupon_text.h"
 #include "engine/pages/target.h"
 #include "engine/redis/finished.h"
+#include "tests/harness/paths.h"
 
 namespace flashclaim {
 namespace {
@@ -84,6 +90,27 @@ TEST(ParsePage, KnowsThePathsOfThePages) {
   EXPECT_EQ(pages::parse_page("/claims/1-2-3-4-5").page, pages::Page::kClaim);
   for (const char* none : {"/", "/coupons/", "/coupon", "/claims", "/Coupons"})
     EXPECT_EQ(pages::parse_page(none).page, pages::Page::kNone) << none;
+}
+
+/// A route that is served and not documented would be seen by nobody who asks what the document names.
+TEST(ParsePage, KnowsThePathsOfTheDocumentAndNoOther) {
+  std::ifstream file(harness::source_dir() + "/engine/http/openapi.yaml");
+  const std::regex path_line("  (/[^:]*):");
+  const std::regex parameter("\\{[^}]*\\}");
+  std::set<pages::Page> documented;
+  std::string line;
+  for (std::smatch match; std::getline(file, line);) {
+    if (!std::regex_match(line, match, path_line)) continue;
+    const std::string path = std::regex_replace(match[1].str(), parameter, "1");
+    EXPECT_NE(pages::parse_page(path).page, pages::Page::kNone) << path << " is not served";
+    documented.insert(pages::parse_page(path).page);
+  }
+  for (int i = 0; i < static_cast<int>(pages::Page::kNone); ++i) {
+    const auto page = static_cast<pages::Page>(i);
+    if (page == pages::Page::kAsset || page == pages::Page::kServer) continue;  // of the page; of no resource
+    EXPECT_TRUE(documented.contains(page))
+        << "engine/http/openapi.yaml has no path for the enumerator " << i << " of pages::Page (from 0)";
+  }
 }
 
 TEST(QueryParameter, CountsAndTakesTheFirst) {
