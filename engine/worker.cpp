@@ -112,7 +112,7 @@ void Worker::drain() {
 
 bool Worker::drained() const {
   const http::ServerCounters& counters = http_counters();
-  return state_->draining.load() && !counters.listening.load() && counters.connections.load() == 0;
+  return state_->draining.load() && !counters.listening.load() && counters.connections.value() == 0;
 }
 
 const http::ServerCounters& Worker::http_counters() const { return state_->server.counters(); }

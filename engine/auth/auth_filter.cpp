@@ -5,7 +5,6 @@
 
 #include <ctime>
 
-#include "engine/base/counter.h"
 #include "engine/base/ids.h"
 #include "engine/http/parser.h"
 #include "engine/loop/loop.h"
@@ -79,7 +78,7 @@ void AuthFilter::handle(const Request& request, Exchange exchange) noexcept {
   const std::int64_t now_us = limits_ ? loop::now_us() : 0;
   if (limits_ && !policy_.gateways.contains(*request.peer)) {
     if (const std::int64_t wait_ms = limits_->address_waits(*request.peer, now_us); wait_ms > 0) {
-      count(counters_.address_limited);
+      counters_.address_limited.add();
       return tell_to_wait(request, exchange, "address", limits_->rates().address_per_second, wait_ms);
     }
   }
@@ -87,7 +86,7 @@ void AuthFilter::handle(const Request& request, Exchange exchange) noexcept {
   if (known.fault != Fault::kNone) return refuse(request, exchange, known.fault);
   if (limits_ && known.caller.known()) {
     if (const std::int64_t wait_ms = limits_->user_waits(known.caller.user_id, now_us); wait_ms > 0) {
-      count(counters_.user_limited);
+      counters_.user_limited.add();
       return tell_to_wait(request, exchange, "user", limits_->rates().user_per_second, wait_ms);
     }
   }
@@ -96,7 +95,7 @@ void AuthFilter::handle(const Request& request, Exchange exchange) noexcept {
 
 bool AuthFilter::admits(const http::Peer& peer) noexcept {
   if (!limits_ || policy_.gateways.contains(peer) || limits_->connection_enters(peer)) return true;
-  count(counters_.connections_refused);
+  counters_.connections_refused.add();
   return false;
 }
 
@@ -157,7 +156,7 @@ void AuthFilter::answer(const Request& request, Exchange exchange, Problem probl
 }
 
 void AuthFilter::refuse(const Request& request, Exchange exchange, Fault fault) {
-  count(counters_.refused[static_cast<std::size_t>(fault)]);
+  counters_.refused[static_cast<std::size_t>(fault)].add();
   const Problem problem = problem_of(fault);
   const bool unknown = problem == Problem::kUnauthenticated;
   answer(request, exchange, problem,

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "engine/auth/keys.h"
 #include "engine/auth/limits.h"
 #include "engine/auth/peers.h"
+#include "engine/base/counter.h"
 #include "engine/http/server.h"
 
 namespace flashclaim::auth {
@@ -46,10 +46,10 @@ struct Setup {
 
 /// Written by the filter's thread, read by any.
 struct AuthCounters {
-  std::array<std::atomic<std::uint64_t>, kFaults> refused{};  ///< by fault
-  std::atomic<std::uint64_t> user_limited{0};
-  std::atomic<std::uint64_t> address_limited{0};
-  std::atomic<std::uint64_t> connections_refused{0};
+  std::array<Counter, kFaults> refused;  ///< by fault
+  Counter user_limited;
+  Counter address_limited;
+  Counter connections_refused;
 };
 
 /// Belongs to its loop's thread; counters may be read by any. Refuses what is over a limit (429), what shows

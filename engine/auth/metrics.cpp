@@ -8,12 +8,12 @@ void write_metrics(MetricsWriter& out, PerThread<AuthCounters> threads) {
              MetricKind::kCounter);
   for (int i = static_cast<int>(Fault::kNone) + 1; i < kFaults; ++i) {
     auto at = static_cast<std::size_t>(i);
-    out.value(sum_of(threads, [at](const AuthCounters& c) { return c.refused[at].load(); }),
+    out.value(sum_of(threads, [at](const AuthCounters& c) { return c.refused[at].value(); }),
               {{"fault", std::string(fault_word(static_cast<Fault>(i)))}});
   }
   out.family("flashclaim_auth_limited_total", "Requests and connections over a limit.", MetricKind::kCounter);
   auto limited = [&](const char* limit, auto member) {
-    out.value(sum_of(threads, [member](const AuthCounters& c) { return (c.*member).load(); }), {{"limit", limit}});
+    out.value(sum_of(threads, [member](const AuthCounters& c) { return (c.*member).value(); }), {{"limit", limit}});
   };
   limited("user", &AuthCounters::user_limited);
   limited("address", &AuthCounters::address_limited);

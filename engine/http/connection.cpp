@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "engine/base/counter.h"
 #include "engine/base/test_point.h"
 
 namespace flashclaim::http {
@@ -71,13 +70,13 @@ void Connection::open(int fd, const Peer& peer) {
   if (shared_.tls) tls_ = std::make_unique<TlsSession>(*shared_.tls, fd);
   set_state(tls_ ? ConnectionState::kReading : ConnectionState::kIdle);  // a handshake has a request's deadline
   readable_.watch(fd);
-  count(shared_.counters.connections);
+  shared_.counters.connections.add();
 }
 
 void Connection::close(CloseReason reason) {
   if (state_ == ConnectionState::kClosed) return;
   if (tls_) {
-    if (shaking_hands()) count(shared_.counters.tls_failed);
+    if (shaking_hands()) shared_.counters.tls_failed.add();
     if (reason != CloseReason::kClientError) tls_->say_goodbye();
     tls_.reset();
   }
@@ -93,7 +92,7 @@ void Connection::close(CloseReason reason) {
   release_if_large(in_);
   release_if_large(out_);
   set_state(ConnectionState::kClosed);
-  shared_.counters.connections.fetch_sub(1, std::memory_order_relaxed);
+  shared_.counters.connections.sub(1);
   shared_.handler.left(peer_);
   shared_.closed.push_back(this);
   shared_.end_of_turn.schedule();
@@ -129,7 +128,7 @@ void Connection::end_idle() {
 void Connection::expire() {
   if (state_ == ConnectionState::kIdle && shared_.draining) return end_idle();
   if (state_ == ConnectionState::kLingering) return close(CloseReason::kSaidClose);  // what ended it was counted
-  count(shared_.counters.timed_out);
+  shared_.counters.timed_out.add();
   if (state_ == ConnectionState::kReading && out_.empty()) {
     last_request_seen_ = true;
     linger();  // a drip gets no answer: there is no request to answer
@@ -225,7 +224,7 @@ void Connection::consume(const char* data, std::size_t size) {
 }
 
 void Connection::begin_exchange(const Request& request) {
-  count(shared_.counters.requests);
+  shared_.counters.requests.add();
   continue_said_ = false;
   if (owed_count() == owed_.size()) grow_owed();
   Exchange exchange{index_, generation_, next_};
@@ -247,7 +246,7 @@ void Connection::begin_exchange(const Request& request) {
 
 /// Refuses what is no request: nothing after it can be trusted, so the connection closes once it was said.
 void Connection::reject(Problem problem) {
-  count(shared_.counters.malformed);
+  shared_.counters.malformed.add();
   shared_.request.headers_n = 0;
   if (owed_count() == owed_.size()) grow_owed();
   Exchange exchange{index_, generation_, next_};
@@ -285,7 +284,7 @@ bool Connection::answer(Exchange exchange, const Answer& answer) {
   assert(!owed.answered);
   owed.answered = true;
   --shared_.owed;
-  count(shared_.counters.answers_1xx_5xx[static_cast<int>(answer.status) / 100]);
+  shared_.counters.answers_1xx_5xx[static_cast<int>(answer.status) / 100].add();
   if (shared_.draining && exchange.sequence + 1 == next_ &&
       !held_back_) {  // the last that is here, and the last that is read
     owed.keep_alive = false;

@@ -5,7 +5,7 @@ namespace flashclaim::http {
 
 void write_metrics(MetricsWriter& out, PerThread<ServerCounters> threads) {
   auto sum = [&](auto member) {
-    return sum_of(threads, [member](const ServerCounters& c) { return (c.*member).load(); });
+    return sum_of(threads, [member](const ServerCounters& c) { return (c.*member).value(); });
   };
   out.counter("flashclaim_http_requests_total", "Requests parsed.", sum(&ServerCounters::requests));
   out.counter("flashclaim_http_malformed_total", "Requests refused by the parser; the connection was closed.",
@@ -20,7 +20,7 @@ void write_metrics(MetricsWriter& out, PerThread<ServerCounters> threads) {
   out.gauge("flashclaim_http_connections", "Connections open.", sum(&ServerCounters::connections));
   out.family("flashclaim_http_answers_total", "Answers by class of status.", MetricKind::kCounter);
   for (int digit = 2; digit <= 5; ++digit)
-    out.value(sum_of(threads, [digit](const ServerCounters& c) { return c.answers_1xx_5xx[digit].load(); }),
+    out.value(sum_of(threads, [digit](const ServerCounters& c) { return c.answers_1xx_5xx[digit].value(); }),
               {{"class", std::to_string(digit) + "xx"}});
 }
 

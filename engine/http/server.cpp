@@ -94,7 +94,7 @@ struct Server::State {
         }
         return false;
       }
-      shared.counters.accepted.fetch_add(1, std::memory_order_relaxed);
+      shared.counters.accepted.add();
       const Peer peer = peer_of(reinterpret_cast<const sockaddr&>(from));
       if (open_connections() >= shared.limits.connections && !make_room()) {
         turn_away(fd, Problem::kBusy);
@@ -114,7 +114,7 @@ struct Server::State {
     for (ConnectionState state : {ConnectionState::kReading, ConnectionState::kIdle}) {
       Connection* oldest = shared.by_state[static_cast<int>(state)].head;
       if (!oldest || shared.now_ms - oldest->since_ms() < shared.limits.yield_ms) continue;
-      shared.counters.yielded.fetch_add(1, std::memory_order_relaxed);
+      shared.counters.yielded.add();
       oldest->close(CloseReason::kTurnedAway);
       return true;
     }
@@ -123,7 +123,7 @@ struct Server::State {
 
   /// Says so if the socket takes it at once; a client beyond the bound gets no memory of ours, and no handshake.
   void turn_away(int fd, Problem problem) {
-    shared.counters.turned_away.fetch_add(1, std::memory_order_relaxed);
+    shared.counters.turned_away.add();
     if (!shared.tls) {
       std::string text;
       append_answer(text, problem_answer(problem), {shared.date, "none", Persistence::kClose, false, {}});

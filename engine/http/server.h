@@ -7,6 +7,7 @@
 #include <memory>
 #include <string_view>
 
+#include "engine/base/counter.h"
 #include "engine/base/result.h"
 #include "engine/http/address.h"
 #include "engine/http/answer.h"
@@ -56,15 +57,15 @@ struct Limits {
 /// Written by the loop's thread only, read by any.
 struct ServerCounters {
   std::atomic<bool> listening{false};
-  std::atomic<std::uint64_t> requests{0};
-  std::atomic<std::uint64_t> malformed{0};
-  std::atomic<std::uint64_t> accepted{0};
-  std::atomic<std::uint64_t> turned_away{0};
-  std::atomic<std::uint64_t> yielded{0};
-  std::atomic<std::uint64_t> timed_out{0};   ///< connections that ended by a deadline of Limits
-  std::atomic<std::uint64_t> tls_failed{0};  ///< connections that ended in their handshake
-  std::atomic<std::uint64_t> connections{0};
-  std::atomic<std::uint64_t> answers_1xx_5xx[6]{};  ///< by the first digit of the status
+  Counter requests;
+  Counter malformed;
+  Counter accepted;
+  Counter turned_away;
+  Counter yielded;
+  Counter timed_out;   ///< connections that ended by a deadline of Limits
+  Counter tls_failed;  ///< connections that ended in their handshake
+  Counter connections;
+  Counter answers_1xx_5xx[6];  ///< by the first digit of the status
 };
 
 class TlsContext;

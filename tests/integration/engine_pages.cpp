@@ -93,7 +93,7 @@ TEST_F(EnginePages, AllWhoAskAtOnceShareOneCall) {
     crowd.push_back(std::make_unique<RawConnection>(worker_->port()));
     crowd.back()->send("GET /coupons/42 HTTP/1.1\r\nHost: x\r\n\r\n");
   }
-  ASSERT_TRUE(wait_until([&] { return worker_->http_counters().requests.load() == 50; }));
+  ASSERT_TRUE(wait_until([&] { return worker_->http_counters().requests.value() == 50; }));
   EXPECT_EQ(commands(), before + 1);
   own.resume();
   for (auto& client : crowd) {

@@ -186,7 +186,7 @@ TEST(AuthLimits, TellAnAddressOverTheRateToWaitWhoeverItsUsersAre) {
   } while (last.status == 200 && user < 1000);
   EXPECT_EQ(last.status, 429);
   EXPECT_EQ(last.headers.at("ratelimit-policy"), "\"address\";q=3;w=1");
-  EXPECT_GE(world.counters().address_limited.load(), 1U);
+  EXPECT_GE(world.counters().address_limited.value(), 1U);
 }
 
 TEST(AuthLimits, DoNotCountTheAddressOfAGateway) {
@@ -212,7 +212,7 @@ TEST(AuthLimits, TurnAwayConnectionsBeyondTheCapOfAnAddressAndTakeThemAgainLater
   RawConnection three(world.port());
   EXPECT_EQ(three.answer()->status, 429) << "it is told so before it says anything";
   EXPECT_TRUE(three.closed_by_server());
-  EXPECT_EQ(world.counters().connections_refused.load(), 1U);
+  EXPECT_EQ(world.counters().connections_refused.value(), 1U);
   one.reset();
   EXPECT_TRUE(harness::wait_until([&] {
     RawConnection again(world.port());

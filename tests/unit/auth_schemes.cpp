@@ -165,7 +165,7 @@ TEST_F(Gateway, RefusesASignatureForSomethingElse) {
   Signed forged;
   forged.secret = kOtherSecret;
   EXPECT_EQ(post(*w, forged.headers()), "401");
-  EXPECT_EQ(w->counters().refused[static_cast<std::size_t>(auth::Fault::kSignature)], 5U);
+  EXPECT_EQ(w->counters().refused[static_cast<std::size_t>(auth::Fault::kSignature)].value(), 5U);
 }
 
 TEST_F(Gateway, RefusesATimeThatIsNotNow) {
@@ -174,7 +174,7 @@ TEST_F(Gateway, RefusesATimeThatIsNotNow) {
   EXPECT_EQ(post(*w, at(25).headers()), "7");
   EXPECT_EQ(post(*w, at(-90).headers()), "401");
   EXPECT_EQ(post(*w, at(90).headers()), "401");
-  EXPECT_EQ(w->counters().refused[static_cast<std::size_t>(auth::Fault::kClock)], 2U);
+  EXPECT_EQ(w->counters().refused[static_cast<std::size_t>(auth::Fault::kClock)].value(), 2U);
 }
 
 TEST_F(Gateway, RefusesAKeyThatItDoesNotKnow) {
@@ -234,7 +234,7 @@ TEST_F(Gateway, BelievesNobodyWhoIsNotListed) {
   const RawAnswer answer = w->ask(Signed{}.headers(), "POST", "/coupons/42/receive");
   EXPECT_EQ(answer.status, 401);
   EXPECT_NE(answer.headers.at("www-authenticate"), "");
-  EXPECT_EQ(w->counters().refused[static_cast<std::size_t>(auth::Fault::kStranger)], 1U);
+  EXPECT_EQ(w->counters().refused[static_cast<std::size_t>(auth::Fault::kStranger)].value(), 1U);
   EXPECT_EQ(answer_of(w->ask("")), "nobody");
 }
 

@@ -220,7 +220,7 @@ TEST(JwtDoor, AsksForABearerTokenAndNothingElse) {
       world.ask("Authorization: Bearer " + hs.token(R"({"sub":"7","aud":"flashclaim","exp":1})") + "\r\n");
   EXPECT_EQ(expired.status, 401);
   EXPECT_EQ(expired.headers.at("www-authenticate"), "Bearer error=\"invalid_token\"");
-  EXPECT_EQ(world.counters().refused[static_cast<std::size_t>(Fault::kExpired)], 1U);
+  EXPECT_EQ(world.counters().refused[static_cast<std::size_t>(Fault::kExpired)].value(), 1U);
 }
 
 }  // namespace

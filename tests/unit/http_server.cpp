@@ -91,7 +91,7 @@ TEST_F(ServerTest, KeepsTheConnectionBetweenRequests) {
     client.send(get(std::string("/now?") + word));
     EXPECT_EQ(client.answer()->body, word);
   }
-  EXPECT_EQ(server_->counters().accepted.load(), 1u);
+  EXPECT_EQ(server_->counters().accepted.value(), 1u);
 }
 
 /// A client of HTTP/1.0 that is not told so waits for the end of the connection: `ab -k` hung.
@@ -283,7 +283,7 @@ TEST_F(ServerTest, DropsTheAnswerOfAClientThatIsGoneAndNeverGivesItToTheNext) {
     ASSERT_TRUE(wait_until([&] { return handler_.kept_count() == 1; }));
     client.reset();
   }
-  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 0; }));
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.value() == 0; }));
   RawConnection next(port_);  // takes the same place in the pool
   next.send(get("/later"));
   ASSERT_TRUE(wait_until([&] { return handler_.kept_count() == 2; }));
@@ -300,12 +300,12 @@ TEST_F(ServerTest, ClosesADripThatNeverCompletesItsRequest) {
   start(limits);
   RawConnection client(port_);
   client.send("GET /now HTTP/1.1\r\n");
-  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 1; }));
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.value() == 1; }));
   ASSERT_TRUE(wait_until([&] {  // each byte is in time, the request is not
     client.send("a");
-    return server_->counters().connections.load() == 0;
+    return server_->counters().connections.value() == 0;
   }));
-  EXPECT_EQ(server_->counters().timed_out.load(), 1u);
+  EXPECT_EQ(server_->counters().timed_out.value(), 1u);
 }
 
 TEST_F(ServerTest, CountsADripThoughItLeavesAsSoonAsItIsTold) {
@@ -316,8 +316,8 @@ TEST_F(ServerTest, CountsADripThoughItLeavesAsSoonAsItIsTold) {
   client.send("GET /now HTTP/1.1\r\n");
   EXPECT_TRUE(client.closed_by_server());
   client.reset();
-  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 0; }));
-  EXPECT_EQ(server_->counters().timed_out.load(), 1u);
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.value() == 0; }));
+  EXPECT_EQ(server_->counters().timed_out.value(), 1u);
 }
 
 TEST_F(ServerTest, ClosesAnIdleConnection) {
@@ -326,7 +326,7 @@ TEST_F(ServerTest, ClosesAnIdleConnection) {
   start(limits);
   RawConnection client(port_);
   EXPECT_TRUE(client.closed_by_server());
-  EXPECT_EQ(server_->counters().timed_out.load(), 1u);
+  EXPECT_EQ(server_->counters().timed_out.value(), 1u);
 }
 
 TEST_F(ServerTest, GivesUpOnAClientThatDoesNotReadItsAnswers) {
@@ -337,7 +337,7 @@ TEST_F(ServerTest, GivesUpOnAClientThatDoesNotReadItsAnswers) {
   std::string requests;
   for (int i = 0; i < 60; ++i) requests += get("/large");
   client.send(requests);
-  ASSERT_TRUE(wait_until([&] { return server_->counters().timed_out.load() == 1; }));
+  ASSERT_TRUE(wait_until([&] { return server_->counters().timed_out.value() == 1; }));
 }
 
 TEST_F(ServerTest, SendsALargeAnswerWhole) {
@@ -355,7 +355,7 @@ TEST_F(ServerTest, TurnsAwayConnectionsBeyondTheBound) {
   start(limits);
   RawConnection first(port_);
   RawConnection second(port_);
-  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 2; }));
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.value() == 2; }));
   RawConnection third(port_);
   auto refusal = third.answer();
   ASSERT_TRUE(refusal);
@@ -374,12 +374,12 @@ TEST_F(ServerTest, TheLongestSilentClientGivesWayWhenAllPlacesAreTaken) {
   busy.send(get("/later"));
   ASSERT_TRUE(wait_until([&] { return handler_.kept_count() == 1; }));
   RawConnection silent(port_);
-  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.load() == 2; }));
+  ASSERT_TRUE(wait_until([&] { return server_->counters().connections.value() == 2; }));
   RawConnection honest(port_);
   honest.send(get("/now?served"));
   EXPECT_EQ(honest.answer()->body, "served");
   EXPECT_TRUE(silent.closed_by_server());
-  EXPECT_EQ(server_->counters().yielded.load(), 1u);
+  EXPECT_EQ(server_->counters().yielded.value(), 1u);
   EXPECT_TRUE(answer_kept(0, "kept"));
   EXPECT_EQ(busy.answer()->body, "kept");
 }

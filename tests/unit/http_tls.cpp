@@ -125,7 +125,7 @@ TEST_F(TlsServer, RefusesOldVersionsAndOtherProtocols) {
   http2.protocols.clear();
   RawConnection neither(server_->port(), http2);
   EXPECT_EQ(ask(neither, "x"), "x");
-  EXPECT_TRUE(wait_until([&] { return server_->counters().tls_failed.load() == 2; }));
+  EXPECT_TRUE(wait_until([&] { return server_->counters().tls_failed.value() == 2; }));
 }
 
 TEST_F(TlsServer, ClosesOnWhoSpeaksPlainly) {
