@@ -84,8 +84,12 @@ void start_logging(std::string_view program, bool json) {
   logger->set_pattern("%v");
   logger->flush_on(spdlog::level::info);
   const std::string wanted = env("FLASHCLAIM_LOG");
-  logger->set_level(wanted.empty() ? spdlog::level::info : spdlog::level::from_str(wanted));
+  const auto named = spdlog::level::from_str(wanted);  // off: also what it does not know
+  const bool known = named != spdlog::level::off || wanted == "off";
+  logger->set_level(known ? named : spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+  if (!known && !wanted.empty())
+    log(LogLevel::kWarn, "log", "unknown_level", {{"FLASHCLAIM_LOG", wanted}, {"one_of", "debug info warn error"}});
 }
 
 void log(LogLevel level, std::string_view room, std::string_view event, std::initializer_list<Field> fields) {

@@ -13,7 +13,8 @@ namespace flashclaim {
 enum class LogLevel { kDebug, kInfo, kWarn, kError };
 
 /// Sets up the process' logger on stderr; call once, first thing in main. Level from FLASHCLAIM_LOG (debug, info, warn,
-/// error; default info); `json` writes one JSON object a line instead of logfmt. Any thread may log.
+/// error; default info, also for a word that is none of these: a warning says so); `json` writes one JSON object a line
+/// instead of logfmt. Any thread may log.
 void start_logging(std::string_view program, bool json = false);
 
 /// As the logger writes numbers: all digits, a double as short as it can be read back.

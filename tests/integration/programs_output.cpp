@@ -31,6 +31,17 @@ TEST(FullDisk, FailsEveryHelp) {
   }
 }
 
+TEST(LogLevelWord, ThatIsNoneSilencesNothingAndIsNamed) {
+  const auto said = [](const std::string& word) {
+    return harness::run_program("/bin/bash", {"-c", "flashctl access users"},
+                                {{"PATH", harness::bin_dir() + ":/usr/bin:/bin"}, {"FLASHCLAIM_LOG", word}})
+        .err;
+  };
+  for (const char* none : {"verbose", "WARN", "3"})
+    EXPECT_NE(said(none).find("event=unknown_level FLASHCLAIM_LOG=" + std::string(none)), std::string::npos) << none;
+  for (const char* word : {"", "debug", "info", "warn", "error", "off"}) EXPECT_EQ(said(word), "") << word;
+}
+
 class BenchPath : public WholePath {
  protected:
   harness::Environment with_engine() {
