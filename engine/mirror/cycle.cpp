@@ -1,4 +1,4 @@
-// One turn of the mirror: read, publish, hear the broker's answers, acknowledge. See impl.h.
+// One cycle of the mirror: read entries, publish them, take the broker's confirms, acknowledge in Redis. See impl.h.
 #include <algorithm>
 
 #include "engine/base/log_repeated.h"
@@ -13,10 +13,10 @@ namespace {
 constexpr int kIdleBlockMs = 20;   // an idle read waits this long in Redis; it wakes at the first entry of a hot stream
 constexpr int kConfirmWaitMs = 2;  // with publishes under way and nothing to read
 constexpr int kAwayWaitMs = 20;    // when nothing can be done
-constexpr std::chrono::milliseconds kPace(5);  // between turns that found work: each costs Redis a sync or two
-constexpr std::size_t kFullRead = 256;         // entries of a turn: who finds so many does not wait for more
+constexpr std::chrono::milliseconds kPace(5);  // a cycle with work takes this long: it costs Redis one or two syncs
+constexpr std::size_t kFullRead = 256;         // entries of a cycle; after so many the next cycle begins at once
 constexpr std::size_t kColdChunk = 256;        // streams of one read
-constexpr int kColdChunks = 4;                 // reads of one turn
+constexpr int kColdChunks = 4;                 // reads of one cycle
 constexpr std::size_t kColdCount = 4;          // entries of a cold stream: once it has some it is hot
 constexpr std::size_t kRecoverStreams = 64;
 
@@ -59,7 +59,7 @@ void Mirror::Impl::turn() {
   if ((read > 0 || acknowledges) && read < kFullRead) keep_pace(began + kPace);
 }
 
-/// Under load the next turn finds more to read and to acknowledge, in as many round trips.
+/// Under load the pause lets the next cycle read and acknowledge more in the same number of round trips.
 void Mirror::Impl::keep_pace(Clock::time_point until) {
   std::vector<Published> outcomes;
   for (;;) {
@@ -89,7 +89,7 @@ Result<void> Mirror::Impl::acknowledge() {
   test_point("mirror.ack.sending");
   auto removed = redis_->reader.acknowledge(confirmed_);
   test_point("mirror.ack.answered");
-  if (!removed) return removed.error();  // they stay here, and are acknowledged on the next connection
+  if (!removed) return removed.error();  // confirmed_ keeps them for the next connection
   now_.mirrored += *removed;
   for (const auto& [coupon, ids] : confirmed_)
     for (EntryId id : ids) in_hand_.erase({coupon, id});
@@ -100,7 +100,7 @@ Result<void> Mirror::Impl::acknowledge() {
   return {};
 }
 
-/// Reads on among our own pending entries: of a former life, of a lost connection, refused ones.
+/// Reads on among our own pending entries: left by an earlier run or a lost connection, or refused by the broker.
 Result<std::size_t> Mirror::Impl::recover(std::size_t room) {
   std::vector<Position> positions;
   for (const auto& [coupon, after] : recovering_) {
@@ -124,7 +124,7 @@ Result<std::size_t> Mirror::Impl::recover(std::size_t room) {
 Result<std::size_t> Mirror::Impl::read_streams(std::size_t room) {
   std::size_t entries = 0;
   int block_ms = at_rest() ? kIdleBlockMs : 0;
-  // A stream that filled its share is read on, so that one busy coupon among many quiet ones gets the whole room.
+  // A stream that filled its share is read again, so that one busy coupon among many quiet ones gets the whole room.
   for (auto coupons = streams_.hot(); !coupons.empty() && entries < room; block_ms = 0) {
     std::size_t count = std::clamp<std::size_t>((room - entries) / coupons.size(), 16, 512);
     auto reading = TRY(redis_->reader.read_new(coupons, count, block_ms));
@@ -150,7 +150,7 @@ void Mirror::Impl::take(Reading reading) {
   for (auto coupon : reading.healed) {
     ++now_.healed_groups;
     log_repeated(LogLevel::kWarn, "mirror", "group_healed", {{"coupon", coupon}});
-    // Its stream was lost with it. Should this call be lost too, the next one on this connection says so.
+    // The stream was lost with its group. If this call fails too, the next call on this connection reports it.
     (void)redis::mark_suspect(redis_->client, coupon);
   }
   for (auto coupon : reading.unreadable) {

@@ -74,7 +74,7 @@ void read_group_info(redis::ReplyView group, Depth& depth) {
   if (!ours) return;
   depth = found;
   depth.has_group = true;
-  // Without a lag (entries were deleted that nobody had read) the length is the honest upper bound.
+  // Redis gives no lag when unread entries were deleted: the length is an upper bound.
   depth.unread = lag.value_or(depth.length);
 }
 

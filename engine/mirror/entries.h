@@ -1,4 +1,4 @@
-// Redis' replies about streams, taken apart; private to this room.
+// Parses Redis' replies about streams; private to this room.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// The mirror's loop: what it holds in memory between two turns; private to this room.
+// The mirror's loop: what it holds in memory between two cycles; private to this room.
 #pragma once
 
 #include <atomic>
@@ -36,9 +36,9 @@ struct EntryKeyHash {
   }
 };
 
-/// Memory holds only what is under way; everything else is in Redis. Whatever goes wrong with an entry, it is let go
-/// here and found again among this consumer's pending entries: `recovering_` says which coupons to look at, and from
-/// where.
+/// Memory holds only what is under way; everything else is in Redis. When anything goes wrong with an entry, it is
+/// dropped here and found again among this consumer's pending entries: `recovering_` says in which coupons to look, and
+/// from which position.
 class Mirror::Impl {
  public:
   explicit Impl(Options options);
@@ -66,7 +66,7 @@ class Mirror::Impl {
   void drain();
   void show();
 
-  // One turn (turn.cpp).
+  // One cycle (cycle.cpp).
   void turn();
   void keep_pace(Clock::time_point until);
   Result<void> refresh_coupons_if_due();
@@ -98,7 +98,7 @@ class Mirror::Impl {
   StreamSet streams_;
   Backoff redis_backoff_{50, 2000};
   LinkLog redis_told_;
-  Clock::time_point server_at_{};  // when it is asked again whether it is the primary
+  Clock::time_point server_at_{};  // when to ask Redis again whether it is the primary
 
   std::deque<EntryMessage> ready_;                      // read, not published yet
   std::unordered_set<EntryKey, EntryKeyHash> in_hand_;  // ready, unconfirmed or not yet acknowledged
@@ -106,7 +106,7 @@ class Mirror::Impl {
   std::map<std::int64_t, EntryId> recovering_;          // coupon -> position among our own pending entries
   std::unordered_set<EntryKey, EntryKeyHash> damaged_;  // already reported
   std::unordered_map<std::int64_t, Depth> depths_;      // as of the last look
-  /// Since when another mirror's oldest pending entry is the same; `until`: what it is judged to have given up.
+  /// Since when another mirror's oldest pending entry is the same. `until`: up to here its entries count as given up.
   struct Still {
     EntryId oldest;
     std::int64_t deliveries = 0;

@@ -27,7 +27,7 @@ void LossJudge::look(const Depth& depth, Clock::time_point before, Clock::time_p
   }
   coupon.oldest = *depth.oldest;
   if (coupon.oldest > coupon.swept) coupon.rounds = 0;
-  // What was published again already must not keep what came later from being judged.
+  // Entries that were published again must not delay the judgement of later ones.
   const bool waits = coupon.rounds > 0 && after < coupon.again && coupon.stand && coupon.stand->last <= coupon.swept;
   if (!coupon.stand || coupon.oldest > coupon.stand->last || (waits && depth.last_read > coupon.stand->last)) {
     coupon.stand = Stand{depth.last_read, {}, {}};
@@ -39,7 +39,7 @@ void LossJudge::look(const Depth& depth, Clock::time_point before, Clock::time_p
 }
 
 void LossJudge::hear(bool empty, bool consumed, Clock::time_point asked, Clock::time_point answered) {
-  // RabbitMQ says "no message, no consumer" of a queue whose leader it cannot reach: that proves nothing.
+  // RabbitMQ reports "no message, no consumer" for a queue whose leader it cannot reach: that proves nothing.
   if (!consumed) return deliveries_may_be_back(answered);
   consumed_ = answered;
   if (empty) left_ = std::max(left_, asked);

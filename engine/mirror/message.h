@@ -28,19 +28,19 @@ struct EntryMessage {
 /// Most claims in one entry: what one call of the Lua function claim may take.
 inline constexpr std::size_t kClaimsMax = 256;
 
-/// Entry ids above this one are damage: PostgreSQL's time, in which a row says when it was claimed, ends a second later
-/// (in the year 294276). No clock of Redis gives them out.
+/// Entry ids above this one are damage: a row stores the claim's time, and PostgreSQL's time ends a second later (in
+/// the year 294276). No Redis clock reaches it.
 inline constexpr std::int64_t kEntryMsMax = 9'224'318'014'999'999;
 
-/// No body of ours is longer: 256 claims of the longest ids take half of it.
+/// Longest body in bytes: 256 claims of the longest ids take half of it.
 inline constexpr std::size_t kBodyMax = std::size_t{64} << 10;
 
 /// The body: `{"v":1,"couponId":"42","epoch":1,"entryId":"…","claims":[{"claimId":"…","userId":"7","index":0}]}`.
 std::string encode(const EntryMessage& message);
 
-/// Strict: the checksum must be that of the body, every field present once with its exact type and no other field,
-/// claim ids must agree with the rest, indices run from 0. The error says what is wrong and repeats no more than a
-/// field's name.
+/// Strict: the checksum must be that of the body, every field is there once with its exact type and there is no other
+/// field, claim ids agree with the other fields, indices count from 0. The error says what is wrong; of the body it
+/// contains at most a field's name.
 Result<EntryMessage> decode(std::string_view body, std::string_view body_checksum);
 
 /// A stream entry's fields (`e`, `u`, `h`) as Redis returned them; verifies the checksum.

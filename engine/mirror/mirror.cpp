@@ -1,4 +1,4 @@
-// The life of the mirror's thread: connecting, turning, stopping. See mirror.h and impl.h.
+// The life of the mirror's thread: it connects, runs cycles, stops. See mirror.h and impl.h.
 #include "engine/mirror/mirror.h"
 
 #include "engine/base/log.h"
@@ -11,9 +11,6 @@
 
 namespace flashclaim::mirror {
 namespace {
-
-/// The replication id that was last seen by any mirror; another one means that this Redis may lack what the old one
-/// promised.
 
 constexpr std::chrono::milliseconds kRedisTimeout{5000};
 constexpr std::chrono::milliseconds kLookAtServerEvery{1000};
@@ -77,7 +74,7 @@ void Mirror::Impl::run() {
       {{"name", options_.name}, {"mirrored", now_.mirrored}, {"left_pending", in_hand_.size()}});
 }
 
-/// Only while the broker takes what is sent: under an alarm nobody's publish is looked at.
+/// Only while the broker accepts publishes: under an alarm it reads none, so rights cannot be tried.
 void Mirror::Impl::look_at_rights() {
   if (!publisher_.connected() || publisher_.blocked() || !rights_.look_if_due()) return;
   now_.amqp_denied = rights_.denied();
@@ -112,7 +109,7 @@ void Mirror::Impl::connect_redis_if_due() {
     log(LogLevel::kInfo, "mirror", "redis_connected", {{"replication_id", now_.replication_id}});
 }
 
-/// Reads alone would never tell that this server became a replica, or became the primary again with another history.
+/// Reads alone would not show that this server became a replica, or is the primary again with another history.
 Result<void> Mirror::Impl::look_at_server_if_due() {
   if (Clock::now() < server_at_) return {};
   server_at_ = Clock::now() + kLookAtServerEvery;
@@ -123,11 +120,11 @@ Result<void> Mirror::Impl::look_at_server_if_due() {
   return {};
 }
 
-/// What must be known before the first read: the coupons, and whether this is still the Redis it was.
+/// What must be known before the first read: the coupons, and whether Redis still has the same history.
 Result<void> Mirror::Impl::greet_redis() {
   coupons_at_ = {};
   TRY(refresh_coupons_if_due());
-  // Answers were lost with the old connection, entries with them: they are among our own pending ones.
+  // Replies were lost with the old connection, and entries with them: these are among our own pending ones.
   for (auto coupon : streams_.all()) recovering_[coupon] = {};
   return judge_replication_id();
 }

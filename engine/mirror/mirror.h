@@ -1,5 +1,5 @@
-// The mirror: carries the entries of every issuing coupon's stream to RabbitMQ, at least once, and acknowledges them
-// there.
+// The mirror: publishes the entries of every issuing coupon's stream to RabbitMQ, at least once, and acknowledges them
+// in the stream.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ struct Options {
   std::string name = "mirror-1";   ///< consumer name in group `mirror`: stable over restarts, one per running mirror
   std::size_t window = 1024;       ///< unconfirmed publishes at most
   int idle_claim_ms = 30000;       ///< another mirror's pending entry that is idle for this long is taken over
-  int republish_after_ms = 60000;  ///< an entry that is still unfinished so long after its message must have left the
+  int republish_after_ms = 60000;  ///< an entry that is still unfinished this long after its message must have left the
                                    ///< queue is published again, then after twice that, and so on (loss.h)
   int republish_every_max_ms = 3600000;  ///< the doubling stops here
-  int republish_per_second = 500;        ///< cap of the above, all coupons together
+  int republish_per_second = 500;        ///< cap of these publishes, all coupons together
   int stop_deadline_ms = 5000;           ///< stop() waits this long for confirms
 };
 
@@ -40,11 +40,11 @@ struct MirrorStats {
   bool amqp_connected = false;
   bool amqp_blocked = false;   ///< an alarm at the broker
   std::string replication_id;  ///< of the Redis it last talked to
-  std::string amqp_denied;     ///< what its login at RabbitMQ may not do; "": nothing that is known of
+  std::string amqp_denied;     ///< what its login at RabbitMQ may not do; "": no missing right is known
 };
 
 /// Owns its connections. run() is one thread's whole life; stop() and stats() may be called from any thread. It never
-/// gives up: Redis or RabbitMQ away means back-off and another try. Any number may run against one Redis, with
+/// gives up: when Redis or RabbitMQ is away, it backs off and tries again. Any number may run against one Redis, with
 /// different names.
 class Mirror {
  public:
@@ -53,8 +53,8 @@ class Mirror {
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
 
-  /// Until stop(): then waits for confirms (stop_deadline_ms), acknowledges what was confirmed, leaves the rest
-  /// pending.
+  /// Runs until stop(). Then it waits for confirms (stop_deadline_ms), acknowledges the confirmed entries and leaves
+  /// the rest pending.
   void run();
   void stop();
   [[nodiscard]] MirrorStats stats() const;

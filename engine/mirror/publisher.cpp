@@ -126,8 +126,8 @@ void Publisher::refuse(std::string_view event, const std::string& reason) {
   if (!refusal_.due()) return;
   int wait_ms = refusal_.next_ms();
   log(LogLevel::kWarn, "mirror", event, {{"reason", reason}, {"retry_ms", wait_ms}});
-  // RabbitMQ 3.10 keeps "the queue is full" with the channel, and does not tell it when the limit is lifted (observed):
-  // a new channel asks anew.
+  // In RabbitMQ 3.10 a channel keeps "the queue is full" even after the limit was lifted (observed): only a new channel
+  // asks again.
   if (refusal_.at_cap()) lose("it goes on refusing: a new connection may see more");
 }
 

@@ -24,13 +24,13 @@ class Publisher {
 
   [[nodiscard]] bool connected() const { return connection_ != nullptr; }
   [[nodiscard]] bool blocked() const { return connection_ && connection_->blocked(); }
-  /// When away and due: connects, looks whether the queues are there, turns confirms on. May take some seconds.
+  /// When not connected and due: connects, checks that the queues exist, turns confirms on. May take some seconds.
   void connect_if_due();
-  /// Publishes that may be made now: 0 when away, blocked, or pausing after a refusal.
+  /// Publishes that may be made now: 0 when not connected, blocked, or pausing after a refusal.
   [[nodiscard]] std::size_t room() const;
   [[nodiscard]] std::size_t unconfirmed() const { return window_.size(); }
   void publish(const EntryMessage& message, Purpose purpose);
-  /// Serves the connection for at most timeout_ms, less when something was decided. Appends to `outcomes`.
+  /// Serves the connection for at most timeout_ms, less when an outcome arrives. Appends to `outcomes`.
   void pump(int timeout_ms, std::vector<Published>& outcomes);
   /// True once after the queue was found missing: what it held is gone.
   [[nodiscard]] bool take_queue_was_lost() { return std::exchange(queue_was_lost_, false); }
@@ -53,7 +53,7 @@ class Publisher {
   Backoff reconnect_{100, 5000};
   Backoff refusal_{100, 5000};
   LinkLog told_;
-  Clock::time_point patient_since_{};  // unconfirmed publishes are not held against the broker from before this
+  Clock::time_point patient_since_{};  // the confirm timeout of older publishes counts from here
   bool queue_was_lost_ = false;
   Counters counters_;
 };

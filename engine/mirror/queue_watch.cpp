@@ -29,7 +29,7 @@ std::optional<amqp::QueueState> QueueWatch::ask() {
 }
 
 Result<amqp::QueueState> QueueWatch::try_to_ask() {
-  // It was idle since the last question: the heartbeats first.
+  // The connection was idle since the last question: answer its heartbeats first.
   if (connection_ && !connection_->poll(0)) connection_.reset();
   if (!connection_) {
     connection_ = TRY(amqp::Connection::open(

@@ -10,14 +10,14 @@
 
 namespace flashclaim::mirror {
 
-/// One thread. A connection of its own, which never publishes: a broker with an alarm does not read from those that do.
-/// It is made at the first question and lives until close().
+/// One thread. Has a connection of its own that never publishes: a broker with an alarm does not read from connections
+/// that publish. The connection is made at the first ask() and lives until close().
 class QueueWatch {
  public:
   QueueWatch(std::string amqp_url, std::string name);
 
-  /// Ready messages and consumers of the main queue, within about a second; nullopt: no answer, or not asked because
-  /// the last try failed a moment ago.
+  /// Counts of ready messages and of consumers of the main queue; takes at most about a second. nullopt: no answer, or
+  /// not asked because the last try failed a moment ago.
   std::optional<amqp::QueueState> ask();
   void close() { connection_.reset(); }
 

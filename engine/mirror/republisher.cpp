@@ -56,7 +56,7 @@ Result<void> Republisher::consider(redis::Client& client, const Depth& depth, Cl
   return {};
 }
 
-/// A lease that would live longer than any was given dates from before Redis' clock went back: it counts for nothing.
+/// A lease with more time left than any lease is given dates from before Redis' clock went back: it does not count.
 Result<bool> Republisher::take_lease(redis::Client& client, std::int64_t coupon) {
   const std::string key = redis::sweeper_key(coupon);
   const auto life_ms = options_.patience.grace.count();

@@ -1,4 +1,4 @@
-// Entries whose messages are gone are published again: whatever the broker lost comes back.
+// Publishes entries again whose messages the broker lost.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ namespace flashclaim::mirror {
 
 struct RepublishOptions {
   Patience patience;
-  int per_second = 500;  ///< cap of what is only believed to be lost, all coupons together
+  int per_second = 500;  ///< entries/s, all coupons together; not for want_everything()
   std::string owner;     ///< of the leases
 };
 
-/// One thread. A sweep of one coupon is a job; jobs take turns, one chunk each. A job ends when all that it published
-/// was taken; until then it begins again. Entries that are pending or dead are left out. A lease in Redis
-/// (`coupon:sweeper:{id}`) keeps other mirrors from sweeping the same coupon meanwhile and for a while after; it only
-/// saves work.
+/// One thread. A sweep of one coupon is a job; jobs take turns, one chunk each. A job ends when the broker has taken
+/// all that it published; otherwise it begins again. Entries that are pending or dead are left out. A lease in Redis
+/// (`coupon:sweeper:{id}`) keeps other mirrors from sweeping the same coupon meanwhile and for a while after. The lease
+/// only saves work.
 class Republisher {
  public:
   /// Publishes the entry and returns true, or declines it (in hand, damaged, finished).
@@ -32,10 +32,10 @@ class Republisher {
 
   explicit Republisher(RepublishOptions options);
 
-  /// The broker lost its queue: everything acknowledged and unfinished in these coupons, whatever its age.
+  /// The broker lost its queue: publish again everything acknowledged and unfinished in these coupons, whatever its
+  /// age.
   void want_everything(const std::vector<std::int64_t>& coupons);
-  /// A look at this coupon, begun at `before`: begins a sweep where one is due (LossJudge says so, or
-  /// want_everything()).
+  /// Takes a look at this coupon, begun at `before`. Begins a sweep if one is due: by LossJudge or want_everything().
   Result<void> consider(redis::Client& client, const Depth& depth, Clock::time_point before);
   [[nodiscard]] LossJudge& judge() { return judge_; }
   /// One chunk of one job, at most `room` entries.
@@ -48,7 +48,7 @@ class Republisher {
   struct Job {
     Range range;
     EntryId next;             // the first entry not read yet
-    bool everything = false;  // not held to the rate
+    bool everything = false;  // not limited by per_second
     bool read = false;        // to the end
     bool failed = false;
     std::size_t published = 0;

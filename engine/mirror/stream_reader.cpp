@@ -1,4 +1,4 @@
-// Reading and acknowledging; see reader.h.
+// XREADGROUP, XACK, XAUTOCLAIM and XINFO, one call for many streams where Redis allows it.
 #include "engine/mirror/stream_reader.h"
 
 #include <unordered_set>
@@ -62,14 +62,14 @@ Result<Reading> StreamReader::read_group(std::span<const Position> positions, st
   }
   if (!reply) return reply.error();
   if (reply->is_error()) {
-    // A stream went while it was waited for: its coupon was purged. (A primary that became a replica says so too, and
-    // closes the connection.)
+    // A stream disappeared during the blocking read: its coupon was purged. (A primary that became a replica sends the
+    // same error, and closes the connection.)
     if (reply->error_code() == "UNBLOCKED") {
       auto living = still_issuing(positions, reading);
       return living ? Result<Reading>(std::move(reading)) : living.error();
     }
     if (redis::is_about_all(reply->view())) return redis::error_of(reply->view());
-    // One damaged key fails the whole command: each stream by itself, then.
+    // One damaged key fails the whole command: read each stream by itself.
     if (positions.size() > 1) {
       auto singly = read_singly(positions, count, fresh);
       if (singly) singly->healed.insert(singly->healed.end(), reading.healed.begin(), reading.healed.end());
@@ -125,7 +125,7 @@ Result<void> StreamReader::make_groups(std::span<const Position> positions, Read
       outcome = redis::error_of(reply->view());
     } else if (!reply->is_error()) {
       into.healed.push_back(position.coupon_id);
-    }  // BUSYGROUP: it was there; anything else shows again, and is judged, when it is read
+    }  // BUSYGROUP: the group exists; any other error shows again, and is judged, at the next read
   }
   return outcome;
 }

@@ -12,8 +12,8 @@
 
 namespace flashclaim::mirror {
 
-/// An entry as read. Without a message it is gone from the stream (finished), or, with `damage`, not what the Lua
-/// library writes: the text says how.
+/// An entry as read. Without a message the entry is gone from the stream (finished), or it is damaged: then `damage`
+/// says how it differs from what the Lua library writes.
 struct Seen {
   std::int64_t coupon_id = 0;
   EntryId entry;
@@ -23,9 +23,9 @@ struct Seen {
 
 struct Reading {
   std::vector<Seen> entries;
-  std::vector<std::int64_t> healed;      ///< their group was missing (Redis lost data) and was made again, from 0
-  std::vector<std::int64_t> unreadable;  ///< their key is damaged: nothing was read from them
-  std::vector<std::int64_t> gone;        ///< no longer in coupon:issuing: purged, and not to be read again
+  std::vector<std::int64_t> healed;      ///< coupons whose group was missing (Redis lost data) and was made from 0
+  std::vector<std::int64_t> unreadable;  ///< coupons whose key is damaged: nothing was read from them
+  std::vector<std::int64_t> gone;        ///< coupons no longer in coupon:issuing (purged): not to be read again
 };
 
 struct Position {
@@ -39,7 +39,7 @@ struct Depth {
   bool has_group = false;
   std::int64_t length = 0;   ///< unfinished entries
   std::int64_t pending = 0;  ///< read by some mirror, not acknowledged
-  std::int64_t unread = 0;   ///< not read by any
+  std::int64_t unread = 0;   ///< not read by any mirror
   EntryId last_read;         ///< by any mirror
   std::optional<EntryId> oldest;
   EntryId finished;  ///< the highest id that was ever removed from it; 0-0: none
@@ -56,7 +56,7 @@ struct Unacknowledged {
 using Acknowledgements = std::map<std::int64_t, std::vector<EntryId>>;
 
 /// Borrows the client. One thread. A failure means that the connection is gone or that the server refused to work (it
-/// loads, it is a replica): whatever was asked for may have happened, and may be asked for again.
+/// loads, it is a replica). A failed call may have taken effect, and may be repeated.
 class StreamReader {
  public:
   StreamReader(redis::Client& client, std::string consumer) : client_(client), consumer_(std::move(consumer)) {}
@@ -68,15 +68,15 @@ class StreamReader {
   Result<Reading> read_new(std::span<const std::int64_t> coupons, std::size_t count, int block_ms);
   /// Entries that this consumer has read and not acknowledged, after the given positions.
   Result<Reading> read_own(std::span<const Position> positions, std::size_t count);
-  /// Takes pending entries over from consumers that let them lie for idle_ms. `next` is where to go on; 0-0 at the end.
+  /// Takes over pending entries that were idle for idle_ms. `next` is where to go on; 0-0 at the end.
   Result<Reading> take_over(Position from, int idle_ms, std::size_t count, EntryId& next);
-  /// What the others have pending, one element a member that has something.
+  /// What the other members have pending: one element for each member that has something.
   Result<std::vector<Unacknowledged>> of_others(std::int64_t coupon_id);
-  /// Takes up to `count` entries up to `last` over from this consumer, however long they are idle. One that it
-  /// acknowledges meanwhile may be replaced by the next pending one, whosever that is.
+  /// Takes over from `consumer` up to `count` entries with ids up to `last`, however long they are idle. Where it
+  /// acknowledges an entry meanwhile, the next pending entry of any consumer may be taken instead.
   Result<Reading> take_over_from(std::int64_t coupon_id, const std::string& consumer, EntryId last, std::size_t count);
   Result<Reading> range(std::int64_t coupon_id, EntryId first, EntryId last, std::size_t count);
-  /// Returns how many of the group's pending entries this removed. Nothing may be owed on the client.
+  /// Returns how many of the group's pending entries this removed. Precondition: the client awaits no reply.
   Result<std::uint64_t> acknowledge(const Acknowledgements& entries);
   Result<std::vector<Depth>> depths(std::span<const std::int64_t> coupons);
 

@@ -1,4 +1,4 @@
-// Keeps a bounded hot set, and a cursor that goes round the cold rest.
+// Keeps a bounded set of hot coupons, and a cursor that rotates over the cold ones.
 #include "engine/mirror/streams.h"
 
 #include <algorithm>

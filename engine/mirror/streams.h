@@ -1,4 +1,4 @@
-// The coupons whose streams are read: the few that were active lately, and the many that are looked at in turn.
+// The coupons whose streams are read: the few hot ones (recently active) all the time, the many cold ones in turn.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@ class StreamSet {
   [[nodiscard]] std::size_t cold_size() const { return all_.size() - hot_.size(); }
   /// An entry of this coupon was just read.
   void touch(std::int64_t coupon);
-  /// Its stream cannot be read (a damaged key): leave it out for a while.
+  /// This coupon's stream cannot be read (a damaged key): leave it out for `pause`.
   void suspend(std::int64_t coupon, std::chrono::milliseconds pause);
 
  private:

@@ -1,4 +1,5 @@
-// What the mirror does now and then for every coupon: its depth, what others left behind, what is lost. See impl.h.
+// What the mirror does for every coupon from time to time: reads its depth, takes over what other mirrors left, finds
+// lost messages. See impl.h.
 #include <algorithm>
 
 #include "engine/base/log_repeated.h"
@@ -10,7 +11,7 @@ namespace flashclaim::mirror {
 namespace {
 
 constexpr int kUpkeepEveryMs = 50;
-constexpr std::size_t kLooksMax = 64;      // coupons of one go
+constexpr std::size_t kLooksMax = 64;      // coupons of one call
 constexpr std::size_t kTakeOverMax = 100;  // entries of one XAUTOCLAIM
 constexpr std::size_t kDamagedMax = 100000;
 
@@ -51,7 +52,7 @@ Result<void> Mirror::Impl::look_at(const std::vector<std::int64_t>& coupons) {
   return {};
 }
 
-/// Only when an entry waits for longer than a look: a queue that is as quick as its publishers is never asked.
+/// Only when an entry was unfinished in two looks: a queue that keeps up with its publishers is never asked.
 void Mirror::Impl::look_at_queue() {
   if (!publisher_.connected() || !republisher_.judge().wants_to_hear()) return watch_.close();
   const auto asked = Clock::now();
@@ -68,7 +69,7 @@ Result<void> Mirror::Impl::look_after(const Depth& depth, Clock::time_point befo
     if (!retired && !redis_->client.connected()) return retired.error();
     if (retired && *retired) log_repeated(LogLevel::kInfo, "mirror", "coupon_retired", {{"coupon", depth.coupon_id}});
   }
-  // It may have been damaged on the way here only: it is read once more in each round.
+  // A damaged entry may have been damaged only on its way here: it is read once more in each round.
   const auto of_this = [&](const EntryKey& key) { return key.coupon_id == depth.coupon_id; };
   if (depth.pending > 0 && std::any_of(damaged_.begin(), damaged_.end(), of_this)) recovering_[depth.coupon_id] = {};
   if (publisher_.room() == 0) return {};
@@ -94,8 +95,9 @@ Result<void> Mirror::Impl::take_over_idle(std::int64_t coupon) {
   return {};
 }
 
-/// Redis measures idleness by its wall clock: what was read while that was ahead is not idle until it is there again.
-/// So whose oldest entry is the same for as long by our clock, which only goes forward, has given up what it read.
+/// Redis measures idle times by its wall clock: an entry that was read while that clock was ahead does not become idle
+/// until the clock is there again. So this mirror uses its own clock, which only goes forward: a consumer whose oldest
+/// entry stays the same for as long has given up what it read.
 Result<void> Mirror::Impl::take_over_still(const Depth& depth) {
   auto others = TRY(redis_->reader.of_others(depth.coupon_id));
   std::map<std::string, Still> now_still;

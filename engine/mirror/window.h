@@ -14,10 +14,10 @@ namespace flashclaim::mirror {
 
 using Clock = std::chrono::steady_clock;
 
-/// Why an entry is published: as one of ours that is pending in the stream, or again because it is old and unfinished.
+/// Why an entry is published: it is pending for this mirror (first publish), or it is old and unfinished (republish).
 enum class Purpose { kPending, kOld };
 
-/// What became of one publish. Not taken: refused, returned, or unknown because the connection ended.
+/// The outcome of one publish. Not taken: refused, returned, or unknown because the connection ended.
 struct Published {
   std::int64_t coupon_id = 0;
   EntryId entry;
@@ -25,12 +25,11 @@ struct Published {
   bool taken = false;
 };
 
-/// One thread. Sequences rise by one and begin anew at 1 after clear(), as they do on a new connection.
+/// One thread. Sequences rise by one. They begin again at 1 after clear(), as on a new connection.
 class Window {
  public:
   void add(std::uint64_t sequence, std::int64_t coupon_id, EntryId entry, Purpose purpose);
-  /// The message that came back unroutable: the confirm that follows does not count. False: nothing of ours has this
-  /// id.
+  /// This message came back unroutable: the confirm that follows does not count. False: no open publish has this id.
   bool mark_returned(std::string_view message_id);
   /// Appends what the confirm decides.
   void answer(const amqp::Confirmed& confirmed, std::vector<Published>& outcomes);
