@@ -33,7 +33,7 @@ void Backlog::run() {
   }
 }
 
-// The workers log that the broker is away; here it only makes the numbers old.
+// When the broker is away, the workers log it; here the numbers only become old.
 Result<void> Backlog::look() {
   if (!connection_ || !connection_->open()) {
     amqp::Options wanted;

@@ -1,4 +1,4 @@
-// How many messages wait in each queue, for /metrics; and what the login may not publish, for /readyz.
+// Counts the messages in each queue for /metrics, and finds rights that the login lacks for /readyz.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ class Backlog {
  public:
   /// The references must outlive it.
   Backlog(const Options& options, Metrics& metrics, Health& health, const Stop& stop);
-  /// The thread's whole life, until a stop is told: every second or so, the depth of every queue.
+  /// The thread's whole life, until the stop flag is set: about every second, the depth of every queue.
   void run();
 
  private:

@@ -1,4 +1,4 @@
-// From a delivery to an item, and the questions that are asked of a batch.
+// Makes an item of a delivery, and judges items and batches.
 #include "consumer/batch.h"
 
 #include <algorithm>

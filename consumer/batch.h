@@ -1,4 +1,4 @@
-// The messages that a worker settles together, and what has become of each.
+// The messages that a worker settles together, and the stage of each.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace flashclaim::consumer {
 
-/// Where a message stands. Every arrow is one step of the worker; a step that meets a service which is away leaves the
-/// message where it is, to be tried again.
+/// Where a message stands. Every arrow is one step of the worker. When a service is away, the step leaves the message
+/// where it is, and is tried again.
 ///
 ///   kReceived --settle--> kSettled --finish--> kDone --ack--> (gone)
 ///     | |                     |                  ^
@@ -31,17 +31,17 @@ enum class Stage {
 enum class Fault {
   kNone,
   kUndecodable,  ///< not our JSON, or not what its checksum says
-  kTooLarge,     ///< a body larger than any of ours: it was thrown away as it came
+  kTooLarge,     ///< a body larger than any of ours: it was dropped while it was received
   kSqlData,      ///< the database cannot take its values
   kDamagedKey,   ///< a key of its coupon holds garbage
   kIdConflict,   ///< another user has one of its claim ids
   kMismatch,     ///< its entry is in the stream, but is not what the message says
 };
 std::string_view word(Fault fault);
-/// Whether another try can be of no use: straight to the DLQ, not through the retry queues.
+/// True when another try cannot help: the message goes straight to the DLQ, not through the retry queues.
 bool hopeless(Fault fault);
-/// Whether the message, faulty as it is, may be all that its entry has: the entry is marked dead with it. Not so for
-/// what only claims to be about an entry.
+/// True when this faulty message may be its entry's only one: then the entry is marked dead too. False for a message
+/// that only claims to be about the entry.
 bool holds_its_entry(Fault fault);
 
 struct Item {
@@ -50,12 +50,12 @@ struct Item {
   Stage stage = Stage::kReceived;
   Fault fault = Fault::kNone;
   std::string fault_detail;
-  /// A claim was decided by this worker just now, or may have been: a lost answer of the database counts as yes.
+  /// True when this worker decided one of its claims just now, or may have: a lost answer of the database counts.
   bool fresh = false;
   std::vector<redis::Refused> refused;  ///< of kSettled
-  /// Redis has said what it knows of the entry: nothing that forbids to settle and finish it.
+  /// Redis has been asked about the entry, and the answer allows the item to be settled and finished.
   bool looked_up = false;
-  bool entry_unknown = false;  ///< it knew nothing
+  bool entry_unknown = false;  ///< Redis does not know the entry
 
   [[nodiscard]] int claims() const { return message ? static_cast<int>(message->users.size()) : 0; }
   void fail(Fault why, std::string detail);
@@ -72,7 +72,7 @@ struct EntryName {
 /// The entry that the item is about: from the message, else from its message_id; nullopt when neither can be read.
 std::optional<EntryName> entry_name(const Item& item);
 
-/// In the order of their delivery tags, as AMQP gave them.
+/// In the order of their delivery tags, as AMQP delivered them.
 using Batch = std::vector<Item>;
 
 /// The delivery tag up to which everything is done, counted from the batch's front; 0 when its first item is not.

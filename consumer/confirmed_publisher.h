@@ -9,13 +9,15 @@
 
 namespace flashclaim::consumer {
 
-/// One thread. The connection is made when first needed and closed by close(): it is not pumped between two publishes.
+/// One thread. The connection is made when first needed and closed by close(). Between two publishes nothing is read
+/// from it.
 class ConfirmedPublisher {
  public:
   ConfirmedPublisher(std::string amqp_url, std::string name);
 
   /// Success: the broker holds the message on disk, in a queue. Anything else (no connection, returned, refused, no
-  /// confirm in time) is an error, *unknown* where it may be stored: publish again, a second copy does no harm.
+  /// confirm in time) is an error; it is *unknown* when the broker may have stored the message. Then publish again: a
+  /// second copy does no harm.
   Result<void> publish(const amqp::Publication& message);
   void close() { connection_.reset(); }
 

@@ -1,4 +1,4 @@
-// The messages that tell others of settlements: their format is a contract, see EVENTS.md.
+// The messages that report settlements to other systems: their format is a contract, see EVENTS.md.
 #pragma once
 
 #include <cstdint>

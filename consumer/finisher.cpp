@@ -1,4 +1,4 @@
-// Pipelined finishes, and the judgement of each answer: the service is away, the message is at fault, or it is done.
+// Sends finishes in a pipeline and judges each reply: the service is away, the message is at fault, or it is done.
 #include "consumer/finisher.h"
 
 #include <chrono>
@@ -39,7 +39,7 @@ MaybeHold Finisher::connect() {
 
 void Finisher::look(Batch& batch) { (void)look_up(batch, Stage::kReceived); }
 
-// A Hold leaves what has no answer as it is, not looked up.
+// After a Hold the items without a reply still count as not looked up.
 MaybeHold Finisher::look_up(Batch& batch, Stage stage) {
   std::vector<Item*> items;
   for (Item& item : batch)
@@ -56,7 +56,7 @@ MaybeHold Finisher::look_up(Batch& batch, Stage stage) {
     if (state) {
       judge_look(*item, *state);
     } else if (client_->connected() && redis::is_about_the_call(state.error())) {
-      item->looked_up = true;  // finish will say the same, when the claims have their outcomes
+      item->looked_up = true;  // finish will get the same error, after the claims have their outcomes
     } else if (!held) {
       held = Hold{"redis", state.error().message};
     }
@@ -95,7 +95,7 @@ MaybeHold Finisher::finish(Batch& batch) {
   return held;
 }
 
-// Every finish that was sent has its answer read before anything else is asked on this connection.
+// Reads the reply of every finish that was sent, before anything else is sent on this connection.
 MaybeHold Finisher::take_answers(Batch& batch) {
   MaybeHold held;
   std::vector<Item*> mismatched;
@@ -127,7 +127,8 @@ MaybeHold Finisher::take_answers(Batch& batch) {
   return held;
 }
 
-// Claims that the database settled just now, of an entry that Redis does not have: it lost it, or never accepted it.
+// Reports claims that the database settled just now although Redis does not have their entry: Redis lost it, or never
+// accepted it.
 void Finisher::note_unaccepted(const Item& item, redis::FinishReply reply) {
   if (!item.fresh || !item.entry_unknown ||
       (reply != redis::FinishReply::kAbsent && reply != redis::FinishReply::kBeyond))
@@ -141,7 +142,7 @@ void Finisher::note_unaccepted(const Item& item, redis::FinishReply reply) {
                 {"meaning", "Redis lost this entry, or the message is forged: engine/access/ACCESS.md"}});
 }
 
-// The database has the last word on these claims already; the question is only whether their entry still waits.
+// The database has decided these claims already; the only question is whether their entry still waits in the stream.
 MaybeHold Finisher::judge_mismatch(Item& item) {
   if (auto held = connect()) return held;
   const mirror::EntryMessage& message = *item.message;

@@ -1,4 +1,4 @@
-// The second half of settling: the entries whose claims have their outcomes are finished in Redis.
+// The second half of settling: once all claims of an entry have outcomes, the entry is finished in Redis.
 #pragma once
 
 #include <optional>
@@ -17,24 +17,24 @@ class Finisher {
   /// `metrics` must outlive it.
   Finisher(std::string redis_url, int timeout_ms, Metrics& metrics);
 
-  /// One look in Redis, in one round trip, at the entries of all items that are kReceived and were not looked up yet,
-  /// before the database is asked:
-  ///   - finished, with exactly these claims: kDone. This is the one case in which the database is not asked. It rests
-  ///   on
-  ///     the result that `finish` wrote in the same step as it removed the entry (finish is called only when every
-  ///     claim has its outcome in the database); epoch and users must be those of the message. After an hour, when
-  ///     Redis has forgotten it, and for an entry that Redis lost (a roll-back, a rebuild), the database is asked as
-  ///     ever: an absent entry proves nothing, its claims may live in this message alone (INV-3).
-  ///   - there, with other claims: kFaulty (mismatch). It settles nothing: it is damaged or forged.
-  ///   - everything else is left as it is, also what Redis did not answer about: settling does not wait for Redis.
+  /// Before the database is asked: one round trip to Redis about the entries of all items that are kReceived and were
+  /// not looked up yet.
+  ///   - The entry is finished with exactly these claims: kDone. Only in this case the database is not asked. The proof
+  ///     is the result that `finish` wrote in the same step in which it removed the entry, and finish is called only
+  ///     when every claim has its outcome in the database. Epoch and users must be those of the message.
+  ///   - The entry is there with other claims: kFaulty (mismatch). The message settles nothing: it is damaged or
+  ///   forged.
+  ///   - The entry is absent: unchanged, the database is asked. Redis forgets a result after an hour, and may have lost
+  ///     the entry (a roll-back, a rebuild): its claims may live in this message alone (INV-3).
+  ///   - Anything else, and no reply: unchanged. Settling does not wait for Redis.
   void look(Batch& batch);
 
   /// One round trip over all items that are kSettled: each becomes kDone, or kFaulty when its entry or its coupon's
-  /// keys are not what they should be. A Hold leaves what has no answer kSettled: call again, finish is idempotent.
+  /// keys are wrong. After a Hold the items without a reply are still kSettled: call again, finish is idempotent.
   MaybeHold finish(Batch& batch);
 
-  /// Puts the item's entry among the dead of its coupon, so that it is not mirrored again while it waits in the DLQ.
-  /// Goes through without effect when the entry cannot be known, is gone, or its keys are damaged.
+  /// Adds the item's entry to the dead entries of its coupon, so that it is not mirrored again while its message waits
+  /// in the DLQ. Succeeds without effect when the entry cannot be known, is gone, or its keys are damaged.
   MaybeHold mark_dead(const Item& item);
 
  private:

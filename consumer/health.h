@@ -1,4 +1,4 @@
-// What a consumer process knows of its services, for /readyz.
+// The state of a consumer process' services, for /readyz.
 #pragma once
 
 #include <atomic>
@@ -12,16 +12,16 @@ namespace flashclaim::consumer {
 struct Health {
   std::atomic<int> subscribed{0};  ///< workers that are connected to RabbitMQ and consuming
   std::atomic<int> held{0};        ///< workers whose batch waits for a service
-  std::atomic<bool> redis{false};  ///< it answers and takes writes; these four as of the reconciler's last look
+  std::atomic<bool> redis{false};  ///< it answers and takes writes; this and the next three: the reconciler's last look
   std::atomic<bool> library{false};
   std::atomic<bool> postgres{false};  ///< it answers and takes writes
   std::atomic<bool> schema{false};
-  Reason redis_why;  ///< of the last look that found it away
+  Reason redis_why;  ///< of the last look that found Redis away
   Reason postgres_why;
   std::atomic<bool> rights{false};  ///< its logins at Redis and PostgreSQL may do its work
   Reason rights_why;                ///< of the last look that found otherwise
   Reason rabbitmq_why;              ///< of the last worker that could not subscribe
-  Reason rabbitmq_denied{""};       ///< what the login there may not publish, in words; "": nothing that is known of
+  Reason rabbitmq_denied{""};       ///< what the login there may not publish, in words; "": no missing right is known
 };
 
 }  // namespace flashclaim::consumer

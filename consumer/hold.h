@@ -1,4 +1,4 @@
-// Why a batch must wait: a service is away, or its answer is in doubt. Never the messages' fault.
+// Why a batch must wait: a service is away, or its answer was lost. The messages are never the reason.
 #pragma once
 
 #include <optional>

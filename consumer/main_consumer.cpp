@@ -1,4 +1,4 @@
-// flashclaim-consumer: settles what the mirror carried. Service URLs come from the environment, settings from flags.
+// flashclaim-consumer: settles what the mirror published. Service URLs come from the environment, settings from flags.
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ int fail(const std::string& message, int code) {
   return code;
 }
 
-// The signals are waited for here and nowhere else: every other thread inherits the mask, so none may start before it.
+// Only this thread waits for signals. Other threads inherit its signal mask, so none may start before the mask is set.
 int run(Options options, const http::Address& admin_listen) {
   signal(SIGPIPE, SIG_IGN);
   sigset_t ending;

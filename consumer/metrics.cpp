@@ -76,7 +76,7 @@ Metrics::~Metrics() = default;
 
 void Metrics::decided(postgres::Outcome outcome, bool fresh, std::int64_t claims) {
   Counters& family = fresh ? state_->decided : state_->replayed;
-  // A claim that was settled before is replayed, whatever word it comes under.
+  // A claim that was settled by an earlier delivery counts as replayed, whichever outcome word it has.
   const bool settled = postgres::is_settled(outcome);
   family.Add({{"outcome", std::string(settled ? "settled" : postgres::word(outcome))}})
       .Increment(static_cast<double>(claims));

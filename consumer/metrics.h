@@ -18,7 +18,7 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  /// `claims` of one batch that came to `outcome`; those that are not fresh were decided by an earlier delivery.
+  /// `claims` of one batch have `outcome`; not fresh: an earlier delivery decided them.
   void decided(postgres::Outcome outcome, bool fresh, std::int64_t claims);
   void batch(std::int64_t messages, std::int64_t claims);
   void settle_took(double seconds);
@@ -33,11 +33,11 @@ class Metrics {
   void released();
 
   void queue_depth(std::string_view queue, std::int64_t messages);
-  /// Units by which Redis and the database differ: above 0, Redis would give too many.
+  /// Units by which Redis and the database differ: above 0, Redis would give out too many.
   void drift(std::int64_t coupon_id, std::int64_t stock, std::int64_t inflight);
   void forget_drift(std::int64_t coupon_id);
   void mended(std::string_view outcome);
-  /// A coupon that could not be looked at: `damaged` (a key of it), or `other`.
+  /// A coupon was skipped because it could not be reconciled: `damaged` (one of its keys), or `other`.
   void passed_by(std::string_view reason);
   void sick_coupons(std::int64_t coupons);  ///< how many those are now
   void reconciler(bool chosen);             ///< whether this process is the one that mends

@@ -1,4 +1,4 @@
-// Rounds of looking and mending; every judgement of numbers is reconcile's, in engine/operations.
+// Looks at coupons in rounds and mends them; the numbers are judged by reconcile in engine/operations.
 #include "consumer/reconciler.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -27,13 +27,13 @@
 namespace flashclaim::consumer {
 namespace {
 
-// Comparing costs a walk over all that is in flight: a bounded number of coupons a round, and little of Redis.
+// Comparing walks over everything in flight: so a bounded number of coupons a round, and a small share of Redis' time.
 constexpr int kComparedPerRound = 10;
-// Two small reads a coupon: ten thousand coupons are looked at in less than a minute.
+// Two small reads a coupon: ten thousand coupons take less than a minute.
 constexpr int kPatrolledPerRound = 250;
 constexpr double kComparingShare = 0.03;
-// A restart of Redis makes every coupon suspect, in mid-sale too: the claims come first.
-constexpr int kOverloadedRounds = 3;  // looks in a row that a service was too busy for: then a person must know
+constexpr int kOverloadedRounds = 3;  // after so many rounds in a row with a service too busy, a person must know
+// A restart of Redis makes every coupon suspect, also during a sale: most of Redis' time is left to claims.
 constexpr double kRedisShare = 0.1;
 
 }  // namespace
@@ -57,7 +57,7 @@ void Reconciler::run() {
     if (done && !trouble.empty()) log(LogLevel::kInfo, "reconciler", "service_back");
     trouble = done ? "" : done.error().message;
     if (done) backoff_.reset();
-    if (!done) resign();  // who has all its services goes on
+    if (!done) resign();  // a process that has all its services takes over
     stop_.wait_for(std::chrono::milliseconds(done ? jitter(random) : backoff_.next_ms()));
   }
 }
@@ -80,19 +80,20 @@ Result<void> Reconciler::round() {
   return compare_in_turn(coupons_);
 }
 
-// The users of one coupon may take minutes. Whoever becomes suspect meanwhile gets its numbers mended in between.
+// The users of one coupon may take minutes. Coupons that become suspect meanwhile get their numbers mended in between.
 void Reconciler::look_in_between() {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_at_ < std::chrono::milliseconds(options_.mend_every_ms)) return;
   looked_at_ = now;
   const auto suspected = suspects(coupons_);
-  if (!suspected) return;  // the walk that goes on finds out as well
+  if (!suspected) return;  // the interrupted walk meets the same error
   for (const std::int64_t coupon_id : *suspected) {
     if (!numbers_mended_.contains(coupon_id) && !mend_numbers(coupon_id)) return;
   }
 }
 
-// Stock and claims in flight of every suspect first: a phantom unit is given, refused and returned until it is gone.
+// Mends stock and claims in flight of every suspect before its users: until then a unit that does not exist is given
+// out, refused and returned again and again.
 Result<void> Reconciler::mend_numbers(std::int64_t coupon_id) {
   numbers_mended_.insert(coupon_id);
   operations::ReconcileOptions wanted;
@@ -126,8 +127,8 @@ Result<void> Reconciler::connect() {
   return {};
 }
 
-// One reconciler in all processes: each looks at everything, and Redis would serve them all. The lock dies with the
-// session.
+// Only one reconciler works among all processes: each would look at everything, at the cost of Redis. The lock ends
+// with the session.
 Result<bool> Reconciler::is_chosen() {
   if (chosen_) return true;
   auto chosen = TRY(postgres::from_sql(postgres::become_reconciler(*pg_)));
@@ -174,7 +175,7 @@ Error Reconciler::postgres_away(const Error& error) {
   return error;
 }
 
-// A right that is missing makes this program not ready; what can be mended without it is mended all the same.
+// A missing right makes this program not ready; it still mends what it can without that right.
 Result<void> Reconciler::look_at_rights() {
   const auto at_redis = redis::missing_right(*redis_, redis::User::kConsumer);
   const auto at_postgres = postgres::from_sql(postgres::missing_right(*pg_, postgres::User::kConsumer));
@@ -200,7 +201,7 @@ Result<std::vector<std::int64_t>> Reconciler::suspects(const std::vector<std::in
   std::optional<Error> error;
   for (const std::int64_t coupon_id : coupons) {
     auto mark = redis_->read();
-    // An error reply is about one damaged key: its coupon is looked at, and reported, like a suspected one.
+    // An error reply is about one damaged key: its coupon is treated, and reported, like a suspect.
     if (!mark) {
       error = mark.error();
     } else if (mark->is_error() || parse_number(mark->text()).value_or(0) > 0) {
@@ -215,7 +216,7 @@ Result<void> Reconciler::mend(std::int64_t coupon_id) {
   operations::ReconcileOptions wanted;
   wanted.fix = true;
   wanted.redis_share = kRedisShare;
-  wanted.take_back_cuts = false;  // its role may not lower what the database allows: that is the operator's
+  wanted.take_back_cuts = false;  // its PostgreSQL role may not change terms: an operator must
   wanted.interrupted = [this] { return stop_.told(); };
   wanted.between = [this] { look_in_between(); };
   auto report = operations::reconcile(*redis_, *pg_, coupon_id, wanted);
@@ -226,8 +227,8 @@ Result<void> Reconciler::mend(std::int64_t coupon_id) {
   return {};
 }
 
-// Its terms are the operator's: the consumer's role at PostgreSQL changes none. Until then Redis gives out the old
-// total, which is what the database allows.
+// Only an operator may change the terms: the consumer's PostgreSQL role may not. Until then Redis gives out the old
+// total, which the database still allows.
 void Reconciler::name_unfit_cut(std::int64_t coupon_id) {
   name(coupon_id, "a cut of its total was begun and never told to Redis, and fewer units are left than it takes",
        fmt::format("flashctl reconcile {0} --fix takes it back; or flashctl coupon update {0} --total N", coupon_id));
@@ -236,8 +237,8 @@ void Reconciler::name_unfit_cut(std::int64_t coupon_id) {
 Result<void> Reconciler::pass_by(std::int64_t coupon_id, const Error& error) {
   if (stop_.told() || !redis_->connected() || !pg_->open() || !health_.library) return error;
   metrics_.passed_by(redis::is_damaged(error) ? "damaged" : "other");
-  metrics_.forget_drift(coupon_id);  // what it was says nothing of what it is
-  // A server that is busy for a moment is nobody's to mend; one coupon that is always too much for it is.
+  metrics_.forget_drift(coupon_id);  // the old drift says nothing about now
+  // A server that is busy for a moment needs nobody. A coupon that is too much for it every time needs a person.
   if (error.code == ErrorCode::kOverloaded && ++overloaded_[coupon_id] < kOverloadedRounds) {
     log(LogLevel::kWarn, "reconciler", "coupon_put_off", {{"coupon", coupon_id}, {"error", error.message}});
     return {};
@@ -256,7 +257,8 @@ void Reconciler::name(std::int64_t coupon_id, const std::string& trouble, const 
       {{"coupon", coupon_id}, {"error", trouble}, {"remedy", remedy}});
 }
 
-// Between two looks at a coupon lies a round at least: a living operation has told Redis by then.
+// True when Redis lacks the same version as at the last look, at least one round ago: a running operation would have
+// reached Redis by now.
 bool Reconciler::stays_behind(const operations::ReconcileReport& report) {
   if (!report.state_behind) {
     behind_.erase(report.coupon_id);
@@ -265,7 +267,7 @@ bool Reconciler::stays_behind(const operations::ReconcileReport& report) {
   return std::exchange(behind_[report.coupon_id], report.version) == report.version;
 }
 
-// A part of all coupons in each round: those too that are in no set of Redis any more.
+// Looks at a part of all coupons in each round, also at coupons that are in no set of Redis any more.
 Result<void> Reconciler::patrol(const std::vector<std::int64_t>& mended) {
   const auto seen = TRY(operations::patrol(*redis_, *pg_, patrolled_, kPatrolledPerRound));
   std::erase_if(off_set_, [&](std::int64_t id) { return id > patrolled_ && (seen.next == 0 || id <= seen.next); });
@@ -323,7 +325,7 @@ Result<void> Reconciler::judge(const operations::ReconcileReport& report, bool m
   return {};
 }
 
-// The database has settled entries that Redis never gave out: whatever Redis says of this coupon is from the past.
+// The database has settled entries that this Redis never gave out: its data of this coupon are older than the database.
 Result<void> Reconciler::freeze(const operations::ReconcileReport& report) {
   TRY(redis::rebuild_freeze(*redis_, report.coupon_id));
   known_[report.coupon_id] = report.outcome;

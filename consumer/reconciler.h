@@ -21,18 +21,19 @@
 
 namespace flashclaim::consumer {
 
-/// One thread, with connections of its own. Any number may run, in any processes: one of them works (an advisory lock
-/// of its session in PostgreSQL), the others stand by. Were there two for a moment, no harm: a fix is a
+/// One thread, with connections of its own. Any number may run, in any processes: one of them works (it holds an
+/// advisory lock of its PostgreSQL session), the others stand by. Two at once for a moment do no harm: a fix is a
 /// compare-and-set.
 class Reconciler {
  public:
   /// The references must outlive it.
   Reconciler(const Options& options, Metrics& metrics, Health& health, const Stop& stop);
 
-  /// The thread's whole life, until a stop is told. About every mend_every_ms: every coupon in `coupon:issuing` that is
-  /// marked suspect is reconciled with a fix; so is what the patrol finds, a part of all coupons at a time; some of the
-  /// others are compared, in turn, for the drift in /metrics, and an operation that Redis has not heard of by the
-  /// second look is told it: who began it has died.
+  /// The thread's whole life, until the stop flag is set. About every mend_every_ms:
+  ///   - reconciles with a fix every coupon in `coupon:issuing` that is marked suspect;
+  ///   - does the same with what the patrol finds, a part of all coupons at a time;
+  ///   - compares some of the others, in turn, for the drift in /metrics. If Redis still lacks an operation at the
+  ///     second look, sends it to Redis: the process that began it has died.
   void run();
 
   /// One round of run(). An error says which service was away; the next round connects again.
@@ -50,10 +51,10 @@ class Reconciler {
   Result<void> mend_numbers(std::int64_t coupon_id);
   Result<void> mend(std::int64_t coupon_id);
   void look_in_between();
-  /// What one coupon alone stands in the way of: named, counted and passed by. The error comes back when it is about a
-  /// service, or the stop was told: then the round ends.
+  /// Logs, counts and skips a coupon with an error of its own. Returns the error when it is about a service, or when
+  /// the stop flag is set: then the round ends.
   Result<void> pass_by(std::int64_t coupon_id, const Error& error);
-  /// Said once, until it is another or over.
+  /// Logs once, until the trouble changes or ends.
   void name(std::int64_t coupon_id, const std::string& trouble, const std::string& remedy);
   void name_unfit_cut(std::int64_t coupon_id);
   bool stays_behind(const operations::ReconcileReport& report);

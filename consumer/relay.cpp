@@ -15,7 +15,7 @@ namespace flashclaim::consumer {
 namespace {
 
 constexpr int kBatches = 32;  // of settle_claims, read and published together
-constexpr int kIdleMs = 200;  // between two looks at an empty outbox: how late an event may be
+constexpr int kIdleMs = 200;  // between two looks at an empty outbox: an event may be this late
 constexpr int kStandbyMs = 1000;
 constexpr std::chrono::seconds kConfirmDeadline{10};
 
@@ -45,7 +45,7 @@ void Relay::run() {
   }
 }
 
-// The lock dies with the session: another process goes on where this one was.
+// The lock ends with the session: another process goes on from there.
 void Relay::drop() {
   chosen_ = false;
   pg_.reset();
@@ -55,7 +55,7 @@ void Relay::drop() {
 Result<bool> Relay::connect() {
   if (!pg_) {
     pg_ = TRY(postgres::from_sql(postgres::Session::connect(options_.pg_url, options_.name + "-relay")));
-    // Events that cannot be forgotten afterwards would be published again and again.
+    // Without writes, events could not be deleted and would be published again and again.
     TRY(postgres::from_sql(postgres::check_writes(*pg_)));
   }
   if (!chosen_) {
@@ -87,7 +87,7 @@ Result<bool> Relay::step() {
   return static_cast<int>(batches.size()) == kBatches;
 }
 
-// Not mandatory: nobody needs to listen.
+// Not mandatory: there need not be a subscriber.
 Result<void> Relay::publish(std::span<const EventMessage> messages) {
   std::vector<amqp::Publication> publications;
   publications.reserve(messages.size());

@@ -18,17 +18,19 @@
 namespace flashclaim::consumer {
 
 /// One thread, with connections of its own. Any number may run: one of them holds the database's advisory lock and
-/// works, the others ask for it about every second. At least once: a batch is forgotten only after the broker confirmed
-/// all its messages; whatever goes wrong before that publishes it again. In memory at most kBatches batches at a time.
+/// works, the others try to get the lock about every second. At least once: a batch is deleted only after the broker
+/// confirmed all its messages; after any failure before that it is published again. Holds at most kBatches batches in
+/// memory.
 class Relay {
  public:
   /// The references must outlive it.
   Relay(const Options& options, Metrics& metrics, const Stop& stop);
-  /// The thread's whole life, until a stop is told.
+  /// The thread's whole life, until the stop flag is set.
   void run();
 
  private:
-  /// One turn: true when there may be more at once. After an error both connections are made anew.
+  /// Publishes and deletes up to kBatches batches; true when more may wait. After an error both connections are made
+  /// again.
   Result<bool> step();
   Result<bool> connect();
   Result<void> publish(std::span<const EventMessage> messages);

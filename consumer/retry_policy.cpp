@@ -1,4 +1,4 @@
-// The retry queues in order, then the DLQ; a hopeless message goes there at once.
+// The retry queues in order, then the DLQ; a hopeless message goes to the DLQ at once.
 #include "consumer/retry_policy.h"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ RetryDecision plan_retry(const Item& item) {
   plan.attempts = std::min(before + 1, kAttemptsMax);
   plan.queue = plan.dead ? std::string(amqp::kDeadLetterQueue)
                          : amqp::retry_queue(amqp::kRetryDelaysMs[static_cast<std::size_t>(before)]);
-  // Whoever sent it chose the length of what is copied here; a frame of the broker is bounded.
+  // The sender chose the length of this header; the copy must fit into the broker's frame.
   const auto sum = item.delivery.header(amqp::kChecksumHeader).substr(0, kChecksumMax);
   plan.headers = {{std::string(amqp::kChecksumHeader), std::string(sum)},
                   {std::string(amqp::kAttemptsHeader), std::to_string(plan.attempts)},

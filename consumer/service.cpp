@@ -1,4 +1,4 @@
-// Threads of a consumer process, and what they know together.
+// Starts and stops the threads of a consumer process, which share Metrics, Health and Stop.
 #include "consumer/service.h"
 
 #include <spdlog/fmt/fmt.h>

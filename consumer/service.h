@@ -22,7 +22,8 @@ namespace flashclaim::consumer {
 /// Made, asked and destroyed by one thread. Its own threads start in start() and end after request_stop().
 class Service {
  public:
-  /// Services that are away are waited for, not an error: the only failure is the admin address.
+  /// Fails only when the admin address cannot be opened. A service that is away is not an error: the threads wait for
+  /// it.
   static Result<std::unique_ptr<Service>> start(Options options, const http::Address& admin_listen);
   ~Service();  ///< request_stop, then waits for the threads
   Service(const Service&) = delete;

@@ -1,4 +1,4 @@
-// A batch becomes the claims of one statement, and its outcomes become the stages of the batch's items.
+// Makes one statement of a batch's claims, and turns the outcomes into stages of the items.
 #include "consumer/settler.h"
 
 #include <array>
@@ -78,7 +78,7 @@ postgres::SqlResult<std::vector<postgres::Settled>> Settler::ask(std::span<Item*
 }
 
 MaybeHold Settler::hold(const postgres::SqlError& error, std::span<Item* const> items) {
-  // The answer was lost, not necessarily the work: whatever is asked again may have been decided by us.
+  // The answer was lost, but the statement may have been carried out: this worker may have decided these claims.
   if (error.fault == postgres::SqlFault::kUnknown)
     for (Item* item : items) item->fresh = true;
   if (error.fault == postgres::SqlFault::kUnknown || !session_->open()) session_.reset();

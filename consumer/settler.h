@@ -20,9 +20,9 @@ class Settler {
   /// `metrics` must outlive it.
   Settler(std::string pg_url, std::string name, Metrics& metrics);
 
-  /// One statement over all items that are kReceived: each becomes kSettled, or kFaulty when it is itself to blame
-  /// (then they are asked about one by one, so that the neighbours of the guilty one are settled). A Hold leaves what
-  /// has no outcome kReceived: call again, the same claims get the same answer.
+  /// One statement over all items that are kReceived: each becomes kSettled, or kFaulty when its own data fail. In that
+  /// case the items are asked about one by one, so that the others are settled. After a Hold the items without an
+  /// outcome are still kReceived: call again, the same claims get the same answer.
   MaybeHold settle(Batch& batch);
 
  private:

@@ -7,7 +7,7 @@
 
 namespace flashclaim::consumer {
 
-/// Any thread. Told once, never taken back.
+/// Any thread. Once set by tell(), it stays set.
 class Stop {
  public:
   void tell() {
@@ -21,7 +21,7 @@ class Stop {
     const std::lock_guard lock(mutex_);
     return told_;
   }
-  /// Sleeps for `delay`, or until told. Returns told().
+  /// Sleeps for `delay`, or until the flag is set. Returns told().
   bool wait_for(std::chrono::milliseconds delay) const {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, delay, [this] { return told_; });

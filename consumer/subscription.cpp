@@ -14,7 +14,7 @@
 namespace flashclaim::consumer {
 namespace {
 
-constexpr int kSliceMs = 100;  // how late a stop may be heard while waiting
+constexpr int kSliceMs = 100;  // how late a waiting call may see the stop flag
 
 std::int64_t now_ms() {
   using namespace std::chrono;
@@ -47,14 +47,14 @@ Result<void> Subscription::subscribe() {
   return {};
 }
 
-// What a forgotten subscription was given, RabbitMQ gives to others only when its channel has closed.
+// A new channel, because RabbitMQ redelivers what a forgotten subscription holds only when the old channel closes.
 Result<void> Subscription::renew_if_quiet() {
   if (now_ms() - heard_ms_ < options_.quiet_ms) return {};
   if (auto renewed = connection_->renew_channel(); !renewed) return lose(renewed.error());
   return subscribe();
 }
 
-// One event, if one comes within the time.
+// Handles one event, if one comes within timeout_ms.
 Result<void> Subscription::absorb(int timeout_ms, bool& arrived) {
   arrived = false;
   if (!connected()) return failure("not connected to RabbitMQ");

@@ -1,4 +1,4 @@
-// The worker's end of the queue: its subscription, the deliveries at hand, and their acknowledgement.
+// The worker's connection to the queue: its subscription, the deliveries at hand, and their acknowledgement.
 #pragma once
 
 #include <cstdint>
@@ -13,28 +13,28 @@
 
 namespace flashclaim::consumer {
 
-/// One thread. It only consumes: what must be published goes over a ConfirmedPublisher's connection, because a broker
-/// with an alarm reads nothing more from a connection that has published, acknowledgements included.
+/// One thread. It only consumes; publishes go over a ConfirmedPublisher's connection, because a broker with an alarm
+/// stops reading from a connection that has published, also its acknowledgements.
 ///
-/// Once a call failed, connected() is false and every delivery that was not acknowledged will come again: the owner
-/// drops what it holds and calls connect().
+/// After a failed call connected() is false, and every delivery that was not acknowledged will come again: the owner
+/// drops the deliveries that it holds and calls connect().
 class Subscription {
  public:
   /// `options` and `stop` must outlive it.
   Subscription(const Options& options, std::string name, const Stop& stop);
 
-  /// Connects, declares the queues (whoever comes first) and subscribes. Deliveries at hand are forgotten.
+  /// Connects, checks that the queues exist, and subscribes. Drops the deliveries at hand.
   Result<void> connect();
   [[nodiscard]] bool connected() const { return connection_ && connection_->open() && !cancelled_; }
 
-  /// Waits up to `timeout_ms` for a delivery, returns at once when there is one, then takes what has arrived already.
+  /// Waits up to `timeout_ms` for a delivery, not at all when there is one. Then takes what has arrived already.
   Result<void> wait_for_delivery(int timeout_ms);
-  /// Takes in deliveries and answers heartbeats for all of `delay_ms`: how to wait while a batch is held. Ends early
-  /// when a stop is told.
+  /// Takes in deliveries and answers heartbeats for `delay_ms`: the way to wait while a batch is held. Ends early when
+  /// the stop flag is set.
   Result<void> pump_for(int delay_ms);
 
-  /// Subscribes anew, on the same connection, after options.quiet_ms without a delivery: RabbitMQ 3.10 forgets a
-  /// subscription whose queue is deleted and declared again at once, and then delivers to nobody.
+  /// Subscribes again, on the same connection, after options.quiet_ms without a delivery: RabbitMQ 3.10 forgets a
+  /// subscription whose queue is deleted and at once declared again, and then delivers nothing to it.
   /// Precondition: every delivery is acknowledged.
   Result<void> renew_if_quiet();
 
@@ -44,8 +44,7 @@ class Subscription {
 
   /// Acknowledges every delivery up to and including `delivery_tag`.
   Result<void> ack_through(std::uint64_t delivery_tag);
-  /// No new deliveries; then sends what is unsent and closes. What was not acknowledged is delivered again, to whoever
-  /// consumes next.
+  /// Stops deliveries, sends what is unsent, closes. The broker delivers what was not acknowledged to another consumer.
   void close();
 
  private:

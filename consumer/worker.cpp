@@ -1,4 +1,4 @@
-// The loop of a worker: gather, settle, finish, dismiss, acknowledge; and the waiting when a service is away.
+// The loop of a worker: gather, settle, finish, dismiss, acknowledge; and the wait when a service is away.
 #include "consumer/worker.h"
 
 #include <cassert>
@@ -102,9 +102,9 @@ bool Worker::connect() {
   return true;
 }
 
-// What is at hand, at once when the last batch began a while ago: an idle queue adds no delay. Under load batches keep
-// a pace and fill instead: each costs a commit, and Redis a sync that claims wait for. Empty, too, when the broker is
-// lost.
+// Returns the deliveries at hand; at once when the last batch began more than kPace ago, so an idle queue adds no
+// delay. Under load it waits and fills the batch instead: each batch costs a commit, and a sync in Redis that claims
+// wait for. Returns an empty batch also when the broker is lost.
 Batch Worker::gather() {
   Batch batch;
   int claims = 0;
@@ -122,7 +122,8 @@ Batch Worker::gather() {
   return batch;
 }
 
-// Takes what has arrived; whether the batch is full: of claims, or of all that the broker gives unacknowledged.
+// Takes what has arrived. True when the batch is full: claims_max claims, or as many messages as the broker delivers
+// unacknowledged.
 bool Worker::fill(Batch& batch, int& claims) {
   while (next_ || !subscription_.empty()) {
     if (!next_) next_ = make_item(subscription_.take());
@@ -134,7 +135,7 @@ bool Worker::fill(Batch& batch, int& claims) {
   return claims >= options_.claims_max || batch.size() >= static_cast<std::size_t>(options_.prefetch);
 }
 
-// Until every message of the batch is acknowledged, or the connection that could acknowledge them is lost.
+// Runs until every message of the batch is acknowledged, or their connection is lost.
 void Worker::process(Batch batch) {
   Backoff backoff(options_.backoff_first_ms, options_.backoff_max_ms);
   Held held(metrics_, health_, name_);
@@ -156,7 +157,7 @@ void Worker::process(Batch batch) {
   }
 }
 
-// One try at every step. What one service holds up does not keep the others from what they can do.
+// Tries every step once. A service that is away does not stop the steps that do not need it.
 MaybeHold Worker::advance(Batch& batch) {
   finisher_.look(batch);
   MaybeHold settling = settler_.settle(batch);
@@ -175,7 +176,7 @@ MaybeHold Worker::dismiss(Batch& batch) {
 
 MaybeHold Worker::dismiss(Item& item) {
   const RetryDecision plan = plan_retry(item);
-  // Before the publish: a letter whose entry is not marked would be mirrored again and again.
+  // Before the publish: an entry that is not marked dead would be mirrored again and again.
   if (plan.dead && holds_its_entry(item.fault))
     if (auto held = finisher_.mark_dead(item)) return held;
   amqp::Publication publication;
@@ -201,8 +202,8 @@ MaybeHold Worker::dismiss(Item& item) {
   return std::nullopt;
 }
 
-// The done prefix of the batch in one frame. Everything before the batch was acknowledged earlier, so `multiple` covers
-// no message of anybody else's.
+// Acknowledges the done front of the batch in one frame. Everything before the batch was acknowledged earlier, so
+// `multiple` covers no other message.
 Result<void> Worker::acknowledge(Batch& batch) {
   const std::uint64_t tag = done_through(batch);
   if (tag == 0) return {};

@@ -19,8 +19,8 @@
 
 namespace flashclaim::consumer {
 
-/// Owns its connections; shares nothing with other workers. Never gives up on a service that is away: the batch is held
-/// and tried again. A lost AMQP connection drops the batch, as all of it will be delivered again.
+/// Owns its connections; shares no connection with other workers. Never gives up on a service that is away: the batch
+/// is held and tried again. A lost AMQP connection drops the batch, because all of it will be delivered again.
 ///
 /// Invariant: a message is acknowledged only after the database has the outcome of all of its claims and its entry is
 /// finished (by this delivery, or before: Finisher::look), or after the broker has confirmed it in a retry queue or the
@@ -30,8 +30,8 @@ class Worker {
   /// The references must outlive it. `number` counts from 1.
   Worker(const Options& options, int number, Metrics& metrics, Health& health, const Stop& stop);
 
-  /// The thread's whole life: until a stop is told and the current batch is done. A batch that is held then is left to
-  /// the broker, which delivers it to the next consumer.
+  /// The thread's whole life: until the stop flag is set and the current batch is done. A batch that is held then is
+  /// dropped; the broker delivers it to another consumer.
   void run();
 
  private:
@@ -56,7 +56,7 @@ class Worker {
   Finisher finisher_;
   Backoff reconnect_;
   LinkLog told_;
-  std::optional<Item> next_;  // taken from the feed, but too large for the batch before it
+  std::optional<Item> next_;  // taken from the subscription, but too large for the batch before it
   std::chrono::steady_clock::time_point next_batch_at_{};
 };
 
