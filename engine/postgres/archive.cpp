@@ -26,8 +26,8 @@ HeldCoupon read_coupon(const pqxx::row& row) {
   return held;
 }
 
-/// One row more than the page was asked for: there is another page. Ordinal 0: the coupons beyond that one were not
-/// looked at.
+/// One row more than `limit` means that there is another page. Ordinal 0: the coupons after this one were not looked
+/// at.
 HeldPage read_page(const pqxx::result& rows, std::size_t limit) {
   HeldPage page;
   HeldPlace last;

@@ -1,4 +1,4 @@
-// What the engine asks when Redis has forgotten: outcomes by claim id, and what a user holds (sql/0011). Reads only.
+// Lookups for what Redis has forgotten: outcomes by claim id, and what a user holds (sql/0011). Reads only.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace flashclaim::postgres {
 
-/// False for a standby: what it does not know yet may stand in the primary.
+/// False for a standby: it may lack rows that the primary has.
 SqlResult<bool> is_primary(Session& session);
 
 struct ArchivedClaim {
@@ -23,7 +23,7 @@ struct ArchivedClaim {
 /// result[i] belongs to ids[i]; nullopt: no outcome (yet). One round trip, a few hundred ids at most.
 SqlResult<std::vector<std::optional<ArchivedClaim>>> archived_claims(Session& session, std::span<const ClaimId> ids);
 
-/// A place in what a user holds, in its order: the highest coupon id first, of one coupon the latest claim first.
+/// A place in the list of what a user holds. Order: highest coupon id first, within a coupon the latest claim first.
 struct HeldPlace {
   std::int64_t coupon_id = INT64_MAX;
   std::int64_t ordinal = INT32_MAX;
@@ -38,8 +38,9 @@ struct HeldPage {
   std::vector<HeldCoupon> coupons;
   std::optional<HeldPlace> next;  ///< nullopt: this is all
 };
-/// What stands behind `after`, at most `limit`; fewer, or none, with a `next` when `look` coupons (2 or more) were
-/// looked at: a page costs no more than that. What settles meanwhile before `after` is not of this walk.
+/// What comes after `after`, at most `limit`. Looks at no more than `look` coupons (2 or more), which bounds the cost:
+/// a page may have fewer than `limit` items, or none, and a `next`. A claim that settles meanwhile before `after` does
+/// not appear in this walk.
 SqlResult<HeldPage> archived_coupons(Session& session, std::int64_t user_id, const HeldPlace& after, int limit,
                                      int look = 1000);
 

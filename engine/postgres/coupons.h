@@ -16,8 +16,8 @@ enum class CouponStatus { kDraft, kIssuing, kPaused, kEnded, kPurged };
 std::string_view word(CouponStatus status);
 std::optional<CouponStatus> parse_coupon_status(std::string_view word);
 
-/// The row as it is. Redis is told `target_total` (its totalNum); PostgreSQL holds settlements to `total_num`. They
-/// differ only while a cut is under way (target_total < total_num).
+/// The row. Redis gets `target_total` (its totalNum); PostgreSQL settles at most `total_num`. They differ only while a
+/// cut is under way (target_total < total_num).
 struct CouponState {
   std::int64_t id = 0;
   std::string name;
@@ -71,8 +71,8 @@ struct NewCoupon {
 /// values as a coupon that is there: kUnchanged.
 SqlResult<Operated> create_coupon(Session& session, const NewCoupon& coupon);
 
-/// The version that the caller has read: an operation that is given one is carried out on that version only, else it is
-/// kMoved. nullopt: on whatever there is.
+/// The version that the caller has read. The operation is carried out on that version only, else it answers kMoved.
+/// nullopt: on any version.
 using SeenVersion = std::optional<std::int64_t>;
 
 /// publish: draft -> issuing. pause: issuing -> paused. resume: paused -> issuing. end: draft, issuing, paused ->
@@ -96,12 +96,12 @@ struct CouponChanges {
 /// kUnchanged.
 SqlResult<Operated> update_coupon(Session& session, std::int64_t id, const CouponChanges& changes);
 
-/// total_num = target_total, once what Redis had in flight at `version` is finished. `version` is what the caller read
-/// before it began to wait: kMoved when the coupon's version is another by now. kUnchanged when there is no cut.
+/// Sets total_num = target_total, once what Redis had in flight at `version` is finished. `version` is what the caller
+/// read before it began to wait: kMoved when the coupon has another version by now. kUnchanged when there is no cut.
 SqlResult<Operated> complete_cut(Session& session, std::int64_t id, std::int64_t version);
 
-/// epoch + 1, before the data of a Redis that lost it are loaded again. From now on claims of the old epoch are refused
-/// as stale_epoch. Not for a coupon that was never published (kWrongStatus).
+/// epoch + 1, before the coupon is loaded again into a Redis that lost its data. From now on claims of the old epoch
+/// are refused as stale_epoch. Not for a coupon that was never published (kWrongStatus).
 SqlResult<Operated> begin_rebuild(Session& session, std::int64_t id);
 
 /// ended -> purged: leaves the coupon's row as a tombstone, then deletes its claims and refusals in bounded statements.
@@ -115,8 +115,8 @@ SqlResult<std::optional<CouponState>> coupon_state(Session& session, std::int64_
 /// In id order, ids above `after_id`, at most `limit`; without purged ones. `status` narrows it.
 SqlResult<std::vector<CouponState>> list_coupons(Session& session, std::int64_t after_id, int limit,
                                                  std::optional<CouponStatus> status = std::nullopt);
-/// All of them, page after page: calls visit(page, after), where `after` is what list_coupons was given, until it
-/// answers false or an error. `visit` returns Result<bool>: go on?
+/// All coupons, page after page: calls visit(page, after), where `after` was the argument of list_coupons, until it
+/// returns false or an error. `visit` returns Result<bool>: go on?
 template <class Visit>
 Result<void> each_coupon_page(Session& session, Visit visit, std::optional<CouponStatus> status = std::nullopt) {
   for (std::int64_t after = 0;;) {
@@ -127,10 +127,10 @@ Result<void> each_coupon_page(Session& session, Visit visit, std::optional<Coupo
     after = page.back().id;
   }
 }
-/// True when any coupon was ever published (a purged one counts): such a database may not meet an empty Redis unawares.
+/// True when any coupon was ever published (a purged one counts): an empty Redis beside such a database has lost data.
 SqlResult<bool> ever_published(Session& session);
-/// The highest id that was ever given to a coupon, purged ones included; 0 when there is none. Ids above it are free,
-/// unless somebody else takes one in the same moment.
+/// The highest id that any coupon ever had, purged ones included; 0 when there is none. Ids above it are free, unless
+/// another caller takes one at the same moment.
 SqlResult<std::int64_t> highest_coupon_id(Session& session);
 
 struct CouponEvent {

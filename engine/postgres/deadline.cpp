@@ -47,7 +47,7 @@ class Watcher {
       else
         changed_.wait_for(lock, std::chrono::milliseconds(200));
       const auto now = std::chrono::steady_clock::now();
-      // Under the lock: the caller cannot leave its watch, and so not close the socket, while we use its number.
+      // Under the lock: while we use its file descriptor, the caller cannot end its watch, and so cannot close it.
       for (const DeadlineWatch::Call* call : calls_)
         if (now >= call->end) shutdown(call->socket, SHUT_RDWR);
     }

@@ -1,4 +1,4 @@
-// The outbox of settlement events: what settle_claims decided and nobody was told of yet (sql/0009).
+// The outbox of settlement events: what settle_claims decided and the relay has not published yet (sql/0009).
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ struct SettlementEvent {
 
 /// True when this session is the relay: an advisory lock of the session, one in the whole database, until it closes.
 SqlResult<bool> become_relay(Session& session);
-/// All claims of the oldest `batches` batches; those of a batch, a coupon and a kind (settled or not) stand together.
+/// All claims of the oldest `batches` batches; claims of the same batch, coupon and kind (settled or not) are adjacent.
 SqlResult<std::vector<SettlementEvent>> settlement_events(Session& session, int batches);
-/// They were published and confirmed. Returns how many were still there; repeat after kUnknown.
+/// Deletes batches that were published and confirmed. Returns how many events were still there; repeat after kUnknown.
 SqlResult<std::int64_t> forget_settlement_events(Session& session, const std::vector<std::int64_t>& batches);
 
 /// Whether settle_claims records events, and how many batches wait for a relay (counted up to 100,000).

@@ -1,4 +1,4 @@
-// Reading what was settled and refused: for reconcile, rebuild, the invariant checker and the lookup of one claim.
+// Reads what was settled and refused: for reconcile, rebuild, the invariant checker and the lookup of one claim.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace flashclaim::postgres {
 
-/// What Redis' snapshot knew of its stream, so that no claim is counted at both ends.
+/// The stream as Redis' snapshot had it, so that no claim is counted both in Redis and in the database.
 struct StreamCut {
   std::int64_t epoch = 0;           ///< Redis' epoch of the coupon
   EntryId last;                     ///< L: the last id that the stream generated
@@ -25,11 +25,12 @@ struct ReconcileRows {
   std::int64_t epoch = 0;    ///< the database's epoch of the coupon; another than Redis': no reconcile, a rebuild
   std::int64_t version = 0;  ///< the database's version
   std::int64_t target_total = 0;
-  /// The highest entry of the snapshot's epoch that settled or was refused. Above L: Redis rolled back, rebuild.
+  /// The highest entry of the snapshot's epoch that settled or was refused. If it is above L, Redis rolled back:
+  /// rebuild.
   std::optional<EntryId> highest;
 };
-/// One statement, one snapshot. nullopt: no such coupon. Its cost grows with what is in flight, not with what is
-/// settled.
+/// One statement, one snapshot. nullopt: no such coupon. The cost grows with the entries in flight, not with the
+/// settled rows.
 SqlResult<std::optional<ReconcileRows>> reconcile_rows(Session& session, std::int64_t coupon_id, const StreamCut& cut);
 
 /// The same formula per user: result[i] belongs to users[i]. Chunks of a few thousand users.

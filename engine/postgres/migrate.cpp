@@ -11,7 +11,7 @@
 namespace flashclaim::postgres {
 namespace {
 
-// The ledger is a few rows: who does not answer by then is silent. /readyz asks this of the database every second.
+// The ledger has a few rows: a server that takes longer does not answer at all. /readyz reads it every second.
 constexpr std::chrono::milliseconds kStatusPatience{5000};
 constexpr long kMigratorLock = 0x666c6173684d4947;  // any number of our own; held to the end of a step
 
@@ -48,7 +48,7 @@ std::vector<MigrationStatus> compare(const Ledger& ledger, const std::vector<Mig
   return list;
 }
 
-/// Why nothing may be applied to such a database; empty when it may.
+/// Why no migration may be applied to such a database; empty when one may.
 std::string refusal(const std::vector<MigrationStatus>& list) {
   bool gap = false;
   for (const MigrationStatus& m : list) {
@@ -61,7 +61,8 @@ std::string refusal(const std::vector<MigrationStatus>& list) {
   return "";
 }
 
-/// Applies the first missing migration, or returns 0 when none is. Throws libpqxx' exceptions and std::logic_error.
+/// Applies the first missing migration, or returns 0 when none is missing. Throws libpqxx' exceptions and
+/// std::logic_error.
 int step(pqxx::connection& connection, const std::vector<Migration>& wanted) {
   pqxx::work transaction(connection);
   transaction.exec("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0");
@@ -72,7 +73,7 @@ int step(pqxx::connection& connection, const std::vector<Migration>& wanted) {
   if (next == list.end()) return 0;
   const auto& migration =
       *std::find_if(wanted.begin(), wanted.end(), [&](auto& m) { return m.number == next->number; });
-  // The first one brings the ledger itself; every other one writes its row before its first effect.
+  // The first migration creates the ledger itself; every other one writes its row before its first effect.
   if (migration.number == 1) transaction.exec(std::string(migration.sql));
   transaction.exec_params("INSERT INTO schema_migration (number, name, sha256) VALUES ($1, $2, $3)", migration.number,
                           std::string(migration.name), std::string(migration.sha256));

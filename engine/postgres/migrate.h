@@ -24,7 +24,7 @@ struct MigrationStatus {
 /// do. Refused, with nothing changed, when an applied migration differs from this build's or is unknown to it.
 SqlResult<std::vector<int>> migrate(Session& session, const std::vector<Migration>& wanted = migrations());
 
-/// In number order: this build's and the database's together. An empty database gives them all as not applied.
+/// In number order: this build's migrations and the database's together. In an empty database none is applied.
 SqlResult<std::vector<MigrationStatus>> migration_status(Session& session,
                                                          const std::vector<Migration>& wanted = migrations());
 /// True when every migration of this build is applied and intact, and no other.

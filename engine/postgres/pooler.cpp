@@ -22,9 +22,9 @@ int serving(pqxx::connection& connection) {
 
 }  // namespace
 
-/// A server names its own process at the start of a session; a pooler cannot. A session of our own serves nobody else:
-/// another connection that is answered by the same process proves that it is shared. Poolers hand out the session that
-/// came back last, so the second look is enough when nobody else is there.
+/// A server names its own process at the start of a session; a pooler cannot. A server process of our own serves no
+/// other connection: if it answers a second connection too, it is shared. Poolers hand out the session that came back
+/// last, so one more connection is enough when there are no other clients.
 std::optional<SqlError> refuse_shared_session(pqxx::connection& connection, const std::string& conninfo) {
   if (serving(connection) == connection.backendpid()) return std::nullopt;
   for (int look = 0; look < kLooks; ++look) {
@@ -33,7 +33,7 @@ std::optional<SqlError> refuse_shared_session(pqxx::connection& connection, cons
       pqxx::connection other(conninfo);
       if (serving(other) == ours) return SqlError{SqlFault::kBug, "", kShared};
     } catch (const pqxx::broken_connection&) {
-      break;  // a pool that has no session left waits: each client has one of its own
+      break;  // a pool without a free session waits: so each client has a session of its own
     }
   }
   return std::nullopt;

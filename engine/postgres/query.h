@@ -46,7 +46,7 @@ Param param(const std::optional<T>& value) {
 template <class T>
 requires std::is_integral_v<T> Param param(T value) { return std::to_string(value); }
 
-/// `{1,2,3}`: an array parameter of the numbers that `number` takes out of `items`.
+/// `{1,2,3}`: an array parameter; `number` makes a number of each item.
 template <class Items, class Number>
 std::string array_param(const Items& items, Number number) {
   std::string text = "{";
@@ -59,7 +59,7 @@ std::string array_param(const Items& items, Number number) {
   return text;
 }
 
-/// The five arrays by which a statement is told claim ids: coupon, epoch, entry ms, entry seq, index.
+/// Claim ids as five array parameters: coupon, epoch, entry ms, entry seq, index.
 inline std::vector<Param> claim_id_params(std::span<const ClaimId> ids) {
   return {array_param(ids, [](const ClaimId& id) { return id.coupon_id; }),
           array_param(ids, [](const ClaimId& id) { return id.epoch; }),
@@ -68,14 +68,15 @@ inline std::vector<Param> claim_id_params(std::span<const ClaimId> ids) {
           array_param(ids, [](const ClaimId& id) { return id.index; })};
 }
 
-/// Call in a catch block: what the exception in flight means. `sent`: a request had gone out, so that a lost connection
-/// leaves its effect unknown.
+/// Call in a catch block: what the current exception means. `sent`: a request had gone out, so after a lost connection
+/// its effect is unknown.
 SqlError classify_current_exception(bool sent);
 
-/// Whether the next statement on the same session would end so, too.
+/// True when the next statement on the same session would fail the same way.
 bool is_about_the_session(const SqlError& error);
 
-/// Call in a catch block, after a statement was sent: what it means; the session is closed when the error is about it.
+/// Call in a catch block, after a statement was sent: what the exception means. Closes the session when the error is
+/// about the session.
 SqlError give_up_if_about_the_session(Session& session);
 
 /// Throws libpqxx' exceptions; use run().

@@ -1,4 +1,5 @@
-// The privileges of each program as a table; tests/access/postgres_calls.cpp holds that they suffice and are needed.
+// The privileges of each program as a table; tests/access/postgres_calls.cpp proves that each is needed and all
+// suffice.
 #include "engine/postgres/rights.h"
 
 #include <array>

@@ -9,7 +9,7 @@
 
 namespace flashclaim::postgres {
 
-/// Words parted by a space. `flashctl access postgres` grants the first two; the third is everybody's.
+/// Words separated by a space. `flashctl access postgres` grants the first two; every role has the third.
 struct Needs {
   std::string_view role;       ///< engine, consumer, admin
   std::string_view tables;     ///< SELECT on these
@@ -21,10 +21,10 @@ std::span<const Needs> all_needs();
 /// The programs' roles.
 enum class User { kEngine, kConsumer };
 
-/// The first right that the program needs and this session has not, like `SELECT coupon`; "" when it has all. What no
-/// migration has made yet is passed over. One round trip.
+/// The first right that the program needs and this session lacks, like `SELECT coupon`; "" when it has all. Ignores
+/// objects that no migration has made yet. One round trip.
 SqlResult<std::string> missing_right(Session& session, User user);
-/// What the /readyz of a program says of it; "ok" when nothing is missing.
+/// The line in the program's /readyz; "ok" when nothing is missing.
 std::string rights_text(User user, const std::string& missing);
 
 }  // namespace flashclaim::postgres

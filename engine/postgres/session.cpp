@@ -11,10 +11,10 @@
 namespace flashclaim::postgres {
 namespace {
 
-// What a session relies on, whatever its role and its database are set to. A statement that waits longer is rolled back
-// by the server and retried by us; a dead peer is found by the kernel, at both ends: the server's sessions hold locks
-// (the relay's), and its own keepalives begin after two hours. Not default_transaction_read_only: who sets that means
-// it.
+// The settings that a session relies on, whatever its role and its database set. The server rolls back a statement that
+// waits longer than its timeout, and we retry it. The kernels at both ends find a dead peer: the server's sessions hold
+// locks (the relay's), and without these settings its keepalives begin after two hours. default_transaction_read_only
+// is not set here: an operator who sets it means it.
 constexpr const char* kSettings =
     "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s -c idle_session_timeout=0 "
     "-c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off "
@@ -82,7 +82,7 @@ std::string first_line(std::string_view what) {
 
 SqlFault fault_of(std::string_view sqlstate) {
   if (sqlstate == "40003") return SqlFault::kUnknown;
-  // The server went away in the middle: whether its commit came first cannot be known.
+  // The server went away in the middle: whether it committed before cannot be known.
   if (sqlstate.starts_with("57P") || sqlstate.starts_with("08")) return SqlFault::kUnknown;
   // Rolled back for sure: conflicts, timeouts, resources, I/O, a server that is (still) a standby.
   for (std::string_view prefix : {"40", "53", "55P03", "57014", "58", "XX", "25006"})
@@ -95,8 +95,8 @@ constexpr std::string_view kStalePlan = "cached plan must not change result type
 
 }  // namespace
 
-// 25: read-only, or inside of a transaction that is not ours. 26, 42P05: its prepared statements are not what we think.
-// 0A000: they are from before a migration. 08, 57P: it ends.
+// 25: read-only, or inside a transaction that is not ours. 26, 42P05: its prepared statements are not what we think.
+// 0A000: its prepared statements are from before a migration. 08, 57P: the session ends.
 bool is_about_the_session(const SqlError& error) {
   if (error.fault == SqlFault::kUnknown || error.fault == SqlFault::kConnection) return true;
   for (std::string_view prefix : {"25", "26", "42P05", "0A000", "08", "57P"})
@@ -159,7 +159,7 @@ SqlError classify_current_exception(bool sent) {
   } catch (const pqxx::broken_connection& e) {
     return {lost, "", first_line(e.what())};
   } catch (const pqxx::insufficient_privilege& e) {
-    return {SqlFault::kBug, "42501", first_line(e.what())};  // libpqxx 6.4 forgets the state of this one
+    return {SqlFault::kBug, "42501", first_line(e.what())};  // libpqxx 6.4 drops the SQLSTATE of this one
   } catch (const pqxx::sql_error& e) {
     if (e.sqlstate() == "0A000" && first_line(e.what()) == kStalePlan)
       return {SqlFault::kRetry, e.sqlstate(), first_line(e.what())};
@@ -185,7 +185,7 @@ SqlResult<std::unique_ptr<Session>> Session::connect(const std::string& pg_url, 
     if (auto shared = refuse_shared_session(impl->connection, whole)) return *shared;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    impl->connection.inhibit_reactivation(true);  // a silent reconnect would lose what the session knows, and locks
+    impl->connection.inhibit_reactivation(true);  // a silent reconnect would lose prepared statements and locks
 #pragma GCC diagnostic pop
     return std::unique_ptr<Session>(new Session(std::move(impl)));
   } catch (...) {

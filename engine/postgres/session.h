@@ -1,4 +1,4 @@
-// One connection to PostgreSQL, and the kinds of error that its statements can end in.
+// One connection to PostgreSQL, and the kinds of error of its statements.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,7 @@
 
 namespace flashclaim::postgres {
 
-/// What a caller may conclude when a statement gave no answer.
+/// What a caller may conclude when a statement failed.
 enum class SqlFault {
   kRetry,    ///< rolled back for a passing reason (deadlock, timeout, resources, a database that is read-only now): the
              ///< same statement may be sent again
@@ -50,24 +50,24 @@ Result<T> from_sql(SqlResult<T> result) {
 /// Why `pg_url` cannot be the URL of a database, if it cannot. Connects to nothing.
 Result<void> check_url(const std::string& pg_url);
 
-/// When a program starts: fails when `pg_url` leads to a pooler whose sessions are not ours alone (pooler.h). A
-/// database that is not there (yet) is no failure: every connection is looked at again when it is made. Blocks for 2 s
-/// at most where nobody answers.
+/// When a program starts: fails when `pg_url` leads to a pooler that shares sessions between clients (pooler.h). A
+/// database that is not there (yet) is no failure: every connection is checked again when it is made. Blocks for at
+/// most 2 s when there is no answer.
 Result<void> refuse_pooler(const std::string& pg_url);
 
 /// Owned and used by one thread. Never reconnects by itself: a session whose connection is lost stays closed (open() is
-/// false, every statement ends in kConnection) and its owner makes a new one. So does one that answered with an error
-/// about itself and not about the statement (read-only, shutting down, its prepared statements are gone): each next
-/// statement would end so. Every statement is its own transaction: no transaction spans two round trips, so a stopped
-/// process never holds a lock.
+/// false, every statement ends in kConnection) and its owner makes a new one. The same holds after an error about the
+/// session and not about the statement (read-only, shutting down, its prepared statements are gone): every later
+/// statement would fail the same way. Every statement is its own transaction: no transaction spans two round trips, so
+/// a stopped process never holds a row lock.
 class Session {
  public:
   /// `pg_url` as in PG_URL; `name` becomes the application_name (and the actor in coupon_event). Blocks for 5 s at
-  /// most; a standby is refused. What the session relies on travels in the start-up packet and overrides what role and
-  /// database are set to: isolation, search_path, formats, timeouts (statement 30 s, lock 10 s), synchronous_commit,
-  /// and the server's keepalives, so that a host that lost its power holds no lock for longer than 11 s. Only
-  /// default_transaction_read_only is the operator's word, see writes.h. The URL's own parameters win. A server that
-  /// does not answer at all is given up after `patience` (kUnknown, and the session is closed).
+  /// most; a standby is refused. The settings that the session relies on travel in the start-up packet and override
+  /// those of role and database: isolation, search_path, formats, timeouts (statement 30 s, lock 10 s),
+  /// synchronous_commit, and the server's keepalives, so that a host that lost its power holds no lock for longer than
+  /// 11 s. Only default_transaction_read_only is left to the operator (writes.h). The URL's own parameters win. When
+  /// the server does not answer a statement within `patience`, it ends in kUnknown and the session is closed.
   static SqlResult<std::unique_ptr<Session>> connect(const std::string& pg_url, std::string_view name,
                                                      std::chrono::milliseconds patience = std::chrono::seconds(35));
 
@@ -75,11 +75,11 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
-  /// False once the connection was found lost. True promises nothing: only a statement's answer does.
+  /// False once the connection was found lost. True proves nothing: only a statement's answer does.
   [[nodiscard]] bool open() const;
   /// At once; the session stays closed.
   void close();
-  /// From now on a statement may take `limit` before the server cancels it: for the few that read a whole coupon.
+  /// From now on the server cancels a statement only after `limit`: for the few statements that read a whole coupon.
   SqlResult<void> allow_long_statements(std::chrono::milliseconds limit);
   /// One round trip that touches no table.
   SqlResult<void> ping();

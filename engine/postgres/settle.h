@@ -1,4 +1,4 @@
-// The last word on claims: sends a batch to the SQL function settle_claims and brings back one outcome per claim.
+// Sends a batch of claims to the SQL function settle_claims, which decides them, and returns one outcome per claim.
 #pragma once
 
 #include <cstdint>
@@ -53,10 +53,10 @@ enum class SettleMode {
   kReject,  ///< claims without an outcome get `rejected`; known ones keep theirs: the first outcome wins
 };
 
-/// One round trip, one autocommit statement. `outcomes[i]` belongs to `claims[i]`; claims of any coupons, entries and
-/// order, duplicates allowed. Asking again with the same claims gives the same answer (replayed instead of settled,
-/// fresh = false). On error nothing was decided, except with kUnknown: then it may have been; ask again. kData: at
-/// least one claim is malformed (a non-positive id): ask claim by claim to find the guilty one.
+/// One round trip, one autocommit statement. `outcomes[i]` belongs to `claims[i]`. Claims of any coupons and entries in
+/// any order; duplicates are allowed. A repetition with the same claims gives the same answer (replayed instead of
+/// settled, fresh = false). On error nothing was decided; only after kUnknown it may have been: ask again. kData: at
+/// least one claim is malformed (a non-positive id): ask claim by claim to find it.
 SqlResult<std::vector<Settled>> settle_claims(Session& session, std::span<const SettleClaim> claims,
                                               SettleMode mode = SettleMode::kSettle);
 

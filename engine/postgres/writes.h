@@ -1,13 +1,13 @@
-// Whether a database takes writes: a session that was opened on a standby, or while the database was read-only, does
-// not learn that this is over.
+// Asks whether a database takes writes. A session that was opened on a standby, or while the database was read-only,
+// does not notice when that ends.
 #pragma once
 
 #include "engine/postgres/session.h"
 
 namespace flashclaim::postgres {
 
-/// One round trip. When it takes none: kRetry with 25006 and the reason, and the session is closed, for the next one
-/// may lead to another server, or hear that the database is writable again.
+/// One round trip. When the database takes no writes: kRetry with 25006 and the reason, and the session is closed,
+/// because the next one may reach another server, or find the database writable again.
 SqlResult<void> check_writes(Session& session);
 
 }  // namespace flashclaim::postgres
