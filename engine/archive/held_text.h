@@ -7,7 +7,7 @@
 
 namespace flashclaim::archive {
 
-/// `{"coupons":[{couponId,name,claimId,claimedAtMs,settledAtMs},…],"next":"42-1"}`; no `next`: this is all.
+/// `{"coupons":[{couponId,name,claimId,claimedAtMs,settledAtMs},…],"next":"42-1"}`; no `next`: this is the last page.
 std::string held_json(const postgres::HeldPage& page);
 
 }  // namespace flashclaim::archive

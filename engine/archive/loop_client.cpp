@@ -1,4 +1,4 @@
-// Puts questions to the pool, and calls back on the loop when the inbox has answers.
+// Puts questions into the pool's queue, and answers the requests on the loop when the inbox has answers.
 #include "engine/archive/loop_client.h"
 
 namespace flashclaim::archive {

@@ -1,4 +1,4 @@
-// The archive as one loop sees it: asks the pool, and answers when the pool has.
+// The archive for one loop: asks the pool, and answers the request when the pool has answered.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@ namespace flashclaim::archive {
 /// Belongs to the loop's thread. Neither call ever waits for PostgreSQL.
 class LoopClient final : public claim::Archive {
  public:
-  /// All must live longer, or be destroyed after the loop's thread has ended.
+  /// All three must outlive it, or be destroyed after the loop's thread has ended.
   LoopClient(loop::Loop& loop, http::Server& server, Pool& pool);
   ~LoopClient();
   LoopClient(const LoopClient&) = delete;

@@ -26,7 +26,7 @@ constexpr std::int64_t kWaitMaxMs = 3000;    ///< in the queue
 constexpr std::int64_t kQuickLossMs = 1000;  ///< lost sooner: likely a restart, so try again at once
 constexpr std::string_view kMine = "private, no-store";
 
-/// The session is of no use any more; another one may be.
+/// True when only a new session can help.
 bool lost(const SqlError& error, const postgres::Session& session) {
   return error.fault == SqlFault::kConnection || error.fault == SqlFault::kUnknown || !session.open();
 }
@@ -61,7 +61,7 @@ bool PgWorker::connect() {
                  : primary.error());
     return false;
   }
-  // Once for each session; without the right there is none, and the next try asks again.
+  // Checked once for each session. Without the right the session is dropped, and the next connect checks again.
   const auto missing = postgres::missing_right(**made, postgres::User::kEngine);
   if (!missing || !missing->empty()) {
     const std::string text = missing ? postgres::rights_text(postgres::User::kEngine, *missing) : "";
@@ -78,7 +78,7 @@ bool PgWorker::connect() {
   return true;
 }
 
-/// There is no session from here on. Said once, until it is well again.
+/// Drops the session. Logs once, until PostgreSQL answers again.
 void PgWorker::lose(const SqlError& error) {
   if (session_) counters_.connected.fetch_sub(1);
   session_.reset();
@@ -87,7 +87,7 @@ void PgWorker::lose(const SqlError& error) {
   log(LogLevel::kWarn, "archive", "postgres_away", {{"session", name_}, {"error", error.message}});
 }
 
-/// A question that was sent and not answered may be asked again: it changes nothing.
+/// Asks again once after a lost session: a question only reads, so a second one does no harm.
 template <class Call>
 auto PgWorker::ask(Call call) -> decltype(call(std::declval<postgres::Session&>())) {
   const std::int64_t began_ms = loop::now_ms();

@@ -1,4 +1,4 @@
-// One thread of the archive: its session at PostgreSQL, and how it answers what was taken from the queue.
+// One thread of the archive: its PostgreSQL session, and the answers to the questions that it took from the queue.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,8 @@ class PgWorker {
   PgWorker(const PgWorker&) = delete;
   PgWorker& operator=(const PgWorker&) = delete;
 
-  /// Answers every one of them. Connects first when there is no session and it is time to try again; blocks for at most
-  /// one connect and one statement's deadline for each list and for the claims together.
+  /// Answers every question. Connects first when there is no session and it is time to try again. Blocks for at most
+  /// one connect, and one statement's deadline for each list and for the claims together.
   void answer(const std::vector<Question>& questions);
   [[nodiscard]] bool connected() const { return session_ != nullptr; }
 

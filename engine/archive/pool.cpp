@@ -1,4 +1,4 @@
-// Starts the threads, bounds the queue, and hands each thread as many questions as go together.
+// Starts the threads, bounds the queue, and hands each thread as many questions as one statement looks up.
 #include "engine/archive/pool.h"
 
 #include <algorithm>
@@ -60,7 +60,8 @@ void Pool::serve(int number) {
   } while (take(questions, worker.connected()));
 }
 
-/// Waits for questions; without a connection only for a moment, and maybe with none: the worker then tries to connect.
+/// Waits for questions. Without a connection it waits only kLookAgain and may return none: then the worker tries to
+/// connect.
 bool Pool::take(std::vector<Question>& questions, bool connected) {
   questions.clear();
   std::unique_lock lock(mutex_);

@@ -29,9 +29,9 @@ struct PoolCounters {
   std::atomic<std::uint64_t> claims{0};   ///< asked for
   std::atomic<std::uint64_t> held{0};     ///< lists asked for
   std::atomic<std::uint64_t> waiting{0};  ///< now, in the queue
-  std::atomic<std::uint64_t> full{0};     ///< not taken: BUSY
+  std::atomic<std::uint64_t> full{0};     ///< refused because the queue was full: BUSY
   std::atomic<std::uint64_t> late{0};     ///< waited too long: BUSY
-  std::atomic<std::uint64_t> away{0};     ///< PostgreSQL did not say: NOT_READY
+  std::atomic<std::uint64_t> away{0};     ///< PostgreSQL did not answer: NOT_READY
   std::atomic<std::uint64_t> connects{0};
   std::atomic<std::uint64_t> connected{0};  ///< threads
   Reason denied{""};                        ///< what the login may not do, in words; "": nothing known
@@ -39,15 +39,15 @@ struct PoolCounters {
 
 class Pool {
  public:
-  /// Fails when the URL is none. PostgreSQL may be away: the pool connects when it comes.
+  /// Fails when the URL is malformed. PostgreSQL may be away: the pool connects when it is there.
   static Result<std::unique_ptr<Pool>> start(const PoolOptions& options);
-  /// What still waits is answered NOT_READY. Blocks for as long as the statements and connects under way: a few seconds
-  /// when PostgreSQL is silent.
+  /// Answers the waiting questions NOT_READY. Blocks until the statements and connects under way have ended: a few
+  /// seconds when PostgreSQL is silent.
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  /// Any thread; never blocks for longer than the queue is touched. Every question is answered, once.
+  /// Any thread; blocks only on the queue's mutex. Every question is answered exactly once.
   void ask(Question question);
   [[nodiscard]] const PoolCounters& counters() const { return counters_; }
   [[nodiscard]] int threads() const { return static_cast<int>(threads_.size()); }

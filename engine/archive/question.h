@@ -1,4 +1,4 @@
-// What is asked of the archive, and the way of the answer back to the loop that asked.
+// A question to the archive, and the inbox that brings the answer back to the loop that asked.
 #pragma once
 
 #include <cstdint>
@@ -29,16 +29,16 @@ struct ArchiveReply {
   std::string_view cache_control = {};  ///< as http::Answer
 };
 
-/// The answers for one loop. It wakes the loop once for however many have gathered.
+/// The answers for one loop. Wakes the loop once for all answers that have gathered.
 class Inbox : public std::enable_shared_from_this<Inbox> {
  public:
   using Give = std::function<void(const ArchiveReply&)>;
-  /// `give` is called in the loop's thread; what it refers to and the loop must live until close().
+  /// `give` is called in the loop's thread. The loop, and what `give` refers to, must live until close().
   Inbox(loop::Loop& loop, Give give) : loop_(&loop), give_(std::move(give)) {}
 
-  /// Any thread. After close() it goes nowhere: its client is gone.
+  /// Any thread. After close() the answer is dropped: its client is gone.
   void put(ArchiveReply answer);
-  /// The loop's thread has ended.
+  /// Call when the loop's thread has ended.
   void close();
 
  private:

@@ -1,4 +1,4 @@
-// Reads the Accept header part by part; of the weights only q=0 counts, which forbids.
+// Reads the Accept header part by part; of the weights only q=0 matters: it forbids.
 #include "engine/pages/accept.h"
 
 #include "engine/http/parser.h"
@@ -6,7 +6,7 @@
 namespace flashclaim::pages {
 namespace {
 
-/// What stands before the next `separator`, without blanks around it; `rest` loses it.
+/// Cuts the part before the next `separator` from `rest` and returns it without blanks around it.
 std::string_view next_part(std::string_view& rest, char separator) {
   const auto end = rest.find(separator);
   std::string_view part = rest.substr(0, end);

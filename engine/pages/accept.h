@@ -1,4 +1,4 @@
-// Whether a request comes from somebody who reads pages.
+// Whether a client wants HTML.
 #pragma once
 
 #include <string_view>

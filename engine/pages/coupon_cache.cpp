@@ -1,4 +1,4 @@
-// Gathers those who ask for the same coupon, sends one call for all, and keeps the result for its short life.
+// Gathers the callers that ask for the same coupon, sends one call for all, and keeps the result for kFreshMs.
 #include "engine/pages/coupon_cache.h"
 
 #include <algorithm>
@@ -32,7 +32,8 @@ Problem problem_of(const redis::ReplyView& reply, std::string_view what) {
 
 }  // namespace
 
-/// One coupon: its view, the counts of users, and who waits for either. Never destroyed while a call is under way.
+/// One coupon: its view, the counts of users, and the callers that wait for either. Never destroyed while a call is
+/// under way.
 class CouponCache::Entry {
  public:
   Entry(CouponCache& cache, std::int64_t coupon_id)
@@ -100,7 +101,7 @@ class CouponCache::Entry {
     refuse(take(askers_), problem);
   }
 
-  /// The view is fresh; a count may be missing, and is asked for with the others' by count().
+  /// Precondition: the view is fresh. If the caller's count is missing, it waits for count(), which asks for many.
   void tell(Asker asker) {
     if (!found_) return refuse_one(asker, Problem::kCouponNotFound);
     if (asker.user_id == 0) return tell(asker, std::nullopt);
@@ -129,7 +130,7 @@ class CouponCache::Entry {
 
   static std::vector<Asker> take(std::vector<Asker>& askers) { return std::exchange(askers, {}); }
 
-  /// One MGET for all who have come while the last one was under way.
+  /// One MGET for all users that came while the last one was under way.
   void count() {
     if (to_count_.empty() || !counting_.empty()) return;
     const std::size_t n = std::min(to_count_.size(), kCountsMax);
@@ -152,7 +153,7 @@ class CouponCache::Entry {
       counts_[told[i].user_id] = {mine, now_us};
       tell(told[i], mine);
     }
-    for (Asker& asker : take(to_count_)) tell(std::move(asker));  // most of a crowd is one user who is impatient
+    for (Asker& asker : take(to_count_)) tell(std::move(asker));  // many are repeats of one user: its count is here now
     count();
   }
 
@@ -212,8 +213,8 @@ class CouponCache::Ids final : public redis::Call {
 CouponCache::CouponCache() : ids_(std::make_unique<Ids>(*this)) {}
 CouponCache::~CouponCache() = default;
 
-/// The oldest are looked at, never all: an id that nobody knows costs as much as any other. What is in use goes to the
-/// end of the line.
+/// Looks at the few oldest entries, never at all: anybody can fill the cache with unknown ids. An entry in use moves to
+/// the end of the line.
 void CouponCache::make_room() {
   const std::int64_t now_us = loop::now_us();
   for (int looked = 0; looked < kLookedAt && !line_.empty(); ++looked) {

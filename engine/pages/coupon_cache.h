@@ -1,4 +1,4 @@
-// What Redis said about coupons a moment ago: one call per coupon and moment, whatever the number of those who ask.
+// Caches what Redis said about coupons: one call per coupon and kFreshMs, however many callers ask.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@
 
 namespace flashclaim::pages {
 
-/// How old an answer may be. Every thread has a cache of its own, so a coupon costs Redis at most this many calls a
-/// second and thread: 1000 / kFreshMs for itself and as many for the counts of those who ask.
+/// How old an answer may be. Every thread has a cache of its own, so a coupon costs Redis at most 2 * 1000 / kFreshMs
+/// calls a second and thread: half of them for the coupon, half for the counts of the callers.
 inline constexpr int kFreshMs = 200;
 
 /// What is known of a coupon. Exactly one of `view` and `problem`.
@@ -29,8 +29,8 @@ struct CouponNews {
   http::Problem problem = http::Problem::kInternal;
 };
 
-/// Called once, at once or later, in the loop's thread; must not ask the cache itself. The view is valid inside the
-/// call only.
+/// Called once, immediately or later, in the loop's thread; must not call the cache. The view is valid inside the call
+/// only.
 using Ask = std::function<void(const CouponNews&)>;
 
 /// Belongs to the loop's thread; must outlive the client's answers.
@@ -40,17 +40,17 @@ class CouponCache {
   ~CouponCache();
   void bind(redis::AsyncClient& client) { client_ = &client; }
 
-  /// `user_id` 0: nobody in particular.
+  /// `user_id` 0: no user, no count.
   void ask(std::int64_t coupon_id, std::int64_t user_id, Ask ask);
 
-  /// The ids of the coupons that are open, coming or lately over, in order; nullptr: a problem. Valid inside the call.
+  /// The ids of the coupons that are open, coming or just over, in order; nullptr: a problem. Valid inside the call.
   using AskIds = std::function<void(const std::vector<std::int64_t>* ids, http::Problem problem)>;
   void ask_ids(AskIds ask);
 
  private:
   class Entry;
   class Ids;
-  /// One command through the connection; `lost()` of the call when it cannot be sent.
+  /// Sends one command; calls `call.lost()` when it cannot be sent.
   void send(const std::vector<std::string>& command, redis::Call& call);
 
   void make_room();

@@ -11,7 +11,7 @@ foreach(name ${pages_modules})
 endforeach()
 string(REGEX REPLACE "\nimport [^\n]*" "" pages_script "${pages_script}")
 string(REGEX REPLACE "\n *//[^\n]*" "" pages_script "${pages_script}")
-# What all pages say of themselves: @pages_head@ in them.
+# The head that all pages share: @pages_head@ in them.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/engine/pages/web/head.html)
 file(READ ${CMAKE_SOURCE_DIR}/engine/pages/web/head.html pages_head)
 set(pages_all "")

@@ -1,4 +1,4 @@
-// What a reader with a browser is shown when a request is refused before it comes a request.
+// The HTML page for a browser whose request is refused before it reaches the site.
 #pragma once
 
 #include <optional>
@@ -7,8 +7,8 @@
 
 namespace flashclaim::pages {
 
-/// A page for who reads pages (GET or HEAD that asks for text/html itself): wait a moment, or the request was not in
-/// order. nullopt for programs. An auth::PageOf.
+/// A page for browsers (GET or HEAD that asks for text/html itself): "wait a moment", or "the request was not in
+/// order". nullopt for programs. An auth::PageOf.
 std::optional<auth::Page> refusal_page(const http::Request& request, http::Problem problem);
 
 }  // namespace flashclaim::pages

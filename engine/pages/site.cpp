@@ -1,4 +1,4 @@
-// Picks the answer by path and method: a coupon, a list, a file, OPTIONS, or what is missing.
+// Picks the answer by path and method: a coupon, a list, a file, OPTIONS, or "not found".
 #include "engine/pages/site.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -27,11 +27,11 @@ using http::Status;
 
 namespace {
 
-/// A shared cache may serve a crowd for a second; who has a count of its own is asked for anew.
+/// A shared cache may serve anonymous callers for a second; an answer with a user's own count is never shared.
 constexpr std::string_view kPublic = "public, max-age=1";
 constexpr std::string_view kPersonal = "private, no-cache";
 
-constexpr std::string_view kForever = "public, max-age=31536000, immutable";  // its address has its version
+constexpr std::string_view kForever = "public, max-age=31536000, immutable";  // its URL contains its version
 
 std::string_view type_of(std::string_view name) {
   if (name.ends_with(".html")) return "text/html; charset=utf-8";
@@ -43,7 +43,7 @@ constexpr std::string_view kMissing = "missing.html";
 
 }  // namespace
 
-/// A list under way: it is answered when the last of its coupons is known.
+/// A list request under way: it is answered when the last of its coupons is known.
 struct Site::List {
   Exchange exchange;
   std::string if_none_match;
@@ -102,7 +102,7 @@ void Site::show_coupon(const Request& request, const Caller& caller, Exchange ex
   }
 }
 
-/// A reader with a browser gets a page that says so, a program the problem.
+/// A browser gets an HTML page, a program problem+json.
 void Site::show_missing(const Request& request, Exchange exchange, Problem problem) {
   const bool reads = request.method == Method::kGet || request.method == Method::kHead;
   if (!reads || !wants_html(request.header("accept").value)) {
@@ -112,8 +112,8 @@ void Site::show_missing(const Request& request, Exchange exchange, Problem probl
   }
 }
 
-/// The page is the same for every coupon: its script asks. An asset is kept for ever under the version that the page
-/// names.
+/// The page is the same for every coupon: its script asks for the coupon. An asset with the current version in its
+/// query may be cached for ever.
 void Site::show_file(const Request& request, Exchange exchange, const PageTarget& target) {
   const bool page = target.page == Page::kSale;
   const std::string_view name = page ? "sale.html" : target.id;
@@ -163,7 +163,7 @@ void Site::list_held(const Request& request, const Caller& caller, Exchange exch
   }
 }
 
-/// Every coupon of the page from the cache; the last one that becomes known answers.
+/// Asks the cache for every coupon of the page; the last one that becomes known sends the answer.
 void Site::gather(const std::shared_ptr<List>& list, const std::vector<std::int64_t>& all) {
   const auto from = std::upper_bound(all.begin(), all.end(), list->after);
   const auto n = std::min<std::size_t>(list->limit, static_cast<std::size_t>(all.end() - from));

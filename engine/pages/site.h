@@ -1,4 +1,4 @@
-// What browsers ask for beside claims: coupons and lists of them, and the OPTIONS of every resource.
+// Answers what browsers ask for beside claims: coupons and lists of them, and the OPTIONS of every resource.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace flashclaim::pages {
 class Site final : public auth::Guarded {
  public:
   void bind(http::Server& server, redis::AsyncClient& client, auth::AuthFilter& auth, const http::Cors& cors);
-  /// Without it nobody can be told what he holds.
+  /// Without an archive `/users/me/coupons` answers NOT_READY.
   void bind(claim::Archive& archive) { archive_ = &archive; }
   void handle(const http::Request& request, const auth::Caller& caller, http::Exchange exchange) noexcept override;
 

@@ -1,4 +1,4 @@
-// The paths that browsers ask for, and what may be done with each.
+// The paths of the pages and lists, and the methods of each.
 #pragma once
 
 #include <string_view>
@@ -23,7 +23,7 @@ struct PageTarget {
 };
 PageTarget parse_page(std::string_view path);
 
-/// For `Allow`.
+/// The methods, as the header `Allow` lists them.
 std::string_view methods_of(Page page);
 
 }  // namespace flashclaim::pages
