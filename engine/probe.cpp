@@ -14,6 +14,7 @@
 #include "engine/redis/async.h"
 #include "engine/redis/errors.h"
 #include "engine/redis/keys.h"
+#include "engine/redis/resp.h"
 #include "engine/redis/role.h"
 
 namespace flashclaim {

@@ -7,6 +7,7 @@
 
 #include "engine/base/try.h"
 #include "engine/redis/async.h"
+#include "engine/redis/resp.h"
 
 namespace flashclaim {
 namespace {
@@ -23,8 +24,7 @@ struct RightsProbe::State {
       for (std::size_t i = 0; i < asked.size(); ++i) {
         made[i].state = this;
         made[i].words = &asked[i];
-        const std::vector<std::string_view> views(asked[i].begin(), asked[i].end());
-        redis::append_resp(made[i].command, views);
+        redis::append_resp(made[i].command, asked[i]);
       }
     }
   }

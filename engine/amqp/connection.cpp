@@ -24,8 +24,8 @@ Connection::~Connection() = default;
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& amqp_url, const Options& options) {
   const auto endpoint = TRY(parse_endpoint(amqp_url));
   const Url& url = endpoint.url;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(options.deadline_ms);
-  auto socket = Socket::connect(endpoint.host, url.port, deadline);
+  const auto deadline = net::Clock::now() + std::chrono::milliseconds(options.deadline_ms);
+  auto socket = net::Socket::connect(endpoint.host, url.port, deadline);
   if (!socket) return failure("RabbitMQ: " + socket.error().message);
   const std::string where = "RabbitMQ at " + url.redacted() + ": ";
   if (endpoint.tls)
@@ -51,7 +51,7 @@ Result<std::uint64_t> Connection::publish(const Publication& message) {
   if (impl.wire.unsent() > impl.options.unsent_max) {
     auto deadline = impl.deadline();
     while (impl.wire.unsent() > impl.options.unsent_max) {
-      int left = milliseconds_until(deadline);
+      int left = net::milliseconds_until(deadline);
       if (left == 0) return impl.wire.close("the broker took nothing in time");
       TRY(impl.wire.pump(left));
     }
@@ -79,11 +79,11 @@ Result<std::uint64_t> Connection::publish(const Publication& message) {
 
 Result<std::optional<Event>> Connection::poll(int timeout_ms) {
   Impl& impl = *impl_;
-  auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  auto deadline = net::Clock::now() + std::chrono::milliseconds(timeout_ms);
   if (!impl.events.empty() && impl.wire.open() && impl.wire.unsent() > 0)
     if (auto sent = impl.wire.send(); !sent && impl.events.empty()) return sent.error();
   while (impl.events.empty()) {
-    int left = milliseconds_until(deadline);
+    int left = net::milliseconds_until(deadline);
     if (auto pumped = impl.wire.pump(left); !pumped && impl.events.empty()) return pumped.error();
     if (impl.events.empty() && left == 0) return std::optional<Event>();
   }
@@ -135,7 +135,7 @@ Result<std::optional<Delivery>> Connection::get(std::string_view queue) {
 Result<void> Connection::flush() {
   auto deadline = impl_->deadline();
   while (impl_->wire.unsent() > 0) {
-    int left = milliseconds_until(deadline);
+    int left = net::milliseconds_until(deadline);
     if (left == 0) return impl_->wire.close("the broker took nothing in time");
     TRY(impl_->wire.pump(left));
   }

@@ -36,10 +36,10 @@ Result<void> Connection::Impl::tune(const amqp_connection_tune_t& proposal) {
   return {};
 }
 
-Result<void> Connection::Impl::log_in(const Url& url, Clock::time_point deadline) {
+Result<void> Connection::Impl::log_in(const Url& url, net::Clock::time_point deadline) {
   wire.queue_bytes(kProtocolHeader);
   while (!answer_) {
-    int left = milliseconds_until(deadline);
+    int left = net::milliseconds_until(deadline);
     if (left == 0) return wire.close("the broker did not greet in time");
     TRY(wire.pump(left));
   }

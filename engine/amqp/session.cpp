@@ -32,7 +32,7 @@ std::string reason_of(std::string_view what, int code, amqp_bytes_t text) {
 
 }  // namespace
 
-Connection::Impl::Impl(Socket socket, const Options& given)
+Connection::Impl::Impl(net::Socket socket, const Options& given)
     : options(given), wire(std::move(socket), [this](const amqp_frame_t& frame) { return on_frame(frame); }) {}
 
 Connection::Impl::~Impl() {
@@ -42,19 +42,19 @@ Connection::Impl::~Impl() {
   amqp_connection_close_t close{};
   close.reply_code = AMQP_REPLY_SUCCESS;
   close.reply_text = amqp_cstring_bytes("bye");
-  (void)call(0, AMQP_CONNECTION_CLOSE_METHOD, &close, Clock::now() + std::chrono::milliseconds(300));
+  (void)call(0, AMQP_CONNECTION_CLOSE_METHOD, &close, net::Clock::now() + std::chrono::milliseconds(300));
 }
 
-Clock::time_point Connection::Impl::deadline() const {
-  return Clock::now() + std::chrono::milliseconds(options.deadline_ms);
+net::Clock::time_point Connection::Impl::deadline() const {
+  return net::Clock::now() + std::chrono::milliseconds(options.deadline_ms);
 }
 
 Result<MethodReply> Connection::Impl::call(amqp_channel_t channel, amqp_method_number_t id, void* decoded,
-                                           Clock::time_point deadline) {
+                                           net::Clock::time_point deadline) {
   answer_.reset();
   TRY(wire.queue_method(channel, id, decoded));
   while (!answer_) {
-    int left = milliseconds_until(deadline);
+    int left = net::milliseconds_until(deadline);
     if (left == 0) return unknown(wire.close("the broker did not answer in time").message);
     if (auto pumped = wire.pump(left); !pumped) return unknown(pumped.error().message);
     if (ask_refusal_) return *std::exchange(ask_refusal_, std::nullopt);
@@ -62,7 +62,7 @@ Result<MethodReply> Connection::Impl::call(amqp_channel_t channel, amqp_method_n
   return *std::exchange(answer_, std::nullopt);
 }
 
-Result<void> Connection::Impl::open_channel(amqp_channel_t channel, Clock::time_point deadline) {
+Result<void> Connection::Impl::open_channel(amqp_channel_t channel, net::Clock::time_point deadline) {
   amqp_channel_open_t open{};
   auto opened = call(channel, AMQP_CHANNEL_OPEN_METHOD, &open, deadline);
   return opened ? Result<void>() : opened.error();

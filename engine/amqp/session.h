@@ -25,16 +25,17 @@ struct MethodReply {
 
 class Connection::Impl {
  public:
-  Impl(Socket socket, const Options& options);
+  Impl(net::Socket socket, const Options& options);
   ~Impl();
 
-  Result<void> log_in(const Url& url, Clock::time_point deadline);
-  Result<MethodReply> call(amqp_channel_t channel, amqp_method_number_t id, void* decoded, Clock::time_point deadline);
+  Result<void> log_in(const Url& url, net::Clock::time_point deadline);
+  Result<MethodReply> call(amqp_channel_t channel, amqp_method_number_t id, void* decoded,
+                           net::Clock::time_point deadline);
   /// A call on the ask channel, which is opened first where the broker has closed it.
   Result<MethodReply> ask(amqp_method_number_t id, void* decoded);
-  Result<void> open_channel(amqp_channel_t channel, Clock::time_point deadline);
+  Result<void> open_channel(amqp_channel_t channel, net::Clock::time_point deadline);
   Result<void> send_now(amqp_channel_t channel, amqp_method_number_t id, void* decoded);
-  [[nodiscard]] Clock::time_point deadline() const;
+  [[nodiscard]] net::Clock::time_point deadline() const;
   /// Everything that belonged to the work channel, which is closed.
   void forget_channel();
 

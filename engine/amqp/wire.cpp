@@ -3,15 +3,10 @@
 
 #include <algorithm>
 
+#include "engine/net/tls_client.h"
+
 namespace flashclaim::amqp {
-namespace {
-
-/// What a server of TLS answers to our protocol header. No frame begins so: 21 is no type.
-bool is_tls_alert(std::string_view bytes) { return bytes.starts_with("\x15\x03"); }
-
-}  // namespace
-
-Wire::Wire(Socket socket, FrameReader::Callback on_frame)
+Wire::Wire(net::Socket socket, FrameReader::Callback on_frame)
     : socket_(std::move(socket)), on_frame_(std::move(on_frame)) {}
 
 Error Wire::close(std::string reason) {
@@ -31,34 +26,20 @@ void Wire::tune(int channel_max, int frame_max, int heartbeat_s) {
 
 Result<void> Wire::queue_method(amqp_channel_t channel, amqp_method_number_t id, void* decoded) {
   if (!open_) return reason_;
-  return writer_.method(unsent_, channel, id, decoded);
+  return writer_.method(output_.tail(), channel, id, decoded);
 }
 
 Result<void> Wire::queue_content(amqp_channel_t channel, amqp_basic_properties_t& properties, std::string_view body) {
   if (!open_) return reason_;
-  return writer_.content(unsent_, channel, properties, body);
+  return writer_.content(output_.tail(), channel, properties, body);
 }
 
 Result<void> Wire::send() {
   if (!open_) return reason_;
-  while (unsent() > 0) {
-    auto taken = socket_.send(std::string_view(unsent_).substr(sent_));
-    if (!taken) {
-      (void)receive();  // the broker may have said why before it hung up
-      return close(taken.error().message);
-    }
-    if (*taken == 0) break;
-    sent_ += *taken;
-  }
-  constexpr std::size_t kCompactAt = std::size_t{1} << 20;
-  if (unsent() == 0) {
-    unsent_.clear();
-    sent_ = 0;
-  } else if (sent_ > kCompactAt) {
-    unsent_.erase(0, sent_);
-    sent_ = 0;
-  }
-  return {};
+  auto sent = output_.send(socket_);
+  if (sent) return {};
+  (void)receive();  // the broker may have said why before it hung up
+  return close(sent.error().message);
 }
 
 Result<void> Wire::receive() {
@@ -67,9 +48,9 @@ Result<void> Wire::receive() {
     const auto heard = socket_.heard();
     auto got = socket_.receive(buffer_.data(), buffer_.size());
     if (!got) return close(got.error().message);
-    if (*got > 0 || socket_.heard() != heard) received_at_ = Clock::now();
+    if (*got > 0 || socket_.heard() != heard) received_at_ = net::Clock::now();
     if (*got == 0) return {};
-    if (is_tls_alert({buffer_.data(), *got})) return close("the broker speaks TLS on this port: use amqps://");
+    if (net::is_tls_alert({buffer_.data(), *got})) return close("the broker speaks TLS on this port: use amqps://");
     auto fed = reader_.feed({buffer_.data(), *got}, on_frame_);
     if (!fed) return close(fed.error().message);
     if (*got < buffer_.size()) return {};
@@ -79,11 +60,11 @@ Result<void> Wire::receive() {
 
 int Wire::until_heartbeat_ms() const {
   if (heartbeat_.count() == 0) return 1000;
-  return milliseconds_until(queued_heartbeat_at_ + heartbeat_ / 2);
+  return net::milliseconds_until(queued_heartbeat_at_ + heartbeat_ / 2);
 }
 
 Result<void> Wire::judge_silence() {
-  if (heartbeat_.count() == 0 || Clock::now() - received_at_ < 2 * heartbeat_) return {};
+  if (heartbeat_.count() == 0 || net::Clock::now() - received_at_ < 2 * heartbeat_) return {};
   return close("the broker was silent for " + std::to_string(2 * heartbeat_.count()) + " s");
 }
 
@@ -91,8 +72,8 @@ Result<void> Wire::pump(int timeout_ms) {
   if (!open_) return reason_;
   if (heartbeat_.count() > 0 && until_heartbeat_ms() == 0) {
     // While the socket takes nothing another heartbeat is of no use, and the output must not grow by them.
-    if (unsent() == 0) FrameWriter::heartbeat(unsent_);
-    queued_heartbeat_at_ = Clock::now();
+    if (unsent() == 0) FrameWriter::heartbeat(output_.tail());
+    queued_heartbeat_at_ = net::Clock::now();
   }
   if (auto sent = send(); !sent) return sent;
   // Receive first: after a long absence of ours the socket holds the proof that the peer lives.

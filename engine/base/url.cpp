@@ -38,6 +38,11 @@ bool is_scheme(std::string_view text) {
 
 }  // namespace
 
+std::string Url::bare_host() const {
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
 std::string Url::redacted() const {
   return scheme + "://" + host + (port ? ':' + std::to_string(port) : std::string()) + '/' + path;
 }

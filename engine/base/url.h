@@ -1,4 +1,4 @@
-// URLs of the services: redis://, amqp://, amqps://, http://. Secrets stay out of every message: use redacted().
+// URLs of the services: redis://, rediss://, amqp://, amqps://, http://. Secrets stay out of every message: use redacted().
 #pragma once
 
 #include <string>
@@ -23,6 +23,9 @@ struct Url {
 
   /// The query's `name=value` pairs, decoded, in their order.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> parameters() const;
+
+  /// The host as the resolver and a certificate know it: an IPv6 address without its brackets.
+  [[nodiscard]] std::string bare_host() const;
 
   [[nodiscard]] std::string redacted() const;  ///< scheme://host:port/path, for logs and errors
 };

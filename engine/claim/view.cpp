@@ -6,6 +6,7 @@
 #include "engine/base/json.h"
 #include "engine/base/log_repeated.h"
 #include "engine/claim/outcome.h"
+#include "engine/redis/resp.h"
 
 namespace flashclaim::claim {
 
@@ -101,9 +102,8 @@ Views::View& Views::take() {
 }
 
 void Views::send(View& view, const std::vector<std::string>& command) {
-  std::vector<std::string_view> words(command.begin(), command.end());
   resp_.clear();
-  redis::append_resp(resp_, words);
+  redis::append_resp(resp_, command);
   switch (client_->send(resp_, view)) {
     case redis::Sent::kYes:
       return;

@@ -3,24 +3,16 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <string_view>
 
-#include "engine/base/text.h"
 #include "engine/base/try.h"
+#include "engine/net/openssl.h"
 
 namespace flashclaim::http {
 namespace {
-
-std::string last_error() {
-  const char* reason = ERR_reason_error_string(ERR_peek_error());
-  ERR_clear_error();
-  return reason ? reason : "it cannot be read";
-}
 
 /// The one protocol that is spoken here; a client that offers others only is told so.
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
@@ -36,43 +28,22 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, co
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-int no_passphrase(char*, int, int, void*) { return 0; }  // else OpenSSL would ask the terminal
-
 void configure(SSL_CTX* context) {
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_IGNORE_UNEXPECTED_EOF);  // lengths tell whether a request is whole
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);  // an idle connection keeps no buffers
-  SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  net::set_tls_rules(context);
+  SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);  // an idle connection keeps no buffers
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
-  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-}
-
-Result<void> check_secrecy(const std::string& key) {
-  struct stat about {};
-  if (stat(key.c_str(), &about) != 0) return failure("cannot read " + key + ": " + std::strerror(errno));
-  if ((about.st_mode & (S_IROTH | S_IWOTH)) != 0) return failure(key + " can be read by everybody: chmod 600 " + key);
-  return {};
 }
 
 }  // namespace
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& certificate, const std::string& key) {
-  TRY(check_secrecy(key));
-  for (const std::string& file : {certificate, key})  // OpenSSL would pass over the first part of such a file
-    TRY(refuse_byte_order_mark_of(file));
   std::shared_ptr<const TlsContext> made(new TlsContext(SSL_CTX_new(TLS_server_method())));
   SSL_CTX* context = made->context_;
-  if (!context) return failure("no TLS: " + last_error());
+  if (!context) return failure("no TLS: " + net::openssl_reason());
   configure(context);
-  if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1)
-    return failure(certificate + " is no certificate chain in PEM: " + last_error());
-  if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1)
-    return failure(key + " is not the private key of " + certificate +
-                   " in PEM, without a passphrase: " + last_error());
+  TRY(net::set_identity(context, certificate, key));
   return made;
 }
 

@@ -8,6 +8,7 @@
 #include "engine/claim/outcome.h"
 #include "engine/loop/loop.h"
 #include "engine/redis/keys.h"
+#include "engine/redis/resp.h"
 
 namespace flashclaim::pages {
 
@@ -247,9 +248,8 @@ void CouponCache::ask(std::int64_t coupon_id, std::int64_t user_id, Ask ask) {
 void CouponCache::ask_ids(AskIds ask) { ids_->ask(std::move(ask)); }
 
 void CouponCache::send(const std::vector<std::string>& command, redis::Call& call) {
-  std::vector<std::string_view> words(command.begin(), command.end());
   resp_.clear();
-  redis::append_resp(resp_, words);
+  redis::append_resp(resp_, command);
   if (client_->send(resp_, call) != redis::Sent::kYes) call.lost();
 }
 

@@ -1,5 +1,5 @@
-// The Redis connection of one loop (hiredis async underneath): deadlines, bounds, reconnect with back-off, and one
-// rule: what was sent and not answered is unknown, and is never sent again.
+// The Redis client of one loop: commands with deadlines and bounds over a link, and one rule: what was sent and not
+// answered is unknown, and is never sent again.
 #pragma once
 
 #include <atomic>
@@ -40,9 +40,10 @@ enum class Sent {
 };
 
 struct AsyncOptions {
-  int deadline_ms = 3000;   ///< for the answer to a command; then the connection is given up
-  int connect_ms = 2000;    ///< to connect, authenticate and be told that the data set is loaded
-  int backoff_min_ms = 50;  ///< doubles up to the maximum, jittered
+  const char* name = "claims";  ///< in the log
+  int deadline_ms = 3000;       ///< for the answer to a command; then the connection is given up
+  int connect_ms = 2000;        ///< to connect, authenticate and be told that the data set is loaded
+  int backoff_min_ms = 50;      ///< doubles up to the maximum, jittered
   int backoff_max_ms = 2000;
   std::size_t commands_max = 4096;
   std::size_t bytes_max = 8 << 20;  ///< not yet written to the socket
@@ -60,8 +61,8 @@ struct AsyncCounters {
 
 class AsyncClient {
  public:
-  /// `redis_url`: redis://[user[:password]@]host[:port][/db]. A host name is resolved here, blocking, and again beside
-  /// the loop for each connection; an error is a URL that cannot be used. Connecting starts when the loop runs and goes
+  /// `redis_url`: as in endpoint.h. A host name is resolved here, blocking, and again beside the loop for each
+  /// connection; an error is a URL that cannot be used. Connecting starts when the loop runs and goes
   /// on for ever. A server that is no primary is as good as none: asked at the beginning, once a second, and by each
   /// answer that is about the session (role.h); such a connection is left when all that it owes was answered.
   static Result<std::unique_ptr<AsyncClient>> create(loop::Loop& loop, const std::string& redis_url,
@@ -86,8 +87,5 @@ class AsyncClient {
   explicit AsyncClient(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
-
-/// Appends one command as RESP.
-void append_resp(std::string& out, std::span<const std::string_view> words);
 
 }  // namespace flashclaim::redis

@@ -1,26 +1,20 @@
-// The blocking client over hiredis.
+// Sends, receives and waits with poll(); hiredis' reader makes replies of what came.
 #include "engine/redis/client.h"
 
 #include <hiredis/hiredis.h>
 
 #include <cassert>
-#include <csignal>
 
-#include "engine/base/ids.h"
 #include "engine/base/try.h"
-#include "engine/base/url.h"
+#include "engine/net/output.h"
+#include "engine/net/socket.h"
+#include "engine/redis/endpoint.h"
 #include "engine/redis/errors.h"
-#include "engine/redis/handshake.h"
-#include "engine/redis/role.h"
+#include "engine/redis/resp.h"
 
 namespace flashclaim::redis {
 
 namespace {
-
-timeval to_timeval(Milliseconds timeout) {
-  const auto ms = timeout.count();
-  return {static_cast<time_t>(ms / 1000), static_cast<suseconds_t>(ms % 1000 * 1000)};
-}
 
 std::vector<std::string_view> views(const std::vector<std::string>& argv) { return {argv.begin(), argv.end()}; }
 
@@ -73,16 +67,17 @@ std::string_view ReplyView::error_code() const {
 
 void Reply::Free::operator()(redisReply* raw) const noexcept { freeReplyObject(raw); }
 
-Reply reply_of_bytes(std::string_view resp) {
-  redisReader* reader = redisReaderCreate();
-  void* reply = nullptr;
-  redisReaderFeed(reader, resp.data(), resp.size());
-  if (redisReaderGetReply(reader, &reply) != REDIS_OK) reply = nullptr;
-  redisReaderFree(reader);
-  return Reply(static_cast<redisReply*>(reply));
-}
+struct Client::Wire {
+  net::Socket socket;
+  net::Output output;
+  ReplyReader reader;
+  std::vector<char> buffer = std::vector<char>(std::size_t{1} << 16);
+};
 
-void Client::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
+Client::Client() = default;
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
 
 Result<Client> Client::connect(const std::string& redis_url, Milliseconds timeout, Server wanted) {
   Client client;
@@ -96,69 +91,56 @@ Result<Client> Client::connect(const std::string& redis_url, Milliseconds timeou
 Result<void> Client::reconnect() {
   close();
   lost_ = unsent_ = 0;
-  auto url = TRY(parse_url(url_));
-  if (auto fits = check_scheme(url); !fits) return failure("redis: " + fits.error().message);
-  const auto login = login_commands(url);
-  if (!login) return failure("redis: " + login.error().message);
-
-  std::signal(SIGPIPE, SIG_IGN);
-  const int port = url.port == 0 ? 6379 : url.port;
-  context_.reset(redisConnectWithTimeout(url.host.c_str(), port, to_timeval(timeout_)));
-  const std::string where = url.host + ":" + std::to_string(port);
-  if (context_ == nullptr || context_->err != 0) {
-    const std::string why = context_ == nullptr ? "out of memory" : context_->errstr;
-    context_.reset();
-    return failure("redis " + where + ": " + why);
-  }
-  redisSetTimeout(context_.get(), to_timeval(timeout_));
-  redisEnableKeepAlive(context_.get());
-
-  const auto greeted = greet(*login);
+  const auto endpoint = parse_endpoint(url_);
+  if (!endpoint) return failure("redis: " + endpoint.error().message);
+  const std::string where = "redis " + endpoint->where() + ": ";
+  const auto deadline = net::Clock::now() + timeout_;
+  auto socket = net::Socket::connect(endpoint->host, endpoint->port, deadline);
+  if (!socket) return failure("redis: " + socket.error().message);
+  if (endpoint->tls)
+    if (auto secured = socket->secure(endpoint->files, endpoint->host, deadline); !secured)
+      return failure(where + secured.error().message);
+  wire_ = std::make_unique<Wire>();
+  wire_->socket = std::move(*socket);
+  auto greeted = greet(*endpoint);
   if (greeted) return {};
   close();
   lost_ = unsent_ = 0;
-  return failure("redis " + where + ": " + greeted.error().message);
+  return failure(where + greeted.error().message);
 }
 
-Result<void> Client::greet(const std::vector<std::vector<std::string>>& hello) {
-  for (const auto& argv : hello)
-    if (auto reply = ok(command(argv)); !reply) return failure(argv.front() + ": " + reply.error().message);
-  if (wanted_ == Server::kAny) return {};
-  auto role = command({"ROLE"});
-  if (!role) return failure("ROLE: " + role.error().message);
-  const auto why = not_the_primary(role->view());
-  return why ? failure(*why) : Result<void>();
+Result<void> Client::greet(const Endpoint& endpoint) {
+  const auto greeting = greeting_of(endpoint, wanted_);
+  for (const auto& command : greeting.commands) append(command);
+  for (std::size_t i = 0; i < greeting.commands.size(); ++i) {
+    const auto reply = read();
+    if (!reply) return failure(i == 0 ? ended_unanswered(endpoint, lost_why_) : lost_why_);
+    if (const auto why = greeting.refusal(i, reply->view())) return failure(*why);
+  }
+  return {};
 }
 
 void Client::close() {
-  context_.reset();
+  wire_.reset();
   lost_ += owed_;
   owed_ = 0;
   leaving_ = false;
 }
 
-Error Client::lose(std::string_view what) {
-  const std::string why = context_->errstr;
+Error Client::lose(std::string why) {
   close();
-  return unknown("redis: " + std::string(what) + ": " + (why.empty() ? "connection lost" : why));
+  lost_why_ = std::move(why);
+  return unknown("redis: no answer: " + lost_why_);
 }
 
 void Client::append(std::span<const std::string_view> argv) {
   assert(!argv.empty());
-  if (context_ == nullptr) {
+  if (wire_ == nullptr) {
     ++unsent_;
     return;
   }
-  std::vector<const char*> data(argv.size());
-  std::vector<std::size_t> sizes(argv.size());
-  for (std::size_t i = 0; i < argv.size(); ++i) {
-    data[i] = argv[i].data() == nullptr ? "" : argv[i].data();
-    sizes[i] = argv[i].size();
-  }
   ++owed_;
-  if (redisAppendCommandArgv(context_.get(), static_cast<int>(argv.size()), data.data(), sizes.data()) != REDIS_OK) {
-    close();
-  }
+  append_resp(wire_->output.tail(), argv);
 }
 
 void Client::append(std::initializer_list<std::string_view> argv) {
@@ -167,32 +149,51 @@ void Client::append(std::initializer_list<std::string_view> argv) {
 
 void Client::append(const std::vector<std::string>& argv) { append(std::span<const std::string_view>(views(argv))); }
 
+/// Sends and receives what goes now; when nothing has come, waits for either once.
+Result<void> Client::exchange() {
+  const auto receive = [this]() -> Result<std::size_t> {
+    const std::size_t got = TRY(wire_->socket.receive(wire_->buffer.data(), wire_->buffer.size()));
+    wire_->reader.feed({wire_->buffer.data(), got});
+    return got;
+  };
+  const auto unsent = wire_->output.unsent();
+  if (auto sent = wire_->output.send(wire_->socket); !sent) {
+    TRY(receive());  // the server may have said why before it hung up
+    return sent;
+  }
+  const std::size_t got = TRY(receive());
+  if (got > 0 || wire_->output.unsent() < unsent) return {};
+  if (!wire_->socket.wait(wire_->output.unsent() > 0, static_cast<int>(timeout_.count())))
+    return failure("the server was silent for " + std::to_string(timeout_.count()) + " ms");
+  return {};
+}
+
 void Client::send() {
-  int done = 0;
-  while (context_ != nullptr && done == 0)
-    if (redisBufferWrite(context_.get(), &done) != REDIS_OK) return;  // the context keeps the error for read()
+  while (wire_ != nullptr && wire_->output.unsent() > 0)
+    if (auto sent = exchange(); !sent) (void)lose(sent.error().message);
 }
 
 Result<Reply> Client::read() {
   if (lost_ > 0) {
     --lost_;
-    return unknown("redis: connection lost before the answer");
+    return unknown("redis: connection lost before the answer: " + lost_why_);
   }
-  if (context_ == nullptr || owed_ == 0) {
+  if (wire_ == nullptr || owed_ == 0) {
     assert(unsent_ > 0 && "read() without append()");
     --unsent_;
     return failure("redis: not connected");
   }
-  void* raw = nullptr;
-  if (redisGetReply(context_.get(), &raw) != REDIS_OK || raw == nullptr) {
-    --owed_;
-    return lose("no answer");
-  }
   --owed_;
-  Reply reply(static_cast<redisReply*>(raw));
-  if (is_about_the_session(reply.view())) leaving_ = true;
-  if (leaving_ && owed_ == 0) close();
-  return reply;
+  for (;;) {
+    auto reply = wire_->reader.next();
+    if (!reply) return lose(reply.error().message);
+    if (*reply) {
+      if (is_about_the_session((*reply)->view())) leaving_ = true;
+      if (leaving_ && owed_ == 0) close();
+      return std::move(**reply);
+    }
+    if (auto done = exchange(); !done) return lose(done.error().message);
+  }
 }
 
 Result<Reply> Client::command(std::span<const std::string_view> argv) {

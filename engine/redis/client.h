@@ -13,7 +13,6 @@
 
 #include "engine/base/result.h"
 
-struct redisContext;
 struct redisReply;
 
 namespace flashclaim::redis {
@@ -22,7 +21,7 @@ using Milliseconds = std::chrono::milliseconds;
 
 enum class ReplyKind { kNil, kString, kStatus, kInteger, kArray, kError };
 
-/// A reply that somebody else owns (a Reply, or hiredis during an async callback). Every member is safe on any kind and
+/// A reply that somebody else owns (a Reply). Every member is safe on any kind and
 /// on a null pointer: a wrong kind reads as nil, "", 0 or an empty array.
 class ReplyView {
  public:
@@ -71,6 +70,8 @@ class Reply {
 /// The first reply in these bytes; nil when they hold no complete one. For the tests of what reads replies.
 Reply reply_of_bytes(std::string_view resp);
 
+struct Endpoint;
+
 /// Which servers a connection may lead to.
 enum class Server { kPrimary, kAny };
 
@@ -83,10 +84,13 @@ enum class Server { kPrimary, kAny };
 /// looked up again, and may lead to the new primary.
 class Client {
  public:
-  /// Connects, authenticates and selects the database of `redis://[[user]:password@]host[:port][/db]`. `timeout` bounds
-  /// the connecting and each later read and write: a blocking command (XREADGROUP BLOCK) must wait for less.
-  /// A replica is a failure, unless kAny. Ignores SIGPIPE for the whole process, as hiredis writes without
-  /// MSG_NOSIGNAL.
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  /// Connects, authenticates and selects the database of `redis_url` (endpoint.h). `timeout` bounds the connecting, the
+  /// log-in, and each later wait for the server to take or to send anything: a blocking command (XREADGROUP BLOCK) must
+  /// wait for less. A replica, and a server that is loading, is a failure, unless kAny.
   static Result<Client> connect(const std::string& redis_url, Milliseconds timeout, Server wanted = Server::kPrimary);
 
   /// Sends one command and waits for its reply. Precondition: no reply of append() is owed.
@@ -104,7 +108,7 @@ class Client {
   /// loss shows in read().
   void send();
 
-  [[nodiscard]] bool connected() const { return context_ != nullptr; }
+  [[nodiscard]] bool connected() const { return wire_ != nullptr; }
   /// Drops the connection, if any, with all answers owed, and connects anew. No waiting between attempts: back-off is
   /// the caller's.
   Result<void> reconnect();
@@ -112,18 +116,18 @@ class Client {
   void close();
 
  private:
-  struct Free {
-    void operator()(redisContext* context) const noexcept;
-  };
-  Client() = default;
-  Error lose(std::string_view what);
-  Result<void> greet(const std::vector<std::vector<std::string>>& hello);
+  struct Wire;
+  Client();
+  Error lose(std::string why);
+  Result<void> greet(const Endpoint& endpoint);
+  Result<void> exchange();
 
   std::string url_;
   Milliseconds timeout_{};
   Server wanted_ = Server::kPrimary;
   bool leaving_ = false;  ///< after an answer about the session: closed with the last answer owed
-  std::unique_ptr<redisContext, Free> context_;
+  std::unique_ptr<Wire> wire_;
+  std::string lost_why_;    ///< of the last connection
   std::size_t owed_ = 0;    ///< appended on the living connection, not read yet
   std::size_t lost_ = 0;    ///< owed when a connection was lost: read() answers kUnknown
   std::size_t unsent_ = 0;  ///< appended without a connection: read() answers kFailure

@@ -1,16 +1,13 @@
 // Runs getaddrinfo in a thread of its own; a timer on the loop fetches the result.
 #include "engine/redis/resolver.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "engine/net/resolve.h"
 
 namespace flashclaim::redis {
 namespace {
@@ -29,23 +26,6 @@ struct Resolver::LookUp {
   std::atomic<bool> ended{false};
 };
 
-Result<std::vector<std::string>> addresses_of(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
-    return failure("cannot resolve " + host + ": " + gai_strerror(error));
-  std::vector<std::string> addresses;
-  for (const addrinfo* each = found; each; each = each->ai_next) {
-    char text[INET6_ADDRSTRLEN] = "";
-    if (getnameinfo(each->ai_addr, each->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0) continue;
-    if (std::find(addresses.begin(), addresses.end(), text) == addresses.end()) addresses.emplace_back(text);
-  }
-  freeaddrinfo(found);
-  if (addresses.empty()) return failure("cannot resolve " + host + ": it has no address");
-  return addresses;
-}
-
 Resolver::Resolver(loop::Loop& loop, std::string host, std::vector<std::string> known)
     : host_(std::move(host)), known_(std::move(known)), timer_(loop, [this] { on_timer(); }) {}
 
@@ -59,7 +39,7 @@ void Resolver::look_up(std::function<void(const std::string&)> done) {
   auto look_up = std::make_shared<LookUp>();
   try {
     std::thread([look_up, host = host_] {
-      look_up->found = addresses_of(host);
+      look_up->found = net::addresses_of(host);
       look_up->ended.store(true);
     }).detach();
     under_way_ = std::move(look_up);

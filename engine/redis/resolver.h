@@ -11,13 +11,10 @@
 
 namespace flashclaim::redis {
 
-/// Every address of `host`, as IP literals, in the resolver's order. Blocks.
-Result<std::vector<std::string>> addresses_of(const std::string& host);
-
 /// Belongs to the loop's thread.
 class Resolver {
  public:
-  /// `known`: what addresses_of(host) said at the start; not empty. Used for as long as a look-up fails.
+  /// `known`: what net::addresses_of(host) said at the start; not empty. Used for as long as a look-up fails.
   Resolver(loop::Loop& loop, std::string host, std::vector<std::string> known);
   ~Resolver();  ///< a look-up under way ends by itself, and tells nobody
   Resolver(const Resolver&) = delete;

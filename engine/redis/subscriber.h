@@ -26,8 +26,7 @@ class Listener {
   ~Listener() = default;
 };
 
-/// hiredis' async API knows nothing of shard channels (0.14.1 aborts on their messages), so this is its reader and
-/// writer with a loop of ours. Shard channels, because a coupon's channel then lives where its keys live.
+/// Shard channels, because a coupon's channel then lives where its keys live.
 /// Belongs to the loop's thread.
 class Subscriber {
  public:

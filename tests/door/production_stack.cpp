@@ -54,8 +54,11 @@ class ProductionStack : public ::testing::Test {
     EXPECT_EQ(claim("").status, 401);
     const RawAnswer keyed = stack_.ask("POST", "/coupons/1/receive", user, "k-1");
     EXPECT_NE(keyed.body.find("LIMIT_REACHED"), std::string::npos) << "the key is signed: " << keyed.body;
-    EXPECT_EQ(printed("echo \"${HTTP_URL%%:*} ${AMQP_URL%%:*} ${PG_URL##*sslmode=}\""),
-              "https amqps verify-full&sslrootcert=" + stack_.path("door/ca.pem"));
+    EXPECT_EQ(printed("echo \"${HTTP_URL%%:*} ${REDIS_URL%%:*} ${AMQP_URL%%:*} ${PG_URL##*sslmode=}\""),
+              "https rediss amqps verify-full&sslrootcert=" + stack_.path("door/ca.pem"));
+    const Finished in_the_clear = stack_.operate("redis-cli -p " + std::to_string(stack_.base() + 2) + " ping");
+    EXPECT_EQ(in_the_clear.out.find("PONG"), std::string::npos) << in_the_clear.out;
+    EXPECT_EQ(in_the_clear.out.find("NOAUTH"), std::string::npos) << in_the_clear.out;
     EXPECT_EQ(printed("psql -qXAt \"$PG_URL\" -c \"SELECT bool_and(ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a "
                       "USING (pid) WHERE a.client_port IS NOT NULL\""),
               "t");
@@ -180,11 +183,12 @@ TEST_F(ProductionStack, ShowsRenewedCertificatesThoughNothingWasStopped) {
   };
   const std::string before = shown(stack_.base() + 6, " -starttls postgres");
   EXPECT_EQ(before, made("postgres"));
-  for (const char* name : {"postgres", "rabbitmq", "engine"})
+  for (const char* name : {"redis", "postgres", "rabbitmq", "engine"})
     std::filesystem::remove(stack_.path("door/") + name + ".pem");
   make("up");
   EXPECT_NE(made("postgres"), before);
   EXPECT_TRUE(wait_until([&] { return shown(stack_.base() + 6, " -starttls postgres") == made("postgres"); }));
+  EXPECT_TRUE(wait_until([&] { return shown(stack_.base() + 2, "") == made("redis"); }));
   EXPECT_TRUE(wait_until([&] { return shown(stack_.base() + 3, "") == made("rabbitmq"); }));
   EXPECT_TRUE(wait_until([&] { return shown(stack_.base(), "") == made("engine"); }));
   expect_a_row_for("8");

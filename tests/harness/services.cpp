@@ -17,6 +17,7 @@
 #include "engine/base/digest.h"
 #include "engine/redis/async.h"
 #include "engine/redis/keys.h"
+#include "engine/redis/resp.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/logins.h"
 #include "tests/harness/paths.h"
@@ -44,8 +45,11 @@ T need(Result<T> result) {
   return std::move(result).value();
 }
 
-std::string tester_url(int port) {
-  return "redis://" + std::string(kTester) + ":" + tester_password() + "@127.0.0.1:" + std::to_string(port) + "/0";
+/// `trusted`: the authority of a server that speaks TLS, or "".
+std::string redis_url(int port, const std::string& trusted) {
+  const std::string where =
+      "://" + std::string(kTester) + ":" + tester_password() + "@127.0.0.1:" + std::to_string(port) + "/0";
+  return trusted.empty() ? "redis" + where : "rediss" + where + "?cacertfile=" + trusted;
 }
 
 }  // namespace
@@ -76,7 +80,8 @@ void Service::use(const ServerTls& tls) {
   copy(tls.certificate.certificate, "server.pem");
   copy(tls.certificate.key, "server.key");
   copy(tls.trusted, "ca.pem");
-  if (!tls.client_ca.empty()) copy(tls.client_ca, "client_ca.pem");
+  asks_ = !tls.client_ca.empty();
+  if (asks_) copy(tls.client_ca, "client_ca.pem");
   if (geteuid() != 0) return;
   // As root PostgreSQL is another user, to whose group service.sh gives these files; for anybody else 0600 is right.
   using std::filesystem::perms;
@@ -99,7 +104,7 @@ void Service::run(const char* verb) const {
 void Service::start() {
   for (const auto& [name, text] : files_) std::ofstream(folder_ + "/" + name) << text;
   run("start");
-  watch_server(log_path(), kind() == "redis" ? tester_url(port()) : "");
+  watch_server(log_path(), kind() == "redis" && !asks_ ? redis_url(port(), trusted()) : "");
 }
 void Service::stop() {
   look_at_server(log_path());
@@ -155,12 +160,18 @@ PrivateRedis& PrivateRedis::shared() {
   return redis;
 }
 
-std::string PrivateRedis::url() const { return tester_url(port()); }
+std::string PrivateRedis::url() const { return redis_url(port(), trusted()); }
 
 std::string PrivateRedis::cli(const std::vector<std::string>& words) const {
   std::vector<std::string> all = {"-p", std::to_string(port()), "--user", kTester};
+  if (!trusted().empty()) all.insert(all.end(), {"--tls", "--cacert", trusted()});
   all.insert(all.end(), words.begin(), words.end());
   return must("/usr/bin/redis-cli", all, {{"REDISCLI_AUTH", tester_password()}});
+}
+
+void PrivateRedis::take_certificates() const {
+  const std::string tls = folder() + "/tls/";
+  (void)cli({"CONFIG", "SET", "tls-cert-file", tls + "server.pem", "tls-key-file", tls + "server.key"});
 }
 
 void PrivateRedis::flush() { (void)cli({"FLUSHALL"}); }

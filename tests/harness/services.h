@@ -11,11 +11,12 @@
 
 namespace flashclaim::harness {
 
-/// What a server that speaks TLS needs (RabbitMQ, PostgreSQL); PEM files, which are copied.
+/// What a server that speaks TLS needs; PEM files, which are copied.
 struct ServerTls {
   CertificateFiles certificate;
-  std::string trusted;         ///< the authority that signed it: what the URLs of the harness trust
-  std::string client_ca = {};  ///< RabbitMQ asks its clients for a certificate that this one signed; empty: it does not
+  std::string trusted;  ///< the authority that signed it: what the URLs of the harness trust
+  std::string client_ca =
+      {};  ///< RabbitMQ and Redis ask their clients for a certificate of this one; empty: they do not
 };
 
 /// What a server is started with: words of its command line (Redis, PostgreSQL), files that lie in its folder before it
@@ -45,7 +46,8 @@ class Service {
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] std::string kind() const { return kind_; }  ///< redis, rabbitmq, postgres
   [[nodiscard]] std::string log_path() const;
-  /// Other files for a server that speaks TLS: RabbitMQ uses them for its next connection, PostgreSQL when it reloads.
+  /// Other files for a server that speaks TLS: RabbitMQ uses them for its next connection, PostgreSQL when it reloads,
+  /// Redis when it starts or is told to (take_certificates).
   /// What the URLs trust changes too.
   void use(const ServerTls& tls);
 
@@ -63,6 +65,7 @@ class Service {
   std::map<std::string, std::string> files_;
   Environment environment_;
   bool tls_ = false;
+  bool asks_ = false;  ///< for a certificate of its clients
 };
 
 class PrivateRedis : public Service {
@@ -76,6 +79,8 @@ class PrivateRedis : public Service {
   [[nodiscard]] std::string url() const;
   /// What redis-cli prints for these words, as the tester. Throws when it fails.
   [[nodiscard]] std::string cli(const std::vector<std::string>& words) const;
+  /// After use(): the new certificate for its next connections, as `make up` tells it to.
+  void take_certificates() const;
   /// Forgets every key; the functions stay.
   void flush();
   /// The append-only file that it wrote last.

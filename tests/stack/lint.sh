@@ -31,9 +31,9 @@ rooms() {
     outside 'hiredis/' '^engine/redis/'
     outside '(amqp[a-z_]*\.h|rabbitmq-c/)' '^engine/amqp/'
     outside 'pqxx/' '^(consumer|engine/postgres)/'
-    outside 'event2/' '^engine/(loop|http|redis)/'
+    outside 'event2/' '^engine/(loop|http)/'
     outside 'llhttp' '^engine/http/'
-    outside 'openssl/' '^(engine/(access|base|auth|http|amqp)|tests/harness)'
+    outside 'openssl/' '^(engine/(access|base|auth|http|net)|tests/harness)'
   )
   [ -z "$found" ] || { printf 'third-party headers outside their room:\n%s\n' "$found"; return 1; }
   found=$(sources 'engine/*.cpp' 'consumer/*.cpp' 'bench/*.cpp' | grep -vx engine/base/environment.cpp |

@@ -6,8 +6,8 @@
 # RabbitMQ also takes PORT+1 (distribution) and PORT+2 (epmd). `start` returns when the service answers and does nothing
 # when it runs; `kill` is kill -9; `status` prints the pid, or exits 1. REDIS_EXTRA and POSTGRES_EXTRA add server options.
 # DIR/users.acl and DIR/definitions.json, where they are, hold the users of Redis and RabbitMQ (`flashctl access`); the probe
-# of Redis then logs in as REDIS_USER with REDISCLI_AUTH. DIR/tls with ca.pem, server.pem and server.key (PEM): RabbitMQ and
-# PostgreSQL speak TLS and nothing else; with client_ca.pem too, RabbitMQ wants a certificate of its clients that it signed.
+# of Redis then logs in as REDIS_USER with REDISCLI_AUTH. DIR/tls with ca.pem, server.pem and server.key (PEM): the service
+# speaks TLS and nothing else; with client_ca.pem too, Redis and RabbitMQ want a certificate of their clients that it signed.
 # Nobody else may read what is in DIR, and no server gets a secret of our environment. Nothing here removes data.
 set -euo pipefail
 umask 077
@@ -58,13 +58,28 @@ failed_start() { # service, log...
 
 # --- Redis
 redis_pid_file=$dir/redis.pid
-redis_answers() { [ "$(REDISCLI_AUTH=$redis_password redis-cli -p "$port" ${REDIS_USER:+--user "$REDIS_USER"} ping 2>/dev/null)" = PONG ]; }
+redis_say() { # word...: as the probe's user
+  local tls=()
+  [ ! -d "$dir/tls" ] || tls=(--tls --cacert "$dir/tls/ca.pem")
+  REDISCLI_AUTH=$redis_password redis-cli -p "$port" "${tls[@]}" ${REDIS_USER:+--user "$REDIS_USER"} "$@" 2>/dev/null
+}
+redis_answers() { # one that wants our certificate has none here: that it listens is enough
+  if [ -e "$dir/tls/client_ca.pem" ]; then port_taken "$port"; else [ "$(redis_say ping)" = PONG ]; fi
+}
+redis_listener() { # its options, one a line
+  local pem=$dir/tls
+  if [ ! -d "$pem" ]; then printf '%s\n' --port "$port"; return; fi
+  printf '%s\n' --port 0 --tls-port "$port" --tls-cert-file "$pem/server.pem" --tls-key-file "$pem/server.key" --tls-protocols 'TLSv1.2 TLSv1.3'
+  if [ -e "$pem/client_ca.pem" ]; then printf '%s\n' --tls-ca-cert-file "$pem/client_ca.pem" --tls-auth-clients yes
+  else printf '%s\n' --tls-ca-cert-file "$pem/ca.pem" --tls-auth-clients no; fi
+}
 redis_launch() {
-  local users=()
+  local users=() listener=()
+  mapfile -t listener < <(redis_listener)
   need_content "$dir/users.acl"
   [ ! -e "$dir/users.acl" ] || users=(--aclfile "$dir/users.acl")
   # shellcheck disable=SC2086
-  redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$redis_pid_file" \
+  redis-server "${listener[@]}" --bind 127.0.0.1 --dir "$dir" --daemonize yes --pidfile "$redis_pid_file" \
     --logfile "$dir/redis.log" --appendonly yes --appendfsync always --aof-load-truncated no --maxmemory-policy noeviction \
     --save '' --auto-aof-rewrite-min-size 512mb --no-appendfsync-on-rewrite no "${users[@]}" ${REDIS_EXTRA:-} >"$dir/start.log" 2>&1 ||
     failed_start Redis "$dir/start.log"

@@ -150,34 +150,37 @@ start_services() {
 }
 # --- users (`flashctl access`): passwords in .run/keys, every program with users of its own
 key() { cat "$run/keys/$1"; }
-# With the door on RabbitMQ and PostgreSQL speak TLS only, and their clients verify them by the authority of this stack.
+# With the door on Redis, RabbitMQ and PostgreSQL speak TLS only, and their clients verify them by the authority of this stack.
 ca=$run/door/ca.pem
 places() { # command...: with the URLs of the services in its environment, without a login
-  local tls='' amqp='' pg=''
-  [ "$door" = off ] || { tls=s amqp="?cacertfile=$(in_url "$ca")" pg="?sslmode=verify-full&sslrootcert=$(in_url "$ca")"; }
-  REDIS_URL="redis://127.0.0.1:$((base + 2))/0" AMQP_URL="amqp$tls://127.0.0.1:$((base + 3))/%2F$amqp" \
+  local tls='' trust='' pg=''
+  [ "$door" = off ] || { tls=s trust="?cacertfile=$(in_url "$ca")" pg="?sslmode=verify-full&sslrootcert=$(in_url "$ca")"; }
+  REDIS_URL="redis$tls://127.0.0.1:$((base + 2))/0$trust" AMQP_URL="amqp$tls://127.0.0.1:$((base + 3))/%2F$trust" \
     PG_URL="postgresql://127.0.0.1:$((base + 6))/flashclaim$pg" "$@"
 }
 # What a program (engine, consumer), a person (admin) or `flashctl db migrate` (owner) has: those URLs with its own logins.
 environment_of() { places "$bin/flashctl" access environment "$run/keys" "$1"; }
 in_url() { local path=${1//%/%25}; path=${path// /%20}; path=${path//\?/%3F}; path=${path//#/%23}; printf %s "${path//&/%26}"; }
+# why: start_services starts it again
+stop_redis() { ! service status redis $((base + 2)) >/dev/null || { say "$1: Redis is started again"; service stop redis $((base + 2)); }; }
 make_certificates() {
-  local name
-  if [ "$door" = off ]; then rm -rf "$run/rabbitmq/tls" "$run/postgres/tls"; return; fi
-  "$here/certificates.sh" "$run/door" rabbitmq postgres >>"$run/log/up.log"
-  for name in rabbitmq postgres; do
+  local name made
+  if [ "$door" = off ]; then rm -rf "$run/redis/tls" "$run/rabbitmq/tls" "$run/postgres/tls"; return; fi
+  made=$("$here/certificates.sh" "$run/door" redis rabbitmq postgres)
+  for name in redis rabbitmq postgres; do
     mkdir -p "$run/$name/tls"
     copy_file "$ca" "$run/$name/tls/ca.pem"
     copy_file "$run/door/$name.pem" "$run/$name/tls/server.pem"
     copy_file "$run/door/$name.key" "$run/$name/tls/server.key"
   done
+  ! grep -qx redis <<<"$made" || stop_redis "Redis' certificate was made anew"
 }
 # Before there were users the programs logged in as nobody and guest: they cannot go on beside servers that know users.
 leave_old_stack() {
   if [ ! -d "$run/keys" ] && anything_runs; then
     say 'this stack was started by a version without users: it is stopped, and started again with them; the data stays'
     down
-  elif [ "$door" = on ] && [ ! -e "$ca" ] && anything_runs; then
+  elif [ "$door" = on ] && [ ! -e "$run/redis/tls/ca.pem" ] && anything_runs; then
     say 'this stack was started by a version without TLS behind the door: it is stopped, and started again with it; the data stays'
     down
   fi
@@ -198,10 +201,7 @@ make_users() {
     "$bin/flashctl" access redis "$run/keys" >"$run/redis/users.acl.new"
     "$bin/flashctl" access rabbitmq "$run/keys" >"$run/rabbitmq/definitions.json.new"
   )
-  if changed_users "$run/redis/users.acl" && service status redis $((base + 2)) >/dev/null; then
-    say "this version's users of Redis are others: Redis is started again"
-    service stop redis $((base + 2))
-  fi
+  ! changed_users "$run/redis/users.acl" || stop_redis "this version's users of Redis are others"
   if changed_users "$run/rabbitmq/definitions.json" && service status rabbitmq $((base + 3)) >/dev/null; then
     "$here/service.sh" ctl rabbitmq "$run/rabbitmq" $((base + 3)) import_definitions "$run/rabbitmq/definitions.json" >>"$run/log/up.log"
   fi

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # here, run, door, base, http_port are those of stack.sh
+# shellcheck disable=SC2154 # here, run, door, base, http_port, ca are those of stack.sh
 # Sourced by stack.sh: the stack is tried once after its start, and its logs are looked through.
 ask() { # method path user: one request, as a client sends it
   if [ "$door" = off ]; then
@@ -27,7 +27,11 @@ follow_a_claim() {
   esac
 }
 # --- witnesses: since the start nobody was denied a right, and no program said that a person must act
-redis_as_admin() { REDISCLI_AUTH=$(key redis-admin) redis-cli -p $((base + 2)) --user admin "$@"; }
+redis_as_admin() {
+  local tls=()
+  [ "$door" = off ] || tls=(--tls --cacert "$ca")
+  REDISCLI_AUTH=$(key redis-admin) redis-cli -p $((base + 2)) "${tls[@]}" --user admin "$@"
+}
 witnesses=() # the logs, and how long each was at the start
 witness_begin() {
   local log

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/net/resolve.h"
 #include "engine/redis/resolver.h"
 
 namespace flashclaim::redis {
@@ -24,7 +25,7 @@ std::vector<std::string> look_ups(const std::string& host, const std::vector<std
 }
 
 TEST(RedisResolver, LooksANameUpAgain) {
-  const auto now = addresses_of("localhost");
+  const auto now = net::addresses_of("localhost");
   ASSERT_TRUE(now) << now.error().message;
   const auto said = look_ups("localhost", {"192.0.2.1"}, static_cast<int>(now->size()));
   EXPECT_TRUE(std::is_permutation(said.begin(), said.end(), now->begin(), now->end())) << said.front();

@@ -1,5 +1,5 @@
 // OpenSSL gets a BIO of ours: its own would raise SIGPIPE, and does not tell how much was heard.
-#include "engine/amqp/tls.h"
+#include "engine/net/tls_client.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -7,7 +7,6 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,43 +15,44 @@
 
 #include "engine/base/text.h"
 #include "engine/base/try.h"
+#include "engine/net/openssl.h"
 
-namespace flashclaim::amqp {
+namespace flashclaim::net {
 
 /// What the BIO works on, and what became of it.
-struct Tls::Link {
+struct TlsClient::Channel {
   int fd = -1;
   std::uint64_t heard = 0;
   bool ended = false;  // the peer's end of stream
   int error = 0;       // errno of a call that failed for good
 
   static int write(BIO* bio, const char* data, int size) {
-    auto& link = *static_cast<Link*>(BIO_get_data(bio));
+    auto& channel = *static_cast<Channel*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
     ssize_t sent;
     do {
-      sent = ::send(link.fd, data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+      sent = ::send(channel.fd, data, static_cast<std::size_t>(size), MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
-    if (sent < 0) link.failed(bio, BIO_FLAGS_WRITE);
+    if (sent < 0) channel.failed(bio, BIO_FLAGS_WRITE);
     return static_cast<int>(sent);
   }
   static int read(BIO* bio, char* data, int size) {
-    auto& link = *static_cast<Link*>(BIO_get_data(bio));
+    auto& channel = *static_cast<Channel*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
     ssize_t got;
     do {
-      got = ::recv(link.fd, data, static_cast<std::size_t>(size), 0);
+      got = ::recv(channel.fd, data, static_cast<std::size_t>(size), 0);
     } while (got < 0 && errno == EINTR);
-    if (got < 0) link.failed(bio, BIO_FLAGS_READ);
-    if (got == 0) link.ended = true;
-    if (got > 0) link.heard += static_cast<std::uint64_t>(got);
+    if (got < 0) channel.failed(bio, BIO_FLAGS_READ);
+    if (got == 0) channel.ended = true;
+    if (got > 0) channel.heard += static_cast<std::uint64_t>(got);
     return static_cast<int>(got);
   }
   static long control(BIO* bio, int command, long, void*) {
-    if (command == BIO_CTRL_EOF) return static_cast<Link*>(BIO_get_data(bio))->ended ? 1 : 0;
+    if (command == BIO_CTRL_EOF) return static_cast<Channel*>(BIO_get_data(bio))->ended ? 1 : 0;
     return command == BIO_CTRL_FLUSH ? 1 : 0;
   }
-  static BIO* make_bio(Link& link) {
+  static BIO* make_bio(Channel& channel) {
     static BIO_METHOD* const kMethod = [] {
       BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "flashclaim socket");
       BIO_meth_set_write(made, write);
@@ -62,7 +62,7 @@ struct Tls::Link {
     }();
     BIO* bio = BIO_new(kMethod);
     if (!bio) return nullptr;
-    BIO_set_data(bio, &link);
+    BIO_set_data(bio, &channel);
     BIO_set_init(bio, 1);
     return bio;
   }
@@ -80,25 +80,8 @@ namespace {
 
 using Context = std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)>;
 
-/// Of the first error: what stands behind it only repeats that there was one.
-std::string openssl_reason() {
-  const unsigned long code = ERR_peek_error();
-  const char* reason = ERR_reason_error_string(code);
-  std::string text = ERR_SYSTEM_ERROR(code) ? std::strerror(ERR_GET_REASON(code)) : reason ? reason : "unknown error";
-  ERR_clear_error();
-  return text;
-}
-
-int no_passphrase(char*, int, int, void*) { return 0; }  // else OpenSSL would ask the terminal
-
 void configure(SSL_CTX* context) {
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                   SSL_OP_IGNORE_UNEXPECTED_EOF);  // AMQP's frames tell whether a message is whole
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+  set_tls_rules(context);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_read_ahead(context, 1);  // receive() takes all there is before anybody waits for the socket
 }
@@ -113,23 +96,6 @@ Result<void> trust(SSL_CTX* context, const std::string& file) {
   return failure("cacertfile " + file + " holds no certificates in PEM: " + openssl_reason());
 }
 
-Result<void> identify(SSL_CTX* context, const TlsFiles& files) {
-  if (files.certificate.empty()) return {};
-  struct stat about {};
-  if (stat(files.key.c_str(), &about) != 0) return failure("keyfile " + files.key + ": " + std::strerror(errno));
-  if ((about.st_mode & (S_IROTH | S_IWOTH)) != 0)
-    return failure("keyfile " + files.key + " can be read by everybody: chmod 600 " + files.key);
-  if (auto fine = refuse_byte_order_mark_of(files.certificate); !fine)
-    return failure("certfile " + fine.error().message);
-  if (auto fine = refuse_byte_order_mark_of(files.key); !fine) return failure("keyfile " + fine.error().message);
-  if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1)
-    return failure("certfile " + files.certificate + " is no certificate chain in PEM: " + openssl_reason());
-  if (SSL_CTX_use_PrivateKey_file(context, files.key.c_str(), SSL_FILETYPE_PEM) != 1)
-    return failure("keyfile " + files.key + " is not the private key of " + files.certificate +
-                   " in PEM, without a passphrase: " + openssl_reason());
-  return {};
-}
-
 /// The certificate must be for this host: by its subject alternative names, a wildcard for one whole label at most.
 bool expect(SSL* ssl, const std::string& host) {
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
@@ -141,17 +107,17 @@ bool expect(SSL* ssl, const std::string& host) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tls>> Tls::prepare(const TlsFiles& files, const std::string& host, int fd) {
+Result<std::unique_ptr<TlsClient>> TlsClient::prepare(const TlsFiles& files, const std::string& host, int fd) {
   ERR_clear_error();
   const Context context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
   if (!context) return failure("no TLS: " + openssl_reason());
   configure(context.get());
   TRY(trust(context.get(), files.trusted));
-  TRY(identify(context.get(), files));
-  auto link = std::make_unique<Link>();
-  link->fd = fd;
-  std::unique_ptr<Tls> tls(new Tls(std::move(link), SSL_new(context.get()), host));
-  BIO* bio = tls->ssl_ ? Link::make_bio(*tls->link_) : nullptr;
+  if (!files.certificate.empty()) TRY(set_identity(context.get(), files.certificate, files.key));
+  auto channel = std::make_unique<Channel>();
+  channel->fd = fd;
+  std::unique_ptr<TlsClient> tls(new TlsClient(std::move(channel), SSL_new(context.get()), host));
+  BIO* bio = tls->ssl_ ? Channel::make_bio(*tls->channel_) : nullptr;
   if (!bio) return failure("no TLS: " + openssl_reason());
   SSL_set_bio(tls->ssl_, bio, bio);
   SSL_set_connect_state(tls->ssl_);
@@ -159,36 +125,40 @@ Result<std::unique_ptr<Tls>> Tls::prepare(const TlsFiles& files, const std::stri
   return tls;
 }
 
-Tls::Tls(std::unique_ptr<Link> link, ssl_st* ssl, std::string host)
-    : link_(std::move(link)), ssl_(ssl), host_(std::move(host)), read_waits_for_(POLLIN), write_waits_for_(POLLOUT) {}
+TlsClient::TlsClient(std::unique_ptr<Channel> channel, ssl_st* ssl, std::string host)
+    : channel_(std::move(channel)),
+      ssl_(ssl),
+      host_(std::move(host)),
+      read_waits_for_(POLLIN),
+      write_waits_for_(POLLOUT) {}
 
-Tls::~Tls() { SSL_free(ssl_); }
+TlsClient::~TlsClient() { SSL_free(ssl_); }
 
-std::string Tls::refusal_of_certificate() const {
+std::string TlsClient::refusal_of_certificate() const {
   const long verdict = SSL_get_verify_result(ssl_);
   switch (verdict) {
     case X509_V_OK:
       return {};
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return "the broker's certificate is not for the host " + host_;
+      return "the server's certificate is not for the host " + host_;
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return "the broker's certificate, or one above it, has expired";
+      return "the server's certificate, or one above it, has expired";
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      return "the broker's certificate, or one above it, is not valid yet";
+      return "the server's certificate, or one above it, is not valid yet";
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-      return std::string("no authority that is trusted here (cacertfile) signed the broker's certificate: ") +
+      return std::string("no authority that is trusted here (cacertfile) signed the server's certificate: ") +
              X509_verify_cert_error_string(verdict);
     default:
-      return std::string("the broker's certificate is refused: ") + X509_verify_cert_error_string(verdict);
+      return std::string("the server's certificate is refused: ") + X509_verify_cert_error_string(verdict);
   }
 }
 
-Result<Tls::Then> Tls::explain(int result, short& waits_for) {
+Result<TlsClient::Then> TlsClient::explain(int result, short& waits_for) {
   switch (SSL_get_error(ssl_, result)) {
     case SSL_ERROR_WANT_READ:
       waits_for = POLLIN;
@@ -199,8 +169,8 @@ Result<Tls::Then> Tls::explain(int result, short& waits_for) {
     case SSL_ERROR_ZERO_RETURN:
       return Then::kEnd;
     case SSL_ERROR_SYSCALL:
-      if (link_->error == 0) return Then::kEnd;
-      return failure(std::strerror(link_->error));
+      if (channel_->error == 0) return Then::kEnd;
+      return failure(std::strerror(channel_->error));
     default:
       broken_ = refusal_of_certificate();
       if (broken_.empty()) broken_ = "TLS: " + openssl_reason();
@@ -209,19 +179,19 @@ Result<Tls::Then> Tls::explain(int result, short& waits_for) {
   }
 }
 
-Result<bool> Tls::shake_hands() {
+Result<bool> TlsClient::shake_hands() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) return true;
   const int reason = ERR_GET_REASON(ERR_peek_last_error());
   auto then = explain(result, read_waits_for_);
   if (then && *then == Then::kLater) return false;
-  if (then) return failure("the broker ended the TLS handshake without a word: is this its port for TLS?");
-  if (reason == SSL_R_WRONG_VERSION_NUMBER) return failure("the broker speaks no TLS on this port");
+  if (then) return failure("the server ended the TLS handshake without a word: is this its port for TLS?");
+  if (reason == SSL_R_WRONG_VERSION_NUMBER) return failure("the server speaks no TLS on this port");
   return then.error();
 }
 
-Result<std::size_t> Tls::send(std::string_view bytes) {
+Result<std::size_t> TlsClient::send(std::string_view bytes) {
   if (!broken_.empty()) return failure(broken_);
   std::size_t sent = 0;
   while (sent < bytes.size()) {
@@ -235,13 +205,13 @@ Result<std::size_t> Tls::send(std::string_view bytes) {
     }
     auto then = explain(result, write_waits_for_);
     if (!then) return failure("send: " + then.error().message);
-    if (*then == Then::kEnd) return failure("send: the broker closed the connection");
+    if (*then == Then::kEnd) return failure("send: the server closed the connection");
     break;
   }
   return sent;
 }
 
-Result<std::size_t> Tls::receive(char* buffer, std::size_t size) {
+Result<std::size_t> TlsClient::receive(char* buffer, std::size_t size) {
   if (!broken_.empty()) return failure(broken_);
   std::size_t got = 0;
   while (got < size) {
@@ -256,21 +226,21 @@ Result<std::size_t> Tls::receive(char* buffer, std::size_t size) {
     if (then && *then == Then::kLater) break;
     if (got > 0) break;  // first what came before the end; the end is seen again
     if (!then) return failure("receive: " + then.error().message);
-    return failure("the broker closed the connection");
+    return failure("the server closed the connection");
   }
   return got;
 }
 
-void Tls::say_goodbye() {
-  if (!broken_.empty() || link_->error != 0 || SSL_is_init_finished(ssl_) != 1) return;
+void TlsClient::say_goodbye() {
+  if (!broken_.empty() || channel_->error != 0 || SSL_is_init_finished(ssl_) != 1) return;
   SSL_shutdown(ssl_);
   ERR_clear_error();
 }
 
-short Tls::events(bool sending) const {
+short TlsClient::events(bool sending) const {
   return static_cast<short>(POLLIN | read_waits_for_ | (sending ? write_waits_for_ : 0));
 }
 
-std::uint64_t Tls::heard() const { return link_->heard; }
+std::uint64_t TlsClient::heard() const { return channel_->heard; }
 
-}  // namespace flashclaim::amqp
+}  // namespace flashclaim::net
