@@ -1,4 +1,5 @@
-// URLs of the services: redis://, rediss://, amqp://, amqps://, http://. Secrets stay out of every message: use redacted().
+// URLs of the services: redis://, rediss://, amqp://, amqps://, http://. Secrets stay out of every message: use
+// redacted().
 #pragma once
 
 #include <string>

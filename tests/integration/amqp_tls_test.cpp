@@ -206,7 +206,7 @@ TEST_F(AmqpTls, FilesThatCannotServeAreNamed) {
   const auto with = [&](const std::string& query) { return refusal(url_of("127.0.0.1", rabbit().port(), query)); };
   EXPECT_SAYS(with("/nowhere.pem"), "cacertfile /nowhere.pem holds no certificates in PEM: No such file");
   EXPECT_SAYS(with(authority().issue("k").key), "holds no certificates");
-  EXPECT_SAYS(with(authority().path() + "&certfile=/nowhere.pem&keyfile=/nowhere.key"), "cannot read /nowhere.key");
+  EXPECT_SAYS(with(authority().path() + "&certfile=/nowhere.pem&keyfile=/nowhere.key"), "/nowhere.key cannot be read");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "engine/redis/client.h"
 #include "engine/redis/resp.h"
 #include "engine/redis/subscriber.h"
+#include "tests/harness/folder.h"
 #include "tests/harness/gate.h"
 #include "tests/harness/logins.h"
 #include "tests/harness/services.h"
@@ -283,7 +284,8 @@ TEST_F(RedisTls, EveryConnectionReadsTheFilesAnew) {
 TEST_F(RedisTls, FilesThatCannotServeAreNamed) {
   const auto said = [&](const std::string& query) { return refusal(url_of("127.0.0.1", redis().port(), query)); };
   expect_both_say(said("/nowhere.pem"), "cacertfile /nowhere.pem holds no certificates in PEM: No such file");
-  expect_both_say(said(authority().path() + "&certfile=/nowhere.pem&keyfile=/nowhere.key"), "cannot read /nowhere.key");
+  expect_both_say(said(authority().path() + "&certfile=/nowhere.pem&keyfile=/nowhere.key"),
+                  "/nowhere.key cannot be read");
 }
 
 }  // namespace

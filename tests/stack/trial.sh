@@ -28,9 +28,9 @@ follow_a_claim() {
 }
 # --- witnesses: since the start nobody was denied a right, and no program said that a person must act
 redis_as_admin() {
-  local tls=()
-  [ "$door" = off ] || tls=(--tls --cacert "$ca")
-  REDISCLI_AUTH=$(key redis-admin) redis-cli -p $((base + 2)) "${tls[@]}" --user admin "$@"
+  local secured=()
+  [ "$door" = off ] || secured=(--tls --cacert "$ca")
+  REDISCLI_AUTH=$(key redis-admin) redis-cli -p $((base + 2)) "${secured[@]}" --user admin "$@"
 }
 witnesses=() # the logs, and how long each was at the start
 witness_begin() {
