@@ -92,8 +92,8 @@ struct QueueState {
 /// again.
 class Connection {
  public:
-  /// Resolves, connects, shakes hands (amqps://, see endpoint.h), logs in and opens the channel within deadline_ms
-  /// together. Messages never hold the password.
+  /// Resolves, connects, does the TLS handshake (amqps://, see endpoint.h), logs in and opens the channel within
+  /// deadline_ms together. Messages never hold the password.
   static Result<std::unique_ptr<Connection>> open(const std::string& amqp_url, const Options& options);
   ~Connection();
   Connection(const Connection&) = delete;

@@ -40,9 +40,9 @@ class TlsSession {
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
 
-  /// Shakes hands first, as far as it goes. As recv: bytes, 0 at the end, or -1 with errno (EAGAIN: later). Nothing
-  /// that came over the socket is left in here as long as `size` is at least kRecordMax: whoever waits for the socket
-  /// misses nothing.
+  /// Does the handshake first, as far as it goes. As recv: bytes, 0 at the end, or -1 with errno (EAGAIN: later).
+  /// Nothing that came over the socket is left in here as long as `size` is at least kRecordMax: whoever waits for the
+  /// socket misses nothing.
   ssize_t read(char* data, std::size_t size);
   /// As send.
   ssize_t write(const char* data, std::size_t size);

@@ -105,12 +105,12 @@ Result<void> Socket::begin_tls(const TlsFiles& files, const std::string& host) {
   return {};
 }
 
-Result<bool> Socket::shake_hands() { return tls_->shake_hands(); }
+Result<bool> Socket::handshake() { return tls_->handshake(); }
 
 Result<void> Socket::secure(const TlsFiles& files, const std::string& host, Clock::time_point deadline) {
   TRY(begin_tls(files, host));
   for (;;) {
-    const bool done = TRY(shake_hands());
+    const bool done = TRY(handshake());
     if (done) return {};
     wait(false, milliseconds_until(deadline));
     if (milliseconds_until(deadline) == 0) return failure(kNoHandshakeInTime);

@@ -27,7 +27,7 @@ class Socket {
 
   /// Name resolution included; the addresses of the host are tried in turn.
   static Result<Socket> connect(const std::string& host, int port, Clock::time_point deadline);
-  /// TLS from here on: shakes hands and verifies that the peer is `host`.
+  /// TLS from here on: does the handshake and verifies that the peer is `host`.
   Result<void> secure(const TlsFiles& files, const std::string& host, Clock::time_point deadline);
 
   /// The same in steps, for a loop. begin: an IP literal; the socket becomes writable when the attempt has ended.
@@ -36,7 +36,7 @@ class Socket {
   Result<void> connected() const;
   Result<void> begin_tls(const TlsFiles& files, const std::string& host);
   /// As far as it goes now; true when it is done. Waits for what events() says.
-  Result<bool> shake_hands();
+  Result<bool> handshake();
 
   [[nodiscard]] bool open() const { return fd_ >= 0; }
   [[nodiscard]] int fd() const { return fd_; }

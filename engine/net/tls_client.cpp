@@ -179,7 +179,7 @@ Result<TlsClient::Then> TlsClient::explain(int result, short& waits_for) {
   }
 }
 
-Result<bool> TlsClient::shake_hands() {
+Result<bool> TlsClient::handshake() {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) return true;

@@ -1,4 +1,4 @@
-// TLS 1.2 and 1.3 over a socket of this room, with the habits of Socket: it never waits, it says what it waits for.
+// TLS 1.2 and 1.3 over a socket of this room, used as Socket is: no call waits, events() says what to wait for.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,7 @@ class TlsClient {
 
   /// As far as it goes now; true when it is done. The error says what is wrong with the certificate, or whether the
   /// peer speaks TLS at all.
-  Result<bool> shake_hands();
+  Result<bool> handshake();
   /// As Socket::send. What was not taken must be offered again, unchanged, before anything else (more may follow it).
   Result<std::size_t> send(std::string_view bytes);
   /// As Socket::receive: takes records until `size` is full or no whole one is left.
@@ -50,7 +50,7 @@ class TlsClient {
   struct Channel;
   enum class Then { kLater, kEnd };
 
-  TlsClient(std::unique_ptr<Channel> link, ssl_st* ssl, std::string host);
+  TlsClient(std::unique_ptr<Channel> channel, ssl_st* ssl, std::string host);
   /// Why an operation went no further; an error is final.
   Result<Then> explain(int result, short& waits_for);
   std::string refusal_of_certificate() const;

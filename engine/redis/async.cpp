@@ -28,7 +28,10 @@ struct AsyncClient::State final : LinkUser {
         look(*this),
         deadline(loop, [this] { on_deadline(); }),
         look_again(loop, [this] { look_at_role(); }) {}
-  ~State() { tell_lost(); }
+  ~State() {
+    link.reset();  // a call that is told may try to send
+    tell_lost();
+  }
 
   // --- The link's
   void link_ready() noexcept override;
@@ -38,6 +41,7 @@ struct AsyncClient::State final : LinkUser {
   }
   void link_lost(bool was_up) noexcept override;
 
+  [[nodiscard]] bool ready() const { return link && link->ready(); }
   Sent send(std::string_view command, Call& call);
   void tell_lost();
   void leave(std::string why);
@@ -135,7 +139,7 @@ void AsyncClient::State::arm_deadline() {
 }
 
 Sent AsyncClient::State::send(std::string_view command, Call& call) {
-  if (!link->ready()) return Sent::kDisconnected;
+  if (!ready()) return Sent::kDisconnected;
   if (pending.size() >= options.commands_max || link->unsent() + command.size() > options.bytes_max) {
     count(counters.full);
     return Sent::kFull;
@@ -165,7 +169,7 @@ Result<std::unique_ptr<AsyncClient>> AsyncClient::create(loop::Loop& loop, const
 
 Sent AsyncClient::send(std::string_view command, Call& call) { return state_->send(command, call); }
 
-bool AsyncClient::ready() const { return state_->link->ready(); }
+bool AsyncClient::ready() const { return state_->ready(); }
 std::size_t AsyncClient::in_flight() const { return state_->pending.size(); }
 const AsyncCounters& AsyncClient::counters() const { return state_->counters; }
 const std::string& AsyncClient::trouble() const { return state_->link->trouble(); }

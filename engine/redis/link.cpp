@@ -105,11 +105,11 @@ void Link::on_connected() {
   if (!endpoint_.tls) return greet();
   if (auto fine = socket_.begin_tls(endpoint_.files, endpoint_.host); !fine) return lose(fine.error().message);
   set_state(LinkState::kSecuring);
-  shake_hands();
+  handshake();
 }
 
-void Link::shake_hands() {
-  const auto done = socket_.shake_hands();
+void Link::handshake() {
+  const auto done = socket_.handshake();
   if (!done) return lose(done.error().message);
   if (*done) return greet();
   wait();
@@ -136,12 +136,12 @@ void Link::on_greeted() {
 
 void Link::on_writable() {
   if (state_ == LinkState::kConnecting) return on_connected();
-  if (state_ == LinkState::kSecuring) return shake_hands();
+  if (state_ == LinkState::kSecuring) return handshake();
   flush();
 }
 
 void Link::on_readable() {
-  if (state_ == LinkState::kSecuring) return shake_hands();
+  if (state_ == LinkState::kSecuring) return handshake();
   receive();
 }
 

@@ -46,7 +46,7 @@ class LinkUser {
 
 struct LinkOptions {
   const char* name;              ///< in the log
-  int connect_ms = 2000;         ///< to connect, shake hands, log in and be told that the data set is loaded
+  int connect_ms = 2000;         ///< to connect, do the TLS handshake, log in and hear that the data set is loaded
   int unacknowledged_ms = 3000;  ///< how long the server's kernel may leave bytes unacknowledged
   int backoff_min_ms = 50;       ///< doubles up to the maximum, jittered
   int backoff_max_ms = 2000;
@@ -79,7 +79,7 @@ class Link {
   [[nodiscard]] bool older_than_ms(std::int64_t age_ms) const;
   /// kReady to kLeaving: the server is the wrong one. The user calls lose() once all that it waits for has come.
   void leave(std::string why);
-  /// Gives the connection up. After leave() its reason counts.
+  /// Gives the connection up; link_lost() is called from inside. After leave() the reason given there counts.
   void lose(std::string why);
   /// The server has proven itself: the next loss is news again, and is logged.
   void proven() { told_.proven(); }
@@ -93,7 +93,7 @@ class Link {
   [[nodiscard]] bool up() const { return state_ == LinkState::kReady || state_ == LinkState::kLeaving; }
   void connect(const std::string& address);
   void on_connected();
-  void shake_hands();
+  void handshake();
   void greet();
   void on_greeted();
   void on_readable();

@@ -19,7 +19,7 @@ struct Condition {
 };
 constexpr Condition kConditions[] = {
     {"Refuse", GateMode::kRefuse, 0},  {"Close", GateMode::kClose, 0},         {"Stall", GateMode::kStall, 0},
-    {"Cut", GateMode::kCut, 4000},     {"Delay", GateMode::kDelay, 100},       {"Slow", GateMode::kSlow, 1000},
+    {"Cut", GateMode::kCut, 4000},     {"Delay", GateMode::kDelay, 100},       {"Slow", GateMode::kSlow, 4000},
     {"Garble", GateMode::kCorrupt, 1}, {"BlackHole", GateMode::kBlackHole, 0},
 };
 constexpr int kCuts = 6;
