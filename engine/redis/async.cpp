@@ -6,7 +6,6 @@
 #include <deque>
 #include <utility>
 
-#include "engine/base/counter.h"
 #include "engine/base/test_point.h"
 #include "engine/base/try.h"
 #include "engine/loop/loop.h"
@@ -78,14 +77,14 @@ struct AsyncClient::State final : LinkUser {
 };
 
 void AsyncClient::State::link_ready() noexcept {
-  count(counters.connects);
+  counters.connects.add();
   counters.ready.store(true, std::memory_order_relaxed);
   look_again.every_ms(kLookMs);
 }
 
 void AsyncClient::State::link_lost(bool was_up) noexcept {
   counters.ready.store(false, std::memory_order_relaxed);
-  if (was_up) count(counters.disconnects);
+  if (was_up) counters.disconnects.add();
   deadline.stop();
   look_again.stop();
   tell_lost();
@@ -94,7 +93,7 @@ void AsyncClient::State::link_lost(bool was_up) noexcept {
 /// They may have been carried out.
 void AsyncClient::State::tell_lost() {
   for (const Pending& each : std::exchange(pending, {})) {
-    if (each.call != &look) count(counters.lost);
+    if (each.call != &look) counters.lost.add();
     each.call->lost();
   }
 }
@@ -141,11 +140,11 @@ void AsyncClient::State::arm_deadline() {
 Sent AsyncClient::State::send(std::string_view command, Call& call) {
   if (!ready()) return Sent::kDisconnected;
   if (pending.size() >= options.commands_max || link->unsent() + command.size() > options.bytes_max) {
-    count(counters.full);
+    counters.full.add();
     return Sent::kFull;
   }
   link->send(command);
-  if (&call != &look) count(counters.commands);
+  if (&call != &look) counters.commands.add();
   pending.push_back({&call, loop::now_us() + std::int64_t{options.deadline_ms} * 1000});
   if (pending.size() == 1) arm_deadline();
   return Sent::kYes;

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/base/counter.h"
 #include "engine/base/result.h"
 #include "engine/redis/client.h"
 
@@ -51,11 +52,11 @@ struct AsyncOptions {
 
 /// Written by the loop's thread only, read by any.
 struct AsyncCounters {
-  std::atomic<std::uint64_t> commands{0};
-  std::atomic<std::uint64_t> lost{0};
-  std::atomic<std::uint64_t> full{0};
-  std::atomic<std::uint64_t> connects{0};
-  std::atomic<std::uint64_t> disconnects{0};
+  Counter commands;
+  Counter lost;
+  Counter full;
+  Counter connects;
+  Counter disconnects;
   std::atomic<bool> ready{false};
 };
 

@@ -74,7 +74,7 @@ TEST_F(EngineClaims, RefusesWithTheReasonThatIsTrue) {
 TEST_F(EngineClaims, RefusesMalformedRequestsWithoutAskingRedis) {
   publish(coupon(42, 10, 1));
   start_engine();
-  const auto asked = worker_->redis_counters().commands.load();
+  const auto asked = worker_->redis_counters().commands.value();
   auto claim = [&](const std::string& path, const std::string& headers) {
     return code(raw_request(worker_->port(), "POST", path, headers));
   };
@@ -94,7 +94,7 @@ TEST_F(EngineClaims, RefusesMalformedRequestsWithoutAskingRedis) {
   EXPECT_EQ(get("/coupons/42/receive").headers.at("allow"), "POST, OPTIONS");
   EXPECT_EQ(code(get("/nothing")), "NOT_FOUND");
   EXPECT_EQ(code(get("/claims/42-1-2-3")), "CLAIM_NOT_FOUND");
-  EXPECT_EQ(worker_->redis_counters().commands.load(), asked);
+  EXPECT_EQ(worker_->redis_counters().commands.value(), asked);
 }
 
 TEST_F(EngineClaims, ReplaysAnAcceptanceForTheSameKey) {
@@ -141,7 +141,7 @@ TEST_F(EngineClaims, BatchesAPipelineAndGivesEveryClaimItsOwnId) {
     ids.insert(field(*answer, "claimId"));
   }
   EXPECT_EQ(ids.size(), static_cast<std::size_t>(kClaims));
-  EXPECT_LT(worker_->redis_counters().commands.load(), static_cast<std::uint64_t>(kClaims));
+  EXPECT_LT(worker_->redis_counters().commands.value(), static_cast<std::uint64_t>(kClaims));
   for (const std::string& id : ids) EXPECT_EQ(field(get("/claims/" + id), "status"), "pending");
 }
 
@@ -227,7 +227,7 @@ TEST_F(EngineClaims, ALostAnswerIsUnknownAndTheKeyTellsTheTruth) {
   EXPECT_EQ(code(*answer), "OUTCOME_UNKNOWN");
   EXPECT_EQ(field(*answer, "applied"), "unknown");
   ASSERT_TRUE(wait_until([&] { return connected(); }));
-  EXPECT_EQ(worker_->redis_counters().lost.load(), 1u);
+  EXPECT_EQ(worker_->redis_counters().lost.value(), 1u);
   const RawAnswer truth = receive(42, 7, key);
   EXPECT_EQ(truth.status, 202);
   EXPECT_EQ(truth.headers.count("idempotent-replayed"), 1u) << "the claim had not reached Redis";
@@ -285,7 +285,7 @@ TEST_F(EngineClaims, SurvivesThatItsConnectionsAreKilledAgainAndAgain) {
   for (int i = 0; i < 100; ++i) {
     ASSERT_TRUE(wait_until([&] { return connected(); }, std::chrono::seconds(120), std::chrono::milliseconds(1)));
     ASSERT_TRUE(client_->command({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}));
-    ASSERT_TRUE(wait_until([&] { return worker_->redis_counters().disconnects.load() > static_cast<unsigned>(i); },
+    ASSERT_TRUE(wait_until([&] { return worker_->redis_counters().disconnects.value() > static_cast<unsigned>(i); },
                            std::chrono::seconds(120), std::chrono::milliseconds(1)));
   }
   stop = true;

@@ -14,7 +14,7 @@ namespace {
 
 class EnginePages : public EngineWorld {
  protected:
-  std::uint64_t commands() const { return worker_->redis_counters().commands.load(); }
+  std::uint64_t commands() const { return worker_->redis_counters().commands.value(); }
   static std::string as(std::int64_t user_id) { return "X-User-Id: " + std::to_string(user_id) + "\r\n"; }
   static bool has(const RawAnswer& answer, const std::string& text) {
     return answer.body.find(text) != std::string::npos;

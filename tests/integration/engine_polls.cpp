@@ -25,7 +25,7 @@ class EnginePolls : public EngineWorld {
   void await_waiting(std::uint64_t n, std::uint64_t commands) {
     ASSERT_TRUE(wait_until([&] {
       return worker_->claim_counters().polls_waiting.value() == n &&
-             worker_->redis_counters().commands.load() >= commands;
+             worker_->redis_counters().commands.value() >= commands;
     }));
   }
   void finish(const ClaimId& claim, std::vector<redis::Refused> refused = {}) {
@@ -36,7 +36,7 @@ class EnginePolls : public EngineWorld {
     auto reply = client_->command({"PUBSUB", "SHARDNUMSUB", "coupon:finished:{42}"});
     return reply && reply->size() == 2 ? (*reply)[1].integer() : -1;
   }
-  std::uint64_t commands() const { return worker_->redis_counters().commands.load(); }
+  std::uint64_t commands() const { return worker_->redis_counters().commands.value(); }
   const claim::ClaimCounters& counted() const { return worker_->claim_counters(); }
 };
 
