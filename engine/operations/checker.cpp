@@ -1,3 +1,4 @@
+// Judges the coupons one by one, then the queues; compares with what clients reported.
 #include "engine/operations/checker.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -28,7 +29,7 @@ Result<void> check_queues(amqp::Connection& amqp, CheckReport& report) {
   return {};
 }
 
-/// What clients reported, by coupon; and what contradicts itself already: one claim told to two users.
+/// What clients reported, by coupon. Reports a violation when two users got the same claim id.
 std::unordered_map<std::int64_t, Reported> by_coupon(const CheckOptions& options, CheckReport& report) {
   std::unordered_map<std::int64_t, Reported> reported;
   for (const Acknowledged& acknowledged : options.acknowledged) {
@@ -46,7 +47,7 @@ std::unordered_map<std::int64_t, Reported> by_coupon(const CheckOptions& options
   return reported;
 }
 
-/// A claim of a coupon that is not judged is judged nowhere: the caller forgot the coupon.
+/// Reports claims of coupons that are not in the list to judge: the caller forgot the coupon.
 void check_coverage(const std::unordered_map<std::int64_t, Reported>& reported,
                     std::span<const std::int64_t> coupon_ids, CheckReport& report) {
   const std::unordered_set<std::int64_t> judged(coupon_ids.begin(), coupon_ids.end());
@@ -67,7 +68,7 @@ bool CheckReport::violates(int invariant) const {
 Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Connection* amqp,
                           std::span<const std::int64_t> coupon_ids, const CheckOptions& options) {
   CheckReport report;
-  // First: the connection is idle through all that follows, which may be longer than its heartbeat lasts.
+  // Queues first: the connection is idle during the rest, which may take longer than its heartbeat allows.
   if (options.at_rest && amqp != nullptr) {
     TRY(check_queues(*amqp, report));
   }

@@ -30,8 +30,8 @@ struct ReportedRefusal {
   std::int64_t coupon_id = 0;
   std::int64_t user_id = 0;
   Kind kind = Kind::kSoldOut;
-  /// The total (for kLimitReached the user limit) that Redis had from 100 ms before this was asked until it was
-  /// answered, where the client knows it: a restock was done before. 0: the lowest that there ever was.
+  /// The total (for kLimitReached the user limit) that Redis had from 100 ms before the request until its answer, where
+  /// the client knows it because any restock was done before. 0: judge by the lowest value that there ever was.
   std::int64_t in_force = 0;
 };
 
@@ -63,16 +63,16 @@ struct CheckReport {
   std::int64_t acknowledged = 0;
   std::int64_t pending = 0;  ///< acknowledged and still in flight
   std::int64_t lost = 0;     ///< acknowledged and nowhere
-  std::int64_t untold = 0;   ///< rows whose 202 nobody read (an answer lost on the way): not a violation.
+  std::int64_t untold = 0;   ///< rows whose 202 no client read (an answer lost on the way): not a violation.
                              ///< Counted only when `acknowledged` is not empty.
-  /// Claims that the database settled though Redis did not know their entry: it lost it, or a message was forged. No
-  /// invariant is broken by them; a person must look (ACCESS.md). A rebuild clears the count.
+  /// Claims that the database settled although Redis did not know their entry: Redis lost it, or a message was forged.
+  /// They break no invariant, but a person must look (ACCESS.md). A rebuild clears the count.
   std::int64_t unaccepted = 0;
   [[nodiscard]] bool holds() const { return violations.empty(); }
   [[nodiscard]] bool violates(int invariant) const;
 };
 
-/// Judges the coupons given. `amqp` may be null (then the queues are not looked at). The connections belong to the
+/// Judges the given coupons. `amqp` may be null (then the queues are not checked). The connections belong to the
 /// calling thread. 100,000 claims take well under a second of each service.
 Result<CheckReport> check(redis::Client& redis, postgres::Session& pg, amqp::Connection* amqp,
                           std::span<const std::int64_t> coupon_ids, const CheckOptions& options);

@@ -1,3 +1,4 @@
+// Reads one coupon from Redis and the database, then judges each invariant by itself.
 #include "engine/operations/checker_coupon.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -88,7 +89,7 @@ Result<void> CouponCheck::read_view() {
 
 Result<void> CouponCheck::read_counts() {
   const redis::CouponKeys names(id_);
-  constexpr std::size_t kUsersACall = 250;  // Redis serves nobody else meanwhile
+  constexpr std::size_t kUsersACall = 250;  // Redis serves no other client during the call
   for (std::size_t from = 0; from < counted_.size(); from += kUsersACall) {
     const std::size_t to = std::min(counted_.size(), from + kUsersACall);
     std::vector<std::string> command = {"MGET"};
@@ -128,7 +129,7 @@ Result<void> CouponCheck::read_claims() {
   return {};
 }
 
-/// For INV-5: a refusal was true when it was by the terms of its time, and those only grew from the lowest.
+/// For INV-5: a refusal must be true by the terms of its time, and these were never below the lowest.
 Result<void> CouponCheck::read_lowest_terms() {
   lowest_total_ = state_->target_total;
   lowest_limit_ = state_->user_limit;
@@ -146,7 +147,7 @@ void CouponCheck::judge_total() {
     violation(1, settled_ - state_->total_num,
               fmt::format("oversold: {} claims are settled, the total is {}", settled_, state_->total_num));
   }
-  // A purged coupon is a tombstone: its count stays as the record, its rows are gone on purpose.
+  // A purged coupon is a tombstone: its count stays, its rows were deleted.
   const bool keeps_rows = state_->status != postgres::CouponStatus::kPurged;
   if (options_.at_rest && keeps_rows && (state_->issue_num != settled_ || counts_.rows != settled_)) {
     violation(1, 1, fmt::format("issue_num is {}, but {} rows are there", state_->issue_num, counts_.rows));
@@ -270,9 +271,9 @@ void CouponCheck::judge_user_counts() {
   }
 }
 
-/// Necessary, and never a false alarm: who says "sold out" has given out the lowest total there ever was (or the one
-/// that the client knows to have been in force), who says "limit reached" has accepted the lowest limit from that user;
-/// and every acceptance left a row, a refusal or an entry.
+/// Necessary conditions, so never a false alarm. "Sold out" is true only if at least the lowest total there ever was
+/// (or the total that the client knows to have been in force) was given out; "limit reached" only if the lowest limit
+/// was accepted from that user. Every acceptance left a row, a refusal or an entry.
 void CouponCheck::judge_refusals() {
   std::unordered_map<std::int64_t, std::int64_t> accepted = settled_by_;
   for (const auto& [user, count] : refused_by_) accepted[user] += count;

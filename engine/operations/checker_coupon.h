@@ -21,14 +21,14 @@ struct Reported {
   std::vector<ReportedRefusal> told;
 };
 
-/// Reads Redis first and the database then: an entry leaves the stream only after its outcome is in the database, so
-/// a claim that is in neither is nowhere, even while the sale runs.
+/// Reads Redis first, then the database: an entry leaves the stream only after its outcome is in the database, so a
+/// claim that is in neither is lost, even while the sale runs.
 class CouponCheck {
  public:
   /// `counted`: the users that have a count key in Redis (at rest only). Everything given must outlive the check.
   CouponCheck(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id, const CheckOptions& options,
               const Reported& reported, const std::vector<std::int64_t>& counted, CheckReport& report);
-  /// Appends to the report. An error: the stores could not be read, nothing is judged.
+  /// Appends to the report. On error the stores could not be read, and nothing is judged.
   Result<void> run();
 
  private:

@@ -1,3 +1,4 @@
+// Replays, rejects or drops each dead letter in steps that may be repeated.
 #include "engine/operations/dlq.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -56,9 +57,9 @@ Result<void> replay_batch(redis::Client& redis, amqp::Connection& amqp, std::spa
   return {};
 }
 
-/// What the database says of the claims of one entry in reject mode, as the call that finishes it. Claims whose id the
-/// database knows with another user (Redis gave an id out twice after a roll-back) are given up: the coupon is marked
-/// suspect, and reconcile puts its counts right.
+/// The database's decision on the claims of one entry in reject mode, as the call that finishes the entry. `conflict`:
+/// the database has another user under one of the ids (Redis gave out an id twice after a roll-back). Such claims are
+/// given up: the coupon is marked suspect, and reconcile corrects its counts.
 struct Decision {
   redis::FinishCall call;
   std::int64_t settled = 0;
@@ -133,8 +134,8 @@ Result<void> leave_foreign(amqp::Connection& amqp, const Worklist& work, DlqRepo
   return {};
 }
 
-/// The entry, if the stream holds it and it can be neither settled nor refused: damaged, or of another epoch than the
-/// coupon's. Whatever it held of stock and counts, reconcile puts right.
+/// Deletes the entry if the stream has it and it can be neither settled nor refused: damaged, or of another epoch than
+/// the coupon's. Reconcile then corrects the stock and the counts that it held.
 Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, const std::string& id, DlqReport& report) {
   const redis::CouponKeys keys(coupon);
   const auto entry = parse_entry_id(id);
@@ -147,7 +148,7 @@ Result<void> drop_entry(redis::Client& redis, std::int64_t coupon, const std::st
   TRY(redis::mark_suspect(redis, coupon));
   const auto removed = TRY(redis::ok(redis.command({"XDEL", keys.claims, id})));
   if (removed.integer() == 0) return {};
-  if (entry)  // no other can have been marked
+  if (entry)  // an id that is no EntryId cannot have been marked
     TRY(redis::unmark_dead(redis, coupon, *entry));
   ++report.dropped;
   if (!entry || entry->ms > mirror::kEntryMsMax) {

@@ -18,7 +18,7 @@ class Connection;
 
 namespace flashclaim::operations {
 
-/// Which dead letters are meant; absent = all.
+/// Which dead letters to handle; absent = all.
 struct DlqFilter {
   std::optional<std::int64_t> coupon_id;
   std::optional<EntryId> entry;
@@ -36,7 +36,8 @@ struct DeadLetter {
   std::string problem;  ///< why the letter cannot be read; empty: it can
 };
 
-/// Letters and marks together, letters first. The letters are taken and put back: one list at a time.
+/// Letters and marks together, letters first. The letters are taken from the queue and put back, so only one list may
+/// run at a time.
 Result<std::vector<DeadLetter>> list_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                                           const DlqFilter& filter);
 
@@ -51,30 +52,30 @@ struct DlqReport {
   std::string why_left;       ///< of the first of them
   std::string advice;         ///< what is to be done next; empty: nothing
 
-  /// Whether the filter meant anything at all.
+  /// Whether the filter matched anything.
   [[nodiscard]] bool matched() const { return handled + dropped + cleared + left > 0; }
 };
 
-/// The mark is taken off, the entry published to the exchange with a clean count of attempts and confirmed, then its
-/// letter removed: a death between leaves a duplicate, which settles once. Marks without a letter (the broker lost it)
-/// are published from the stream. A letter that cannot be read is published from its stream entry, or left.
-/// Precondition: `amqp` is in confirm mode (enable_confirms).
+/// Takes off the mark, publishes the entry to the exchange with attempts 0, awaits the confirm, then removes the
+/// letter. A crash in between leaves a duplicate, which settles once. A mark without a letter (the broker lost it) is
+/// published from the stream. A letter that cannot be read is published from its stream entry, or left. Precondition:
+/// `amqp` is in confirm mode (enable_confirms).
 Result<DlqReport> replay_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                               const DlqFilter& filter);
 
-/// The database decides in reject mode (the first outcome wins: a claim that was settled stays settled), then Redis
-/// gives back what was refused, then the letter is removed. Rejected twice, the unit returns once.
+/// The database decides in reject mode (the first outcome wins: a settled claim stays settled), then Redis takes back
+/// the refused units, then the letter is removed. After two rejections a unit returns once.
 Result<DlqReport> reject_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                               const DlqFilter& filter);
 
-/// Throws away what neither replay nor reject can judge: letters that cannot be read and have no entry in the stream,
-/// and letters whose entry holds other claims (the entry stays: it has a message of its own). With coupon and entry
-/// named, also a stream entry that is damaged or of another epoch than its coupon: the coupon is marked suspect, and
-/// reconcile puts stock and counts right. Letters that can be judged are left.
+/// Deletes what neither replay nor reject can judge: letters that cannot be read and have no entry in the stream, and
+/// letters whose entry holds other claims (the entry stays: it has a message of its own). With coupon and entry in the
+/// filter, also a stream entry that is damaged or of another epoch than its coupon: the coupon is marked suspect, and
+/// reconcile corrects stock and counts. Letters that can be judged are left.
 Result<DlqReport> drop_dead(redis::Client& redis, postgres::Session& pg, amqp::Connection& amqp,
                             const DlqFilter& filter);
 
-/// The same of one stream entry by its id as Redis writes it, also one that no EntryId holds (above 2^63).
+/// The same for one stream entry, by its id as Redis writes it; the id may be too large for EntryId (above 2^63).
 Result<DlqReport> drop_stream_entry(redis::Client& redis, std::int64_t coupon_id, std::string_view id);
 
 struct ReplayReport {
@@ -83,9 +84,9 @@ struct ReplayReport {
   std::string why_left;        ///< names the first of them
 };
 
-/// Publishes every unfinished, not dead entry of the coupon's stream again (the mirror does so where it believes their
-/// messages lost). Harmless at any time. What is damaged is named and passed by; a failure is about the services.
-/// Precondition: `amqp` is in confirm mode.
+/// Publishes again every entry of the coupon's stream that is unfinished and not dead (the mirror does this only for
+/// messages that seem lost). Harmless at any time. Damaged entries are named and skipped; a failure is about the
+/// services. Precondition: `amqp` is in confirm mode.
 Result<ReplayReport> replay_entries(redis::Client& redis, amqp::Connection& amqp, std::int64_t coupon_id);
 
 }  // namespace flashclaim::operations

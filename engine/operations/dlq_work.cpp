@@ -1,3 +1,4 @@
+// Takes all letters from the dead letter queue and matches them with entries and marks in Redis.
 #include "engine/operations/dlq_work.h"
 
 #include <spdlog/fmt/fmt.h>

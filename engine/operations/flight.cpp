@@ -1,3 +1,4 @@
+// Reads the stream with XRANGE, page after page, and sorts users only when they are asked for.
 #include "engine/operations/flight.h"
 
 #include <algorithm>
@@ -39,7 +40,7 @@ Result<bool> Flight::read_page(EntryId last, Rest rest) {
     TRY(take(page[i]));
   }
   if (page.size() == kPage) return true;
-  // Nothing more up to `last` then, and so for ever; of an end without bound, only what was met is known.
+  // The stream has nothing more up to `last`, and never will. Without a bound only what was met is known.
   if (last.ms != std::numeric_limits<std::int64_t>::max()) known_ = last;
   return false;
 }
@@ -61,7 +62,7 @@ Result<void> Flight::take(redis::ReplyView entry) {
 
 bool Flight::met(EntryId entry) const { return std::binary_search(entries_.begin(), entries_.end(), entry); }
 
-/// The short part is merged into the long one only when it has grown: a sale that runs adds to it all the time.
+/// Merges the short part into the long one only when it has grown: a running sale adds to it all the time.
 void Flight::sort(bool whole) {
   const auto middle = by_user_.begin() + static_cast<std::ptrdiff_t>(long_part_);
   if (in_order_ < by_user_.size()) std::sort(middle, by_user_.end());

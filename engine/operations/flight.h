@@ -1,4 +1,4 @@
-// A walk over a coupon's stream, page by page: what may be in flight, without holding up Redis however much it is.
+// Walks over a coupon's stream page by page: finds what may be in flight without blocking Redis, however long it is.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,19 @@
 
 namespace flashclaim::operations {
 
-/// Remembers each entry that it met, and by wish who claimed in it. Entries leave a stream and none comes below its
-/// last id: so whatever is in flight up to `known()` at any later moment is among those that were met. Belongs to one
-/// thread; client and pace must outlive it.
+/// Remembers each entry that it met, and on request the users in it. Entries leave a stream, but none is added below
+/// its last id: so every entry that is in flight up to `known()` at any later moment was met. Belongs to one thread;
+/// client and pace must outlive it.
 class Flight {
  public:
   Flight(redis::Client& client, std::int64_t coupon_id, const Pace& pace, bool users);
 
   enum class Rest { kPaced, kNone };
-  /// Reads one page, to `last` at most; false when the stream had no more. Fails with DAMAGED when an entry is not what
-  /// the Lua library writes. kNone: for the little that came lately, without the rest that the pace wants.
+  /// Reads one page, up to `last`; false when the stream had no more. Fails with DAMAGED when an entry is not what the
+  /// Lua library writes. Rest::kNone: for the few latest entries, without the pause that the pace demands.
   Result<bool> read_page(EntryId last, Rest rest = Rest::kPaced);
 
-  /// Every entry up to it was met, or had left the stream before.
+  /// Every entry up to this id was met, or had left the stream before.
   [[nodiscard]] EntryId known() const { return known_; }
   /// In id order.
   [[nodiscard]] const std::vector<EntryId>& entries() const { return entries_; }
@@ -36,7 +36,7 @@ class Flight {
   using Claim = std::pair<std::int64_t, EntryId>;  ///< user, entry
   /// The entries of one user's claims, one for each claim.
   [[nodiscard]] std::vector<EntryId> of_user(std::int64_t user);
-  /// Whoever has claimed in what was met, each once, ascending.
+  /// The users of all entries that were met, each once, ascending.
   [[nodiscard]] std::vector<std::int64_t> users();
 
  private:
@@ -56,7 +56,7 @@ class Flight {
   std::size_t in_order_ = 0;
 };
 
-/// The oldest entry up to `last` that is not dead, if there is one: what a drain waits for. Ends at the first it finds.
+/// The oldest entry up to `last` that is not dead, if there is one: a drain waits for it. Stops at the first it finds.
 Result<std::optional<EntryId>> oldest_living(redis::Client& client, std::int64_t coupon_id, EntryId last);
 
 }  // namespace flashclaim::operations

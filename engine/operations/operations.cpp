@@ -1,3 +1,4 @@
+// Each operation: read the coupon, change the database under its version, send the new state to Redis.
 #include "engine/operations/operations.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -26,7 +27,7 @@ constexpr int kTriesMax = 16;  ///< of a pause or an end, when others operate at
 
 Operated missing(std::int64_t id) { return {Effect::kNotFound, fmt::format("there is no coupon {}", id)}; }
 
-/// Why the database refused; only for verdicts that are no success.
+/// Why the database refused; only for verdicts that are not a success.
 Operated refusal(const postgres::Operated& operated, std::string_view what, std::int64_t id) {
   switch (operated.verdict) {
     case OperationVerdict::kNotFound:
@@ -52,7 +53,7 @@ Operated refusal(const postgres::Operated& operated, std::string_view what, std:
   return {Effect::kDone, ""};
 }
 
-/// What is said when the database is done and Redis answered `told`.
+/// The answer when the database is done and Redis answered `told`.
 Operated outcome_of(const Synced& told, bool changed, std::string_view what) {
   const std::int64_t id = told.state.id;
   switch (told.reply) {
@@ -88,7 +89,7 @@ Result<Operated> stamped(Result<Operated> answer, const postgres::Operated& oper
   return answer;
 }
 
-/// What the operation makes of a coupon.
+/// The status of a coupon after the operation.
 postgres::CouponStatus target_of(Operation operation) {
   switch (operation) {
     case Operation::kPause:
@@ -102,8 +103,8 @@ postgres::CouponStatus target_of(Operation operation) {
   return postgres::CouponStatus::kIssuing;
 }
 
-/// The coupon as it is, to operate on. A publish that has not come to Redis yet is brought there first: after the next
-/// version it could not be told from a loss of data.
+/// Reads the coupon to operate on. A publish that has not reached Redis yet is sent there first: after the next version
+/// it would look like a loss of data.
 Result<std::optional<CouponState>> read_to_operate(redis::Client& redis, postgres::Session& pg, std::int64_t id) {
   auto state = TRY(postgres::from_sql(postgres::coupon_state(pg, id)));
   if (!state.has_value() || state->status == postgres::CouponStatus::kPurged) return std::optional<CouponState>();
@@ -112,19 +113,19 @@ Result<std::optional<CouponState>> read_to_operate(redis::Client& redis, postgre
   return std::optional(told.state);
 }
 
-/// What another one purged while Redis was told of this operation must not stay there.
+/// Another operation purged the coupon while this one was sent to Redis: removes it there again.
 Result<Operated> purged_meanwhile(redis::Client& redis, postgres::Session& pg, const CouponState& now) {
   TRY(redis::purge_coupon(redis, now.id));
   return undone_by(pg, now, "the command was carried out");
 }
 
-/// The second half of an operation that the database has carried out: Redis is told.
+/// The second half of an operation that the database has carried out: sends it to Redis.
 Result<Operated> tell_of(redis::Client& redis, postgres::Session& pg, Operation operation,
                          const postgres::Operated& operated) {
   const std::string_view what = postgres::word(operation);
   const std::int64_t id = operated.state.id;
   const bool changed = operated.verdict == OperationVerdict::kApplied;
-  if (operated.state.publish_version == 0) {  // a draft that was ended: Redis never knew it
+  if (operated.state.publish_version == 0) {  // a draft that was ended: it was never in Redis
     return Operated{changed ? Effect::kDone : Effect::kAlready, fmt::format("coupon {} is ended, unpublished", id)};
   }
   const auto told = TRY(sync_redis(redis, pg, operated.state));
@@ -148,7 +149,7 @@ Result<Operated> operate(redis::Client& redis, postgres::Session& pg, std::int64
     if (operated.verdict == OperationVerdict::kMoved) {
       if (closes && !seen && tries < kTriesMax) continue;
       if (operated.state.status != target_of(operation)) return lost_to(pg, operated.state);
-      operated.verdict = OperationVerdict::kUnchanged;  // the other one did the same
+      operated.verdict = OperationVerdict::kUnchanged;  // the other operation did the same
     }
     if (!postgres::is_success(operated.verdict)) return refusal(operated, postgres::word(operation), id);
     test_point("admin.operate.committed");
@@ -156,7 +157,7 @@ Result<Operated> operate(redis::Client& redis, postgres::Session& pg, std::int64
   }
 }
 
-/// A cut whose second half finds no coupon in Redis: another one purged it, or rebuilds it, or the data was lost.
+/// A cut whose second half finds no coupon in Redis: it was purged, a rebuild is under way, or the data was lost.
 Result<Operated> cut_without_coupon(postgres::Session& pg, const CouponState& state) {
   const auto now = TRY(postgres::from_sql(postgres::coupon_state(pg, state.id)));
   if (now.has_value() && now->status == postgres::CouponStatus::kPurged) {
@@ -169,8 +170,8 @@ Result<Operated> cut_without_coupon(postgres::Session& pg, const CouponState& st
                   state.id, state.target_total)};
 }
 
-/// The second half of a cut: Redis gives out no more than the new total; once what it gave out before is decided, the
-/// database may lower its own limit.
+/// The second half of a cut. Redis gives out no more than the new total already. When everything that it gave out
+/// before is decided, the database lowers its own limit.
 Result<Operated> finish_cut(redis::Client& redis, postgres::Session& pg, const CouponState& state,
                             std::chrono::milliseconds drain) {
   const auto before = TRY(redis::reconcile_counters(redis, state.id));
@@ -205,8 +206,8 @@ Result<Operated> finish_cut(redis::Client& redis, postgres::Session& pg, const C
   return outcome_of(told, true, "be cut");
 }
 
-/// What stands against a purge: not ended (Redis is told once more, in case it never heard), or claims in flight.
-/// `state` becomes what the database holds then.
+/// Why a purge is not possible: the coupon has not ended, or claims are in flight. Sends the end to Redis once more, in
+/// case it never arrived. `state` becomes what the database holds then.
 Result<std::optional<Operated>> why_not_purge(redis::Client& redis, postgres::Session& pg, CouponState& state) {
   const std::int64_t id = state.id;
   const bool purged = state.status == postgres::CouponStatus::kPurged;  // the rest of a purge that died
@@ -229,7 +230,7 @@ Result<std::optional<Operated>> why_not_purge(redis::Client& redis, postgres::Se
                                              counters->length, id)});
 }
 
-/// Whether what was asked for is what the database holds.
+/// Whether the database holds what was asked for.
 bool in_force(const CouponChange& change, const CouponState& now) {
   const auto holds = [](const auto& asked, const auto& has) { return !asked || *asked == has; };
   return holds(change.name, now.name) && holds(change.total, now.target_total) &&
@@ -237,7 +238,7 @@ bool in_force(const CouponChange& change, const CouponState& now) {
          holds(change.end_ms, now.end_ms) && holds(change.max_inflight, now.max_inflight);
 }
 
-/// The second half of an update that the database has carried out on `old`: Redis is told, and a cut is completed.
+/// The second half of an update that the database has carried out on `old`: sends it to Redis, and completes a cut.
 Result<Operated> tell_of_update(redis::Client& redis, postgres::Session& pg, const CouponChange& change,
                                 const CouponState& old, const postgres::Operated& operated,
                                 std::chrono::milliseconds drain) {
@@ -321,10 +322,10 @@ Result<Operated> purge_coupon(redis::Client& redis, postgres::Session& pg, std::
   if (seen && *seen != now.version && now.status != postgres::CouponStatus::kPurged) return lost_to(pg, now);
   const auto unfit = TRY(why_not_purge(redis, pg, now));
   if (unfit.has_value()) return *unfit;
-  // The users' counts first, while the database knows whose they are: an ended coupon is never claimed again.
+  // The users' counts first, while the database still knows the users: an ended coupon is never claimed again.
   TRY(delete_user_keys(redis, pg, coupon_id));
   test_point("admin.purge.cleared");
-  // The database then: from its tombstone on, a message that still turns up is refused as unknown_coupon.
+  // Then the database: once the tombstone is there, a late message is refused as unknown_coupon.
   const auto purged = TRY(postgres::from_sql(postgres::purge_coupon(pg, coupon_id, now.version)));
   if (purged.verdict == OperationVerdict::kMoved) return lost_to(pg, purged.state);
   if (!postgres::is_success(purged.verdict)) return refusal(purged, "be purged", coupon_id);

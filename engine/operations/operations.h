@@ -1,4 +1,4 @@
-// The life of a coupon: every operation writes the database first and tells Redis then, and may be repeated at will.
+// The life of a coupon: every operation writes the database first, then Redis, and may be repeated at will.
 #pragma once
 
 #include <chrono>
@@ -28,13 +28,13 @@ struct NewCoupon {
   std::int64_t max_inflight = 2'000'000;
 };
 
-/// The version of the coupon that was read: the operation is carried out on that one only. Otherwise nothing is done,
-/// and the answer (kRefused) says which operation of whom came between. nullopt: the one that it reads itself; then
-/// pause and end go through whatever comes between (they close), and the others do not.
+/// The version of the coupon that the caller read: the operation is carried out on that version only. Otherwise nothing
+/// is done, and the answer (kRefused) says which operation of whom came between. nullopt: the operation reads the
+/// version itself; then pause and end are carried out on any newer version (they close the sale), the others are not.
 using SeenVersion = std::optional<std::int64_t>;
 
-/// What `update` changes; absent = as it is. A limit only rises, a begin only comes nearer and an end only moves away:
-/// users were told. A draft is free.
+/// What `update` changes; absent = as it is. A limit can only rise, a begin only become earlier and an end only later,
+/// because users know the terms. A draft may change freely.
 struct CouponChange {
   std::optional<std::string> name;
   std::optional<std::int64_t> total;
@@ -45,11 +45,11 @@ struct CouponChange {
   SeenVersion seen;
 };
 
-/// What an operation came to. A failure of the environment is the Result's error instead; when that is *unknown*, or
-/// after a crash at any point, the same call made again completes the operation.
+/// The outcome of an operation. A failure of the environment is the Result's error instead. After an *unknown* error,
+/// or a crash at any point, the same call completes the operation.
 enum class Effect {
   kDone,
-  kAlready,     ///< it was so before: a success
+  kAlready,     ///< nothing to change: a success
   kNotFound,    ///< the database has no such coupon
   kRefused,     ///< the coupon's state does not allow it; nothing was changed
   kUnfinished,  ///< begun and safe, not complete: a cut that waits for claims in flight. Repeat it.
@@ -62,13 +62,13 @@ struct Operated {
   [[nodiscard]] bool ok() const { return effect == Effect::kDone || effect == Effect::kAlready; }
 };
 
-/// Only the database: a draft. The same coupon once more (equal in every field) is kAlready; another one under the same
-/// id, or an id that was purged, is kRefused.
+/// Creates a draft, in the database only. The same coupon again (equal in every field) is kAlready; another coupon
+/// under the same id, or an id that was purged, is kRefused.
 Result<Operated> create_coupon(postgres::Session& pg, const NewCoupon& coupon);
 
-/// draft -> issuing. Repeated: kAlready, and Redis is told again in case the first call died between the two.
-/// Never sets a stock that exists; a Redis that lost the coupon is told apart (kRefused: rebuild it). Each of these
-/// also opens a coupon again that Redis ended by a clock that was ahead (lua: retire_coupon).
+/// draft -> issuing. Repeated: kAlready, and Redis gets the state again, in case the first call died between the two.
+/// Never sets a stock that exists; when Redis lost the coupon, the answer is kRefused: rebuild it. Each of these also
+/// opens a coupon again that Redis ended because its clock was ahead (lua: retire_coupon).
 Result<Operated> publish_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id);
 Result<Operated> pause_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id);
 Result<Operated> resume_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id);

@@ -1,3 +1,4 @@
+// Names the last operation of the coupon, from its events in the database.
 #include "engine/operations/overtaken.h"
 
 #include <spdlog/fmt/fmt.h>

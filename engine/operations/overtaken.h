@@ -1,4 +1,4 @@
-// What is said to the operator whose operation met another one.
+// The answers to an operator whose operation met another one.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace flashclaim::operations {
 
-/// Nothing was changed, for the coupon is no longer what was read: kRefused, with who did what and how it is now.
+/// kRefused: nothing was changed, because the coupon changed after it was read. Says who did what, and the state now.
 Result<Operated> lost_to(postgres::Session& pg, const postgres::CouponState& now);
 
 /// `what` (past tense: "it was paused") was carried out, and another operation undid it since: kOvertaken.

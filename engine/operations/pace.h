@@ -1,4 +1,4 @@
-// How a long walk over Redis leaves it to others: it rests after each call.
+// Paces a long walk over Redis: it pauses after each call, so that other clients get their share.
 #pragma once
 
 #include <algorithm>
@@ -15,12 +15,12 @@ class Pace {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `share` of the time, above 0 and at most 1, goes to the calls; 1: no rest. `interrupted` (may be empty) is asked
-  /// in between: a walk that is no longer wanted ends within 50 ms.
+  /// `share` of the time, above 0 and at most 1, goes to the calls; 1: no pause. `interrupted` (may be empty) is asked
+  /// in between: it ends the walk within 50 ms.
   explicit Pace(double share = 1, std::function<bool()> interrupted = {})
       : rest_per_work_((1 - share) / share), interrupted_(std::move(interrupted)) {}
 
-  /// Makes the call and returns what it returned, after the rest that it costs; or an error when interrupted.
+  /// Makes the call, pauses, and returns the call's result; or an error when interrupted.
   template <class Call>
   auto operator()(Call&& call) const -> decltype(call()) {
     const auto begin = Clock::now();

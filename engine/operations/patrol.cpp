@@ -1,3 +1,4 @@
+// Reads one page of coupons from the database and asks Redis about all of them in one pipeline.
 #include "engine/operations/patrol.h"
 
 #include <optional>
@@ -11,7 +12,7 @@
 namespace flashclaim::operations {
 namespace {
 
-/// An error reply is about one damaged key: its coupon is looked at, and reported, like a suspected one.
+/// An error reply is about one damaged key: its coupon is treated, and reported, like a suspect.
 bool worth_a_look(const postgres::CouponState& state, const redis::Reply& mark, const redis::Reply& shown) {
   if (mark.is_error() || shown.is_error()) return true;
   if (parse_number(mark.text()).value_or(0) > 0) return true;

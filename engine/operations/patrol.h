@@ -1,4 +1,4 @@
-// The round over all coupons, those too that are in no set of Redis any more: which of them are worth a reconcile.
+// Goes over all coupons, also those that are in no set of Redis any more, and finds those that need a reconcile.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,10 @@ struct Patrol {
   std::int64_t next = 0;              ///< where the round goes on; 0: from the beginning
 };
 
-/// Looks at up to `limit` coupons with ids above `after`, in one page of the database and one pipeline to Redis: the
-/// reconciler's own round sees only what is in `coupon:issuing`, and what a clock that was ahead has retired, or what
-/// was suspected after the end, is not. What Redis does not hold is passed over: that is for `rebuild`.
+/// Looks at up to `limit` coupons with ids above `after`, with one page of the database and one pipeline to Redis. The
+/// reconciler's own round sees only `coupon:issuing`. Coupons that Redis retired because its clock was ahead, and
+/// coupons that became suspect after their end, are not in it. Coupons that Redis does not have are skipped: they are
+/// for `rebuild`.
 Result<Patrol> patrol(redis::Client& redis, postgres::Session& pg, std::int64_t after, int limit);
 
 }  // namespace flashclaim::operations

@@ -1,4 +1,4 @@
-// Publishing entries by hand, with the broker's confirm.
+// Publishes entries for commands, with the broker's confirm.
 #pragma once
 
 #include <span>
@@ -13,9 +13,9 @@ class Connection;
 
 namespace flashclaim::operations {
 
-/// Publishes the messages to the exchange, mandatory, attempts 0, and waits for the confirms. result[i]: the broker
-/// holds messages[i] (false: no queue took it, or it was refused). At most a few hundred at a time. Precondition:
-/// confirm mode, and no other publish of this connection is unconfirmed.
+/// Publishes the messages to the exchange, mandatory, attempts 0, and waits for the confirms. result[i] is true when
+/// the broker holds messages[i], false when no queue took it or the broker refused it. At most a few hundred at a time.
+/// Precondition: confirm mode, and no other publish of this connection is unconfirmed.
 Result<std::vector<bool>> publish_confirmed(amqp::Connection& amqp, std::span<const mirror::EntryMessage> messages);
 
 }  // namespace flashclaim::operations

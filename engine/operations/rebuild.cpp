@@ -1,3 +1,4 @@
+// The steps of a rebuild in their order, and the search for coupons that Redis lacks.
 #include "engine/operations/rebuild.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -24,7 +25,7 @@ constexpr int kEpochTriesMax = 64;  ///< a database restored from an older backu
 constexpr int kTakeBackTries = 16;  ///< operations may come between
 constexpr EntryId kNoEnd{std::numeric_limits<std::int64_t>::max(), 0};
 
-/// One rebuild of one coupon. Every step returns false when the outcome is known and the rest must not run.
+/// One rebuild of one coupon. A step returns false when the outcome is known and the later steps must not run.
 class Rebuild {
  public:
   Rebuild(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id, const RebuildOptions& options)
@@ -68,7 +69,7 @@ Result<bool> Rebuild::known() {
   return issued || stop(RebuildOutcome::kNeverIssued);
 }
 
-/// Freezes, which may be repeated, and waits until mirror and consumer have emptied the stream.
+/// Freezes the coupon (may be repeated), and waits until mirror and consumer have emptied its stream.
 Result<bool> Rebuild::drain() {
   const auto deadline = steady_clock::now() + options_.drain;
   for (;;) {
@@ -77,7 +78,7 @@ Result<bool> Rebuild::drain() {
     test_point("admin.rebuild.frozen");
     if (entries == 0) return true;
     const auto living = TRY(oldest_living(redis_, report_.coupon_id, kNoEnd));
-    if (!living.has_value()) {  // or none is left at all
+    if (!living.has_value()) {  // only dead entries are left, or none
       const auto left = TRY(redis::rebuild_freeze(redis_, report_.coupon_id));
       report_.entries_left = left;
       return left == 0 || stop(RebuildOutcome::kDeadLetters);
@@ -87,9 +88,10 @@ Result<bool> Rebuild::drain() {
   }
 }
 
-/// epoch + 1 in the database: the fence. From here on nothing of an older epoch can settle, so what the database holds
-/// is what is loaded. Whoever raised the epoch last answers for the coupon: if another rebuild opened it under an older
-/// epoch meanwhile, it is frozen and drained again. So the coupon ends open under the database's epoch, or frozen.
+/// epoch + 1 in the database: the fence. From here on nothing of an older epoch can settle, so the database's rows are
+/// final and can be loaded. The rebuild that raised the epoch last is responsible for the coupon: if another rebuild
+/// opened it under an older epoch meanwhile, it is frozen and drained again. So the coupon ends open under the
+/// database's epoch, or frozen.
 Result<bool> Rebuild::begin() {
   test_point("admin.rebuild.drained");
   for (int attempt = 0; attempt < kEpochTriesMax; ++attempt) {
@@ -145,8 +147,8 @@ Result<bool> Rebuild::load_users() {
   }
 }
 
-/// A cut that no longer fits (claims that were in flight settled after Redis lost it) is taken back, unless an
-/// operation came between: then what that one wrote is judged.
+/// Takes back a cut that no longer fits (claims that were in flight settled after Redis lost the cut). If another
+/// operation came between, judges what that one wrote.
 Result<void> Rebuild::take_back_what_does_not_fit() {
   for (int tries = 0; tries < kTakeBackTries && state_.target_total < state_.issue_num; ++tries) {
     postgres::CouponChanges back;
@@ -158,7 +160,7 @@ Result<void> Rebuild::take_back_what_does_not_fit() {
   return {};
 }
 
-/// The state is read anew: an operation may have come since `begin`.
+/// Reads the state again: an operation may have come since `begin`.
 Result<bool> Rebuild::load_stock() {
   const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id)));
   if (!state.has_value() || state->epoch != report_.epoch) return stop(RebuildOutcome::kRaced);
@@ -171,7 +173,7 @@ Result<bool> Rebuild::load_stock() {
   return must(loaded);
 }
 
-/// An operation that came while the coupon was loading was answered LOADING: what it wrote is told now.
+/// An operation that came while the coupon was loading was answered LOADING: sends its state to Redis now.
 Result<bool> Rebuild::open() {
   const auto opened = TRY(redis::rebuild_open(redis_, settings_of(state_)));
   if (!must(opened == redis::OpenReply::kOpen)) return false;
@@ -185,7 +187,7 @@ Result<bool> Rebuild::open() {
   return true;
 }
 
-/// A purge that came between leaves nothing in Redis, whatever this rebuild has put there since.
+/// If a purge came between, removes from Redis what this rebuild has put there since.
 Result<void> Rebuild::forget_if_purged() {
   const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, report_.coupon_id)));
   if (!state.has_value() || state->status != postgres::CouponStatus::kPurged) return {};
@@ -213,7 +215,7 @@ Result<RebuildReport> Rebuild::run() {
   return report_;
 }
 
-/// Redis holds the coupon as the database knows it: present, open, the same epoch, not rolled back.
+/// Whether Redis holds the coupon as the database knows it: present, open, the same epoch, not rolled back.
 Result<bool> is_loaded(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
   const auto highest = TRY(postgres::from_sql(postgres::highest_entry(pg, state.id, state.epoch)));
   redis::CouponView view;
@@ -224,8 +226,8 @@ Result<bool> is_loaded(redis::Client& redis, postgres::Session& pg, const postgr
   return !highest.has_value() || *highest <= counters->last;
 }
 
-/// Published, and Redis does not hold it. One that cannot be looked at, while both services answer, has a key that is
-/// damaged: lost as well, and no reason to stop at it.
+/// Whether the coupon was published and Redis does not hold it. If it cannot be read although both services answer, one
+/// of its keys is damaged: then it counts as lost, and the search goes on.
 Result<bool> is_lost(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state) {
   if (state.publish_version == 0) return false;
   const auto loaded = is_loaded(redis, pg, state);
@@ -235,7 +237,7 @@ Result<bool> is_lost(redis::Client& redis, postgres::Session& pg, const postgres
   return true;
 }
 
-/// Of all coupons, in id order; no more than `most`.
+/// The lost ones of all coupons, in id order; at most `most`.
 Result<std::vector<std::int64_t>> find_lost(redis::Client& redis, postgres::Session& pg, std::size_t most) {
   std::vector<std::int64_t> lost;
   TRY(postgres::each_coupon_page(pg, [&](const auto& page, std::int64_t) -> Result<bool> {

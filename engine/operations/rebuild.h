@@ -15,9 +15,9 @@ namespace flashclaim::operations {
 struct RebuildOptions {
   std::chrono::milliseconds drain = std::chrono::seconds(60);  ///< how long to wait for an empty stream
   int user_chunk = 500;
-  const UsersByCoupon* counted = nullptr;  ///< whoever has a count key, of a scan that serves several rebuilds; without
-                                           ///< it each scans the keyspace itself. Claims since then do no harm: the
-                                           ///< drain ends them, and what they came to is loaded.
+  const UsersByCoupon* counted = nullptr;  ///< users with a count key, from one scan for several rebuilds; without it
+                                           ///< each rebuild scans the keyspace. Claims since the scan do no harm: the
+                                           ///< drain ends them, and their outcomes are loaded.
   Progress progress;                       ///< user counts loaded; may be empty
 };
 
@@ -27,7 +27,7 @@ enum class RebuildOutcome {
   kNeverIssued,  ///< a draft, or purged (also meanwhile): nothing to load, and nothing is left of it in Redis
   kDeadLetters,  ///< dead letters hold reservations: `flashctl dlq replay` or `dlq reject` first. Frozen meanwhile.
   kNotDrained,   ///< entries still in flight after `drain`: is a consumer running? Frozen meanwhile; repeat.
-  kRaced,        ///< another rebuild of the same coupon overtook this one and answers for it
+  kRaced,        ///< another rebuild of the same coupon overtook this one and is responsible for it
 };
 
 struct RebuildReport {
@@ -44,18 +44,18 @@ struct RebuildReport {
 Result<RebuildReport> rebuild_coupon(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
                                      const RebuildOptions& options = {});
 
-/// The coupons that were issued and that Redis lacks (no hash, loading, no stock, or keys that cannot be read): what a
-/// loss leaves behind.
+/// The coupons that were issued and that Redis lacks after a loss (no hash, loading, no stock, or keys that cannot be
+/// read).
 Result<std::vector<std::int64_t>> coupons_to_rebuild(redis::Client& redis, postgres::Session& pg);
 
-/// The same of one coupon: empty, or its id.
+/// The same for one coupon: empty, or its id.
 Result<std::vector<std::int64_t>> to_rebuild(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id);
 
-/// Says that everything is loaded (unknown coupons answer 404 from now on), if coupons_to_rebuild is empty. False: it
-/// was not, nothing was said.
+/// Sets the marker "everything is loaded" (unknown coupons answer 404 from now on) if coupons_to_rebuild is empty.
+/// False: it is not empty, and the marker is not set.
 Result<bool> mark_ready_if_complete(redis::Client& redis, postgres::Session& pg);
 
-/// First start: sets the marker only when the database has no coupon that was ever published. False: it has.
+/// First start: sets the marker only when the database has no coupon that was ever published. False: it has one.
 Result<bool> mark_ready_if_new(redis::Client& redis, postgres::Session& pg);
 
 const char* word(RebuildOutcome outcome);

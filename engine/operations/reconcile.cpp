@@ -1,3 +1,4 @@
+// Measures the counters against the database, and fixes them by compare-and-set until they agree.
 #include "engine/operations/reconcile.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -19,10 +20,10 @@ namespace flashclaim::operations {
 namespace {
 
 constexpr int kTriesMax = 5;  ///< another fixer may come between; it did the work then
-/// Entries in flight of which the database is asked at once; those above its highest outcome need no asking.
+/// Entries in flight in one question to the database; entries above its highest outcome need no question.
 constexpr std::size_t kEntriesAsked = 20'000;
 
-/// One pass; holds what its steps share.
+/// One pass; holds the state that its steps share.
 class Pass {
  public:
   Pass(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id, const ReconcileOptions& options)
@@ -60,12 +61,12 @@ class Pass {
   std::int64_t fixes_known_ = 0;  ///< fixSeq as it is when nobody else has fixed since the first look
 };
 
-/// The graver outcome stays.
+/// Keeps the graver outcome.
 void Pass::found(ReconcileOutcome outcome) { report_.outcome = std::max(report_.outcome, outcome); }
 
-/// In this order: the database's epoch and highest entry, then that Redis is open, then the counters. So their epoch
-/// being the database's proves that no half-loaded coupon was seen (a rebuild freezes before it raises the database's
-/// epoch), and a database entry above their last id proves that Redis rolled back.
+/// In this order: the database's epoch and highest entry, then that Redis is open, then the counters. So if the
+/// counters have the database's epoch, no half-loaded coupon was seen (a rebuild freezes before it raises the
+/// database's epoch); and if the database has an entry above the counters' last id, Redis rolled back.
 Result<bool> Pass::look() {
   const std::int64_t id = report_.coupon_id;
   const auto state = TRY(postgres::from_sql(postgres::coupon_state(pg_, id)));
@@ -93,7 +94,8 @@ Result<bool> Pass::look() {
   return true;
 }
 
-/// Everything of one moment: in one call when few entries are in flight, else by a walk. False: the coupon left Redis.
+/// Reads everything as of one moment: in one call when few entries are in flight, else by a walk. False: the coupon
+/// left Redis.
 Result<bool> Pass::see() {
   auto snapshot = TRY(redis::reconcile_snapshot(redis_, report_.coupon_id));
   if (!snapshot.has_value()) return false;
@@ -109,10 +111,10 @@ Result<bool> Pass::see() {
   return true;
 }
 
-/// The counters and the last id L of one moment, then the entries up to L, page by page. What was in flight at that
-/// moment and is not met has been finished since: settled, then the database counts its rows like those of any other
-/// finished entry; or returned, then the log says so, and it is counted here. What was met is counted here, whatever
-/// became of it.
+/// Reads the counters and the last id L at one moment, then the entries up to L, page by page. An entry that was in
+/// flight at that moment and is not met has been finished since. If it settled, the database counts its rows like those
+/// of any other finished entry. If it was returned, the log of returns has it, and it is counted here. An entry that
+/// was met is counted here, even if it is finished meanwhile.
 Result<bool> Pass::walk() {
   for (int attempt = 0; attempt < kTriesMax; ++attempt) {
     const auto begin = TRY(redis::reconcile_counters(redis_, report_.coupon_id));
@@ -138,8 +140,8 @@ Result<bool> Pass::walk() {
   return failure("more was returned than Redis remembers: run it again");
 }
 
-/// Rows of earlier epochs, and of entries up to L that were not counted in flight. Nullopt: no such coupon. Above its
-/// highest outcome the database has no rows, so it is asked of the entries up to there only, with some to spare.
+/// Rows of earlier epochs, and of entries up to L that were not counted in flight. Nullopt: no such coupon. The
+/// database has no rows above its highest outcome, so the question names only the entries up to there, and some more.
 Result<std::optional<std::int64_t>> Pass::rows_beside() {
   std::size_t asked = std::min(flying_.size(), kEntriesAsked);
   for (;;) {
@@ -154,10 +156,10 @@ Result<std::optional<std::int64_t>> Pass::rows_beside() {
   }
 }
 
-/// drift = stock + claims in flight + rows beside them - totalNum, all of Redis' of one moment. False: the coupon left
-/// Redis or its epoch meanwhile.
+/// drift = stock + claims in flight + rows beside them - totalNum; Redis' values are of one moment. False: the coupon
+/// left Redis or its epoch meanwhile.
 Result<bool> Pass::measure_stock() {
-  const std::int64_t suspect_seen = report_.suspect;  // of the first look: what came later stays marked
+  const std::int64_t suspect_seen = report_.suspect;  // of the first look: later marks stay
   const auto seen = TRY(see());
   if (!seen || seen_.epoch != report_.epoch) return false;
   const auto rows = TRY(rows_beside());
@@ -168,8 +170,8 @@ Result<bool> Pass::measure_stock() {
   report_.settled = *rows;
   report_.stock_drift = report_.stock + report_.in_flight + report_.settled - report_.total;
   report_.inflight_drift = report_.inflight_known ? seen_.inflight - report_.in_flight : 0;
-  // 0 clears nothing. While the users wait, the suspicion stays; and another fixer may have cleared what was seen, so
-  // that the same number is a new suspicion now.
+  // 0 clears nothing. While users are deferred, the mark stays. If another fixer was here, it may have cleared the mark
+  // that was seen: then the same number is a new mark.
   const bool same_marks = seen_.fix_seq == fixes_known_;
   seen_.suspect = report_.users_deferred || keeps_marks_ || !same_marks ? 0 : suspect_seen;
   return true;
@@ -208,9 +210,9 @@ Result<void> Pass::users() {
   return done;
 }
 
-/// An operation that died between the database and Redis: the fix completes it, as its repetition would. No drift: the
-/// totals differ, but each side agrees with itself. Is Redis' version the same and the coupon another all the same (a
-/// clock that was ahead has ended it), then that is one.
+/// Compares version, status and terms. An older version in Redis means that an operation died between the database and
+/// Redis: the fix completes it, as its repetition would. This is no drift: the totals differ, but each side agrees with
+/// itself. The same version with another status or other terms (Redis ended it because its clock was ahead) is a drift.
 Result<void> Pass::state() {
   report_.state_behind = state_.version > seen_.version;
   const bool heard = view_.version == state_.version;
@@ -224,7 +226,7 @@ Result<void> Pass::state() {
   return {};
 }
 
-/// True: Redis had ended the coupon by its clock, and opened it again.
+/// Sends the state to Redis. True: Redis had ended the coupon by its clock, and opened it again.
 Result<bool> Pass::tell() {
   if (options_.take_back_cuts) {
     const auto told = TRY(sync_redis(redis_, pg_, state_));
@@ -238,12 +240,12 @@ Result<bool> Pass::tell() {
 Result<ReconcileReport> Pass::run() {
   const auto looked = TRY(look());
   if (!looked) return report_;
-  const auto told = state();  // where Redis refuses that, its numbers can be mended all the same
+  const auto told = state();  // even if Redis refuses this, its numbers can be mended
   keeps_marks_ = !told || options_.keep_marks;
   if (options_.users) {
     TRY(users());
   }
-  const auto mended = stock();  // last: it clears the suspicion
+  const auto mended = stock();  // last: it clears the mark
   if (!mended) return mended.error();
   if (options_.fix && (report_.outcome != ReconcileOutcome::kExact || report_.suspect > 0)) {
     log(LogLevel::kInfo, "operations", "reconciled",

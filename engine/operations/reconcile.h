@@ -1,4 +1,4 @@
-// Reconcile: the exact difference between Redis and the database, found and mended while the sale runs.
+// Reconcile: finds and mends the exact difference between Redis and the database while the sale runs.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +23,13 @@ struct ReconcileOptions {
   bool fix = false;
   bool users = true;                                  ///< also every user's count
   int user_chunk = 100;                               ///< users in one atomic call
-  bool keep_marks = false;                            ///< with fix: marks of suspicion stay, whatever was mended
-  const std::vector<std::int64_t>* strays = nullptr;  ///< more users to look at: of count keys that a scan has found,
-                                                      ///< and that neither the stream nor the database explains
+  bool keep_marks = false;                            ///< with fix: suspect marks stay, whatever was mended
+  const std::vector<std::int64_t>* strays = nullptr;  ///< more users to look at: a scan found their count keys, and
+                                                      ///< neither the stream nor the database explains them
   Progress progress;                                  ///< users looked at; may be empty
   double redis_share = 0.2;                           ///< of Redis' time, for all its walks: a sale may be running
-  std::function<void()> between;      ///< may be empty; called now and then, when no answer is owed on either session
-  bool take_back_cuts = true;         ///< with fix: a cut that Redis never heard of and that does not fit any more
+  std::function<void()> between;      ///< may be empty; called now and then, when neither session awaits an answer
+  bool take_back_cuts = true;         ///< with fix: takes back a cut that never reached Redis and no longer fits
   std::function<bool()> interrupted;  ///< may be empty; true ends the pass with an error, and what was mended stays
 };
 
@@ -62,22 +62,22 @@ struct ReconcileReport {
   std::int64_t suspect = 0;         ///< marks seen
   std::int64_t stock_drift = 0;     ///< stock + in_flight + settled - total: above 0 = phantom units
   std::int64_t inflight_drift = 0;  ///< the field `inflight` minus in_flight
-  bool users_deferred = false;   ///< users with more than 500 entries in flight could not be looked at in one moment:
-                                 ///< the coupon stays suspect; run again when the backlog is settled
-  bool state_behind = false;     ///< Redis has not heard of the database's last operation (it may be under way)
-  bool cut_unfit = false;        ///< with fix, without take_back_cuts: that operation cuts more than is left
-  std::int64_t version = 0;      ///< the database's
-  std::string state_difference;  ///< Redis heard of that operation and has another status or other terms: in words
+  bool users_deferred = false;      ///< users with more than 500 entries in flight cannot be looked at in one moment:
+                                    ///< the coupon stays suspect; run again when the backlog is settled
+  bool state_behind = false;        ///< Redis does not have the database's last operation (it may be under way)
+  bool cut_unfit = false;           ///< with fix, without take_back_cuts: that operation cuts more than is left
+  std::int64_t version = 0;         ///< the database's
+  std::string state_difference;     ///< in words: Redis has that operation, but another status or other terms
   std::vector<UserDrift> user_drifts;  ///< the first 1000
   std::int64_t users_checked = 0;
   std::int64_t users_drifting = 0;
 };
 
-/// One pass over one coupon. Exact at any time: claims, settlements, restocks and other fixers may run beside it (the
-/// formula counts entries in flight from one atomic look, or from a walk and what was returned meanwhile, and rows of
-/// all other entries up to the last id; a fix applies only while epoch and fixSeq are those of the look). No call holds
+/// One pass over one coupon. Exact at any time: claims, settlements, restocks and other fixers may run beside it. The
+/// formula counts the entries in flight (from one atomic look, or from a walk and the log of returns), and the rows of
+/// all other entries up to the last id. A fix applies only while epoch and fixSeq are those of the look. No call holds
 /// Redis for longer than a few milliseconds, however much is in flight. Users are those of the stream and of the
-/// database. With `fix`, a mark of suspicion is cleared if no other came meanwhile. Idempotent. Both sessions belong to
+/// database. With `fix`, the suspect mark is cleared if no new mark came meanwhile. Idempotent. Both sessions belong to
 /// the calling thread.
 Result<ReconcileReport> reconcile(redis::Client& redis, postgres::Session& pg, std::int64_t coupon_id,
                                   const ReconcileOptions& options);

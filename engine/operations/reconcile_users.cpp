@@ -1,5 +1,5 @@
-// How a count is compared while claims come and go: Redis gives the counts of some users, which of their known entries
-// are still in flight, and what has come above the known ones, all at one moment.
+// Compares counts while claims come and go. One call gives, as of one moment, the counts of some users, which of their
+// known entries are still in flight, and what was added above the known entries.
 #include "engine/operations/reconcile_users.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kTriesMax = 5;      ///< another fixer may come between; it did the work then
 constexpr int kCatchUpsMax = 50;  ///< claims come faster than they are read
-/// Entries asked about in one call about several users: 500 were measured at 4 ms, and at 11 now and then.
+/// Entries in one call about several users: 500 entries took 4 ms when measured, sometimes 11 ms.
 constexpr std::size_t kEntriesACall = 100;
 constexpr std::size_t kDriftsListed = 1000;
 constexpr EntryId kNoEnd{std::numeric_limits<std::int64_t>::max(), 0};
@@ -60,7 +60,7 @@ Result<void> UsersPass::run() {
   return {};
 }
 
-/// Whoever has a claim in flight, a row, or a refusal: nobody else can have a count that the library wrote.
+/// All users with a claim in flight, a row, or a refusal: no other user can have a count that the library wrote.
 Result<std::vector<std::int64_t>> UsersPass::all_users() {
   for (;;) {
     const auto more = TRY(flight_.read_page(kNoEnd));
@@ -81,7 +81,7 @@ Result<void> UsersPass::add_database_users(std::vector<std::int64_t>& users) {
   });
 }
 
-/// Nullopt: the coupon left Redis or its epoch meanwhile. `known` and `entries` are filled with what was asked about.
+/// Nullopt: the coupon left Redis or its epoch meanwhile. Fills `known` and `entries` with what was asked about.
 Result<std::optional<redis::UserCounts>> UsersPass::counts(std::span<const std::int64_t> users,
                                                            std::vector<EntryId>& entries,
                                                            std::vector<Flight::Claim>& known) {
@@ -98,7 +98,7 @@ Result<std::optional<redis::UserCounts>> UsersPass::counts(std::span<const std::
       }
     }
     sort_unique(entries);
-    if (entries.size() > most_entries(users)) return std::optional(redis::UserCounts{});  // the caller parts them
+    if (entries.size() > most_entries(users)) return std::optional(redis::UserCounts{});  // the caller splits them
     auto counted =
         pace_([&] { return redis::user_counts(redis_, report_.coupon_id, flight_.known(), users, entries); });
     if (!counted || !counted->has_value() || !(*counted)->behind) return counted;
@@ -106,7 +106,7 @@ Result<std::optional<redis::UserCounts>> UsersPass::counts(std::span<const std::
   return failure("claims come faster than they can be read: run it again");
 }
 
-/// drift = count - rows(earlier epochs, or id <= L and not in flight) - claims in flight, of each user.
+/// For each user: drift = count - rows(earlier epochs, or id <= L and not in flight) - claims in flight.
 Result<std::optional<UsersPass::Look>> UsersPass::look(std::span<const std::int64_t> users) {
   std::vector<EntryId> entries;
   std::vector<Flight::Claim> known;

@@ -1,4 +1,4 @@
-// The users' part of a reconcile: each count against what the user holds and has in flight.
+// The users' part of a reconcile: compares each count with what the user holds and has in flight.
 #pragma once
 
 #include <optional>
@@ -12,15 +12,15 @@
 
 namespace flashclaim::operations {
 
-/// One pass over all users of one coupon. What it borrows must outlive it; one thread.
+/// One pass over all users of one coupon. One thread. The references must outlive it.
 class UsersPass {
  public:
-  /// `report` has coupon and epoch already; outcome and the users' fields are filled in.
+  /// `report` has coupon and epoch already; the pass fills in outcome and the users' fields.
   UsersPass(redis::Client& redis, postgres::Session& pg, const ReconcileOptions& options, const Pace& pace,
             ReconcileReport& report);
 
   Result<void> run();
-  /// Corrections made: fixSeq rose by as many.
+  /// How many corrections were made: fixSeq rose by this number.
   [[nodiscard]] std::int64_t fixes() const { return fixes_; }
 
  private:

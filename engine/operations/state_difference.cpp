@@ -1,3 +1,4 @@
+// Compares field by field, and names the first difference.
 #include "engine/operations/state_difference.h"
 
 #include <spdlog/fmt/fmt.h>

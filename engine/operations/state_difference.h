@@ -1,4 +1,4 @@
-// What Redis says of a coupon against what the database says: its status and its terms, not its numbers.
+// Compares status and terms of a coupon in Redis and in the database; not its numbers.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace flashclaim::operations {
 
-/// Empty when they agree, else the first difference in words. Past its end a coupon may be ended in Redis already
-/// (retire_coupon), by Redis' own clock. An older version in Redis differs by right: the caller looks at the versions.
+/// Empty when they agree, else the first difference in words. After its end a coupon may be ended in Redis already, by
+/// Redis' own clock (retire_coupon). An older version in Redis may differ: the caller compares the versions.
 std::string state_difference(const postgres::CouponState& state, const redis::CouponView& view);
 
 }  // namespace flashclaim::operations

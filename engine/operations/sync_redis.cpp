@@ -1,3 +1,4 @@
+// Sends the state, then checks whether a newer one has to be sent.
 #include "engine/operations/sync_redis.h"
 
 #include <utility>
@@ -12,7 +13,7 @@ redis::CouponSettings settings_of(const postgres::CouponState& state) {
   settings.coupon_id = state.id;
   settings.epoch = state.epoch;
   settings.version = state.version;
-  // Redis knows no tombstones: what is purged is over.
+  // Redis has no status for a tombstone: a purged coupon is sent as ended.
   const bool purged = state.status == postgres::CouponStatus::kPurged;
   settings.status = std::string(postgres::word(purged ? postgres::CouponStatus::kEnded : state.status));
   settings.name = state.name;
@@ -26,9 +27,9 @@ redis::CouponSettings settings_of(const postgres::CouponState& state) {
 
 namespace {
 
-constexpr int kTellsMax = 16;  ///< others may operate meanwhile, and each of them tells Redis too
+constexpr int kTellsMax = 16;  ///< other operators may change the coupon meanwhile; each of them updates Redis too
 
-/// The cut that did not fit, back to the total before it; only while it is still the last word.
+/// Takes back a cut that did not fit, to the total before it; only while no other operation came after it.
 Result<void> take_back(postgres::Session& pg, Synced& synced) {
   test_point("admin.cut.refused");
   postgres::CouponChanges back;

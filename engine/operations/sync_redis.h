@@ -1,4 +1,4 @@
-// Tells Redis the state that the database holds: the second half of every operation on a coupon.
+// Sends the database's state to Redis: the second half of every operation on a coupon.
 #pragma once
 
 #include "engine/base/result.h"
@@ -18,12 +18,12 @@ struct Synced {
   postgres::CouponState state;  ///< what the database holds now
 };
 
-/// apply_state with the absolute values of `state`; creates the coupon in Redis only where nothing can have been
-/// claimed (CouponState::may_create). Then looks whether the database holds a newer version by now, and tells that: so
-/// whoever comes late never leaves Redis behind, and never with a coupon that was ended or purged meanwhile.
-/// Where Redis says that a cut does not fit, the cut is taken back in the database under a new version and that is
-/// told instead, so that no half-made cut ever stands in the way of another operation; unless another operation came
-/// between: then what it wrote stands.
+/// Calls apply_state with the absolute values of `state`; creates the coupon in Redis only where nothing can have been
+/// claimed (CouponState::may_create). Then checks whether the database has a newer version by now, and sends that: so a
+/// late caller never leaves an old state in Redis, and never a coupon that was ended or purged meanwhile.
+/// When Redis answers that a cut does not fit, the cut is taken back in the database under a new version, and that is
+/// sent instead, so that a half-made cut never blocks another operation. If another operation came between, its state
+/// stays.
 Result<Synced> sync_redis(redis::Client& redis, postgres::Session& pg, const postgres::CouponState& state);
 
 }  // namespace flashclaim::operations

@@ -1,3 +1,4 @@
+// SCAN, XRANGE and pages of the database, at a pace.
 #include "engine/operations/user_keys.h"
 
 #include <algorithm>
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "prs:coupon:{";
 constexpr std::string_view kMiddle = "}:prs:usr:coupon:";
-constexpr std::string_view kScanCount = "250";  // Redis serves nobody else meanwhile
+constexpr std::string_view kScanCount = "250";  // Redis serves no other client during the call
 constexpr std::string_view kEntriesPage = "500";
 constexpr std::size_t kUnlinkChunk = 500;
 constexpr int kUsersPage = 5000;

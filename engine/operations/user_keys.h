@@ -30,12 +30,12 @@ std::optional<std::pair<std::int64_t, std::int64_t>> parse_user_key(std::string_
 /// User ids by coupon.
 using UsersByCoupon = std::unordered_map<std::int64_t, std::vector<std::int64_t>>;
 
-/// One SCAN over the whole keyspace (at full pace two seconds per million keys, in which Redis does little else; one
-/// call is a millisecond or two): whoever has a count key, each once, whether anything explains it or not. Keys made
-/// while it runs may be missed. `coupon_id` 0: of every coupon. Never once for each coupon: once for all.
+/// Finds all users with a count key, each once, whether anything explains the key or not. One SCAN over the whole
+/// keyspace: at full pace two seconds per million keys, in which Redis does little else; one call takes a millisecond
+/// or two. Keys made while it runs may be missed. `coupon_id` 0: every coupon; scan once for all, not for each coupon.
 Result<UsersByCoupon> scan_user_keys(redis::Client& redis, std::int64_t coupon_id = 0, const Pace& pace = Pace());
 
-/// The users of every claim in the coupon's stream, by entry. Entries that come and go meanwhile may or may not be in.
+/// The users of every claim in the coupon's stream, by entry. Entries that come and go meanwhile may be missing.
 Result<std::map<EntryId, std::vector<std::int64_t>>> users_in_flight(redis::Client& redis, std::int64_t coupon_id,
                                                                      const Pace& pace = Pace());
 
@@ -44,13 +44,14 @@ Result<std::set<EntryId>> dead_entries(redis::Client& redis, std::int64_t coupon
 /// The share of Redis' time that a scan of the keyspace may take.
 inline constexpr double kScanShare = 0.5;
 
-/// The same scan, at a pace that leaves Redis to others.
+/// The same scan, at kScanShare of Redis' time.
 Result<void> scan_user_keys_into(UsersByCoupon& users, redis::Client& redis, std::int64_t coupon_id);
 
 /// How many dead entries there are, without reading them.
 Result<std::int64_t> dead_count(redis::Client& redis, std::int64_t coupon_id);
 
-/// Whoever has a row or a recorded refusal of the coupon, in pages; one may come twice. An error of `visit` ends it.
+/// Visits the users with a row or a recorded refusal of the coupon, in pages; a user may come twice. An error of
+/// `visit` ends the walk.
 using VisitUsers = std::function<Result<void>(std::span<const std::int64_t>)>;
 Result<void> each_database_user(postgres::Session& pg, std::int64_t coupon_id, const VisitUsers& visit);
 
