@@ -1,4 +1,4 @@
-// Who may do what in Redis, RabbitMQ and PostgreSQL: the users of the programs, as texts that the services take.
+// Who may do what in Redis, RabbitMQ and PostgreSQL: the users of the programs, as configuration of the services.
 #pragma once
 
 #include <map>
@@ -19,17 +19,17 @@ struct AccessUser {
 };
 const std::vector<AccessUser>& access_users();
 
-/// Makes the folder (mode 0700) and the password files that are missing in it; returns the names of those it made.
+/// Makes the folder (mode 0700) and its missing password files; returns the names of the files that it made.
 Result<std::vector<std::string>> make_keys(const std::string& folder);
 
 /// `login:password` of a user, as a URL has it.
 Result<std::string> access_login(const std::string& folder, std::string_view service, std::string_view role);
-/// `url` with the login of that user in place of the one that stands in it, if any.
+/// `url` with the login of that user; it replaces a login in the URL.
 Result<std::string> access_url(const std::string& folder, std::string_view service, std::string_view role,
                                std::string_view url);
-/// What a program (engine, consumer), a person (admin) or `flashctl db migrate` (owner) finds in its environment: the
-/// URLs of `places` (REDIS_URL, AMQP_URL, PG_URL; those that are missing stay so) with its logins. The engine is two,
-/// the front and the mirror: MIRROR_REDIS_URL is where REDIS_URL is unless `places` holds one.
+/// The environment of a program (engine, consumer), a person (admin) or `flashctl db migrate` (owner): the URLs of
+/// `places` (REDIS_URL, AMQP_URL, PG_URL; missing ones are left out) with its logins. The engine has two Redis users,
+/// its own and the mirror's: MIRROR_REDIS_URL points to the same place as REDIS_URL unless `places` has one.
 Result<std::map<std::string, std::string>> access_environment(const std::string& folder, std::string_view program,
                                                               const std::map<std::string, std::string>& places);
 
@@ -39,9 +39,9 @@ Result<std::map<std::string, std::string>> access_environment(const std::string&
 /// An ACL file: `redis-server --aclfile`, or `ACL LOAD`. The default user is off.
 Result<std::string> redis_access(const std::string& folder);
 /// Definitions: `load_definitions` of rabbitmq.conf, or `rabbitmqctl import_definitions`. Vhost `/`, the users, the
-/// exchange and the queues. It takes nothing away: `guest` is deleted apart.
+/// exchange and the queues. Importing deletes nothing: delete `guest` yourself.
 Result<std::string> rabbitmq_access(const std::string& folder);
-/// The part of it that says who may do what, for a vhost of that name.
+/// The permissions part of the definitions, for the named vhost.
 std::string rabbitmq_permissions(std::string_view vhost);
 /// SQL for psql, run by a superuser in the product's database, before the first `flashctl db migrate` (it makes the
 /// roles and gives the database to the owner) and after each (it grants what the migrations made). One transaction.

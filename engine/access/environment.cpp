@@ -1,4 +1,4 @@
-// Which users a program has, and its URLs with their logins.
+// Finds the users of a program, and makes its URLs with their logins.
 #include <algorithm>
 #include <array>
 
@@ -9,7 +9,8 @@
 namespace flashclaim::access {
 namespace {
 
-/// A variable of a program's environment, whose login stands in it, and where it is when nobody says so.
+/// A variable of a program's environment: its service, the user whose login it contains, and the variable that gives
+/// the place when `places` has none.
 struct Variable {
   std::string_view program;
   std::string_view name;
@@ -19,7 +20,7 @@ struct Variable {
 };
 constexpr auto kVariables = std::to_array<Variable>({
     {"engine", "REDIS_URL", "redis", "engine", "REDIS_URL"},
-    {"engine", "MIRROR_REDIS_URL", "redis", "mirror", "REDIS_URL"},  // it is two: the front and the mirror
+    {"engine", "MIRROR_REDIS_URL", "redis", "mirror", "REDIS_URL"},  // its mirror
     {"engine", "AMQP_URL", "rabbitmq", "mirror", "AMQP_URL"},
     {"engine", "PG_URL", "postgres", "engine", "PG_URL"},
     {"consumer", "REDIS_URL", "redis", "consumer", "REDIS_URL"},

@@ -1,5 +1,5 @@
-// The roles of PostgreSQL. What the functions may do for their callers is said in sql/ (SECURITY DEFINER); who may call
-// them is said in engine/postgres/rights.cpp.
+// The roles of PostgreSQL. sql/ says what the functions may do for their callers (SECURITY DEFINER);
+// engine/postgres/rights.cpp says who may call them.
 #include "engine/access/access.h"
 #include "engine/access/secret.h"
 #include "engine/base/try.h"
@@ -8,7 +8,7 @@
 namespace flashclaim::access {
 namespace {
 
-// A role that is there keeps its sessions; its password and attributes become these.
+// An existing role keeps its sessions and gets this password and these attributes.
 std::string role_sql(std::string_view login, std::string_view verifier) {
   const std::string name(login);
   return "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '" + name + "') THEN CREATE ROLE " + name +
@@ -17,7 +17,7 @@ std::string role_sql(std::string_view login, std::string_view verifier) {
          std::string(verifier) + "';\nALTER ROLE " + name + " SET search_path = public, pg_temp;\n";
 }
 
-// Tables take their identity sequences and row types along.
+// A table brings its identity sequences and row types along.
 constexpr std::string_view kOwnership = R"sql(
 DO $$
 DECLARE
@@ -45,7 +45,7 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, flashclaim_engine, fla
 REVOKE ALL ON ALL ROUTINES IN SCHEMA public FROM flashclaim_engine, flashclaim_consumer, flashclaim_admin;
 )sql";
 
-// What no migration has made yet is passed over.
+// Skips objects that no migration has made yet.
 std::string grant_sql(const postgres::Needs& grants) {
   const std::string role = "flashclaim_" + std::string(grants.role);
   return R"sql(DO $$

@@ -1,5 +1,5 @@
-// The definitions of RabbitMQ: users, permissions, and the topology, so that a broker that lost everything has it back
-// at its next start although no program may declare.
+// The definitions of RabbitMQ: users, permissions, and the topology. No program may declare queues: a broker that lost
+// everything gets them from here at its next start.
 #include "engine/access/access.h"
 #include "engine/access/secret.h"
 #include "engine/amqp/topology.h"
@@ -10,7 +10,7 @@ namespace flashclaim::access {
 namespace {
 
 /// Regular expressions over names; `topics` over the routing keys written to promotion.topic. The default exchange is
-/// amq.default: whoever may write to it may publish into every queue by its name.
+/// amq.default: a user who may write to it may publish into every queue by its name.
 struct Permissions {
   std::string_view login;
   std::string_view configure;
@@ -26,7 +26,7 @@ constexpr Permissions kPermissions[] = {
     {"admin", kOurs, kOurs, kOurs, ".*"},
 };
 
-/// A JSON object as it grows.
+/// Builds a JSON object.
 class Object {
  public:
   Object& text(std::string_view name, std::string_view value) { return bare(name, json_string(value)); }

@@ -1,13 +1,13 @@
-// The ACL file of Redis: what each user's own commands and the commands inside its functions need, and nothing else.
+// The ACL file of Redis: the rights that each user's own commands and the commands inside its functions need, no more.
 //
-// Redis checks the commands of a function as its caller's: it cannot say "only through FCALL". So each user gets the
-// few commands of its functions, each on the keys that they touch, and the functions by name (a command's first
-// argument, as Redis 7.0 has it). In parentheses: a selector, rights that hold together only. The many keys of a batch
-// are looked for in the patterns in their order: the most frequent stands first.
+// Redis checks the commands of a function with the caller's rights; an ACL cannot say "only through FCALL". So each
+// user gets the few commands of its functions, each on the keys that they touch, and the functions by name (as a
+// command's first argument, in the syntax of Redis 7.0). Parentheses are a selector: its rights hold only together.
+// Redis tries the key patterns in their order for every key of a batch: the most frequent pattern stands first.
 //
-// MULTI and DISCARD are for /readyz, which has its rights looked at and nothing carried out (engine/redis/rights.h): an
-// EXEC is nobody's. Of functions that only read, those that programs of the version before this one sent by FCALL are
-// allowed by FCALL too, so that they go on while an upgrade rolls; FCALL_RO needs fewer rights and is what we send.
+// MULTI and DISCARD are for /readyz, which checks its rights and carries nothing out (engine/redis/rights.h); no user
+// has EXEC. We send reading functions by FCALL_RO, which needs fewer rights. Those that programs of the version before
+// sent by FCALL are allowed by FCALL too, so that these programs go on during an upgrade.
 #include <array>
 
 #include "engine/access/access.h"
@@ -53,7 +53,7 @@ const std::vector<Rules>& redis_rules() {
         "(~prs:coupon:{*}:prs:usr:coupon:* +mset +del)", "(~prs:coupon:* +hset +hdel +hincrby)",
         "(~coupon:stock:* +incrby)", "(~coupon:claims:* +xdel)", "(~coupon:dead:* +sadd +srem)",
         "(~coupon:result:* +set)", "(~coupon:returned:* +rpush +ltrim +expire)", "(%R~coupon:returned:* +lrange)",
-        // the reconciler tells Redis what an operation that died on its way had to tell it
+        // the reconciler completes an operation that died before it reached Redis
         "(~prs:coupon:* ~coupon:stock:* ~coupon:claims:* ~coupon:ready ~coupon:issuing +fcall|apply_state)",
         "(~coupon:issuing +sadd)", "(~coupon:claims:* +xgroup|create)"}},
       {"admin",
@@ -80,9 +80,9 @@ const std::vector<Rules>& redis_rules() {
 }  // namespace
 
 Result<std::string> redis_access(const std::string& folder) {
-  // Nobody is the default user, for it is off; its rights are those of the reader of the append-only file: Redis 7.0.15
-  // checks what stands between MULTI and EXEC there (all that a function wrote), and drops at its start what the
-  // default user may not do (observed: every claim was gone).
+  // The default user is off, so nobody can log in as it. But Redis 7.0.15 reads its append-only file with this user's
+  // rights: at the start it drops what stands between MULTI and EXEC there (all that a function wrote) if the default
+  // user may not do it (observed: every claim was gone).
   std::string text = "user default off resetpass ~* &* +@all\n";
   for (const Rules& user : redis_rules()) {
     const auto password = TRY(read_password(folder + "/redis-" + std::string(user.login)));

@@ -83,7 +83,7 @@ Result<void> write_whole(int fd, const std::string& path, std::string_view text)
   return written ? Result<void>() : errno_failure(path);
 }
 
-/// A file's name is on the disk only when its folder is.
+/// A file's name is on the disk only after its folder is synced.
 Result<void> sync_folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -122,7 +122,7 @@ Result<bool> make_password(const std::string& path) {
   const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return errno_failure(fresh);
   auto written = write_whole(fd, fresh, random_password() + '\n');
-  const bool mine = written && link(fresh.c_str(), path.c_str()) == 0;  // never over another's
+  const bool mine = written && link(fresh.c_str(), path.c_str()) == 0;  // link() never replaces an existing file
   const int why = errno;
   unlink(fresh.c_str());
   if (mine) {

@@ -12,17 +12,17 @@ namespace flashclaim::access {
 /// 48 hex digits from the kernel's generator: fits into a URL as it is.
 std::string random_password();
 
-/// A password file's content. An error when the file is missing, is open to others than its owner (SecretFor::kOwner),
-/// or holds less than 32 or other characters than `A-Z a-z 0-9 _ -`: the stored forms below lean on a password that
-/// nobody can guess.
+/// A password file's content. An error when the file is missing, when others than its owner may read it
+/// (SecretFor::kOwner), or when it has fewer than 32 characters or other characters than `A-Z a-z 0-9 _ -`: the stored
+/// forms below are safe only for a password that nobody can guess.
 Result<std::string> read_password(const std::string& path);
 
-/// Makes the file `path` (mode 0600) with a random password unless it is there; true when it was made. Whole or not at
-/// all, and on the disk with its name: two callers at once agree on one password.
+/// Makes the file `path` (mode 0600) with a random password unless it exists; true when it was made. Atomic and synced:
+/// two callers at once get the same password.
 Result<bool> make_password(const std::string& path);
 
-// The same password always gives the same text, so that a generated file can be compared with the one in use. What
-// would be a random salt is derived from user and password: guessing them stays as hard as guessing the password.
+// The same password always gives the same text, so that a generated file can be compared with the one in use. The salt
+// is not random but derived from user and password: a hash is still as hard to guess as the password.
 
 /// Redis: `#<sha256>` of an ACL rule, without the '#'.
 std::string redis_hash(std::string_view password);

@@ -1,4 +1,4 @@
-// The frame of flashctl: what a verb is, what it is given, what it answers.
+// The frame of flashctl: verbs, their arguments and their results.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ enum class Exit {
   kViolated = 6,     ///< an invariant does not hold, or a difference was found
 };
 
-/// What a verb came to. `message` is one sentence: on stderr unless kOk.
+/// The result of a verb. `message` is one sentence: on stderr unless kOk.
 struct CommandResult {
   Exit exit = Exit::kOk;
   std::string message;
@@ -54,7 +54,7 @@ struct Option {
   std::string_view choices = "";  ///< for completion: words parted by a space
 };
 
-/// What stood on the command line: options that the verb declares, each at most once, and the other words.
+/// The parsed command line: options that the verb declares, each at most once, and the other words.
 struct Arguments {
   std::vector<std::string> words;
   std::map<std::string, std::string, std::less<>> options;
@@ -93,11 +93,11 @@ std::vector<Verb> events_verbs();
 std::vector<Verb> access_verbs();
 std::vector<Verb> completion_verbs();
 
-/// The connections of one command, opened when first asked for, from REDIS_URL, AMQP_URL and PG_URL; and how it talks
-/// to the person at the terminal. One thread.
+/// The connections of one command, opened at first use, from REDIS_URL, AMQP_URL and PG_URL; and its question and
+/// progress on the terminal. One thread.
 class Context {
  public:
-  /// `by`: who does it, for the log of operations in the database; empty: a verb that changes nothing.
+  /// `by`: who gives the command, for the log of operations in the database; empty: a verb that changes nothing.
   Context(bool dry_run, bool yes, std::string by);
   ~Context();
   Context(const Context&) = delete;
@@ -109,14 +109,14 @@ class Context {
 
   [[nodiscard]] bool dry_run() const { return dry_run_; }
 
-  /// Asks on the terminal. Nullopt: go on (also with --yes or --dry-run). Otherwise the answer to return: not agreed,
-  /// or no terminal to ask on.
+  /// Asks on the terminal. Nullopt: go on (also with --yes or --dry-run). Otherwise the result to return: the person
+  /// said no, or there is no terminal.
   [[nodiscard]] std::optional<CommandResult> confirm(const std::string& question) const;
 
-  /// Turns a failure into the answer: kUnreachable when it is unknown or a connection is gone, else kFailure.
+  /// Turns a failure into a result: kUnreachable when the error is unknown or a connection is gone, else kFailure.
   [[nodiscard]] CommandResult failed(const Error& error) const;
 
-  /// A line that shows how far long work has come, on stderr, only on a terminal.
+  /// A progress line for long work, on stderr, only on a terminal.
   [[nodiscard]] static operations::Progress progress(std::string label);
 
  private:
@@ -129,7 +129,7 @@ class Context {
   std::unique_ptr<amqp::Connection> amqp_;
 };
 
-/// The one id that stands as word `at`: the id, or the usage answer that says what is wrong with it.
+/// The id in word `at` of the command line: the id, or the usage result that says what is wrong with it.
 struct IdArgument {
   std::int64_t id = 0;
   std::optional<CommandResult> wrong;

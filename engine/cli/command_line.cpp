@@ -1,4 +1,4 @@
-// From argv to a verb and from its answer to output and exit code.
+// Parses argv, runs the verb, prints its result and returns the exit code.
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
@@ -25,7 +25,7 @@ const std::vector<Option> kWhereItChanges = {
     {"by", "NAME", "who does it, for the log (default FLASHCLAIM_BY, or you)"}};
 constexpr std::size_t kByBytesMax = 200;
 
-/// Of the JSON object: a member with another meaning, or one that is gone, makes it 2.
+/// Version of the JSON object: it rises when a member changes its meaning or is removed.
 constexpr int kJsonSchema = 1;
 
 std::vector<Option> all_options(const Verb& verb) {
@@ -46,7 +46,7 @@ const Verb* find_verb(std::string_view noun, std::string_view word) {
   return found == verbs().end() ? nullptr : &*found;
 }
 
-/// Options that stand before the noun go behind everything else, so that both orders work.
+/// Moves options before the noun to the end, so that both orders work.
 std::vector<std::string> reordered(int argc, const char* const* argv) {
   std::vector<std::string> words;
   std::vector<std::string> leading;
@@ -76,7 +76,7 @@ int words_allowed(const Verb& verb) {
   return words_needed(verb) + static_cast<int>(std::count(verb.arguments.begin(), verb.arguments.end(), '['));
 }
 
-/// cxxopts throws on what it does not understand; its messages name the option and are shown as they are.
+/// cxxopts throws on unknown options; its messages name the option and are shown as they are.
 Parsed parse(const Verb& verb, const std::vector<std::string>& words) {
   cxxopts::Options parser("flashctl");
   for (const Option& option : all_options(verb)) {
@@ -111,7 +111,7 @@ Parsed parse(const Verb& verb, const std::vector<std::string>& words) {
 
 void say(std::FILE* stream, const std::string& text) { std::fwrite(text.data(), 1, text.size(), stream); }
 
-/// stdout holds the result and nothing else; what went wrong is told on stderr in both formats.
+/// stdout gets the result and nothing else; errors go to stderr in both formats.
 int print(const CommandResult& answer, bool json) {
   const bool ok = answer.exit == Exit::kOk;
   std::string text;

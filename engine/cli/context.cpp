@@ -44,7 +44,7 @@ Result<postgres::Session*> Context::pg() {
   const auto url = TRY(require_env("PG_URL"));
   auto session = postgres::Session::connect(url, "flashctl");
   if (!session) {
-    unreachable_ = session.error().fault != postgres::SqlFault::kBug;  // another URL helps, no other moment
+    unreachable_ = session.error().fault != postgres::SqlFault::kBug;  // kBug: a wrong URL, so a retry cannot help
     return session.error().as_error();
   }
   unreachable_ = false;

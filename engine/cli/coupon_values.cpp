@@ -1,3 +1,4 @@
+// Parses and checks the options of a coupon one by one.
 #include "engine/cli/coupon_values.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -11,7 +12,7 @@
 namespace flashclaim::cli {
 namespace {
 
-/// Characters of UTF-8 text: bytes that do not continue one.
+/// The number of characters in UTF-8 text: counts the bytes that are no continuation bytes.
 std::size_t characters(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

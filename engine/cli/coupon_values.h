@@ -1,4 +1,4 @@
-// The terms of a coupon as they stand on a command line, held to the bounds that the database and Redis have.
+// Parses the terms of a coupon from a command line, within the bounds of the database and Redis.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,20 @@
 
 namespace flashclaim::cli {
 
-// As sql/0002_coupon.sql and lua/10_arguments.lua have them: told here in words before anything is asked.
+// The bounds of sql/0002_coupon.sql and lua/10_arguments.lua: checked here first, for a message in words.
 constexpr std::int64_t kTotalMax = 1'000'000'000'000;
 constexpr std::int64_t kUserLimitMax = 1'000'000;
 constexpr std::int64_t kMaxInflightMax = 999'999'999'999'999;
 constexpr std::size_t kNameCharactersMax = 200;
 constexpr std::int64_t kTimeMaxMs = 100'000'000'000'000;  ///< in the year 5138
 
-/// `--total 1500`, or what is added to the total that there is: `--total +500`, `--total -500`.
+/// An absolute total (`--total 1500`), or a change of the present total (`--total +500`, `--total -500`).
 struct TotalArgument {
   std::int64_t units = 0;
   bool relative = false;
 };
 
-/// Collects numbers, times and texts from options; the first that is wrong is remembered.
+/// Collects numbers, times and texts from options, and remembers the first wrong one.
 class Values {
  public:
   explicit Values(const Arguments& arguments) : arguments_(arguments) {}
@@ -47,7 +47,7 @@ class Values {
   std::optional<CommandResult> wrong_;
 };
 
-/// Why a coupon cannot have this window: in the wrong order, or wholly over. Empty when it can.
+/// Why a coupon cannot have this window: its end is not after its begin, or it is over. Empty when it can.
 std::string window_problem(std::int64_t begin_ms, std::int64_t end_ms, std::int64_t now_ms);
 
 }  // namespace flashclaim::cli

@@ -1,4 +1,4 @@
-// flashctl check: the invariants, judged now.
+// flashctl check: judges the invariants now.
 #include <spdlog/fmt/fmt.h>
 
 #include <fstream>
@@ -14,10 +14,10 @@
 namespace flashclaim::cli {
 namespace {
 
-/// A coupon is counted in one statement, so that its numbers are of one moment: 10,000,000 rows take some seconds.
+/// One statement counts a coupon, so that its numbers are of one moment: 10,000,000 rows take some seconds.
 constexpr std::chrono::minutes kLongestCount(10);
 
-/// `claimId,userId` a line; an empty answer text means that all was read.
+/// Reads lines `claimId,userId`. Returns an empty text when all was read, else what is wrong.
 std::string read_acknowledged(const std::string& file, std::vector<operations::Acknowledged>& list) {
   std::ifstream in(file);
   if (!in) return "cannot read " + file;

@@ -1,4 +1,4 @@
-// flashctl claim: what became of one claim.
+// flashctl claim: the state of one claim.
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/base/ids.h"
@@ -23,7 +23,7 @@ CommandResult claim_answer(const ClaimId& claim, std::int64_t user, std::string_
   return done("", document);
 }
 
-/// Redis first, the database then: a claim leaves the stream only when its outcome is in the database.
+/// Redis first, then the database: a claim leaves the stream only when its outcome is in the database.
 CommandResult show(Context& context, const Arguments& arguments) {
   const auto claim = parse_claim_id(arguments.words[0]);
   if (!claim) return usage("'" + arguments.words[0] + "' is no claim id: <coupon>-<epoch>-<ms>-<seq>-<index>");

@@ -17,7 +17,7 @@ namespace flashclaim::cli {
 namespace {
 
 using OperationCall = Result<operations::Operated> (*)(redis::Client&, postgres::Session&, std::int64_t);
-/// One that cannot be taken back: it asks, about the version that it shows.
+/// An operation that cannot be undone: it shows the coupon, asks, and runs on the version that it showed.
 using FinalCall = Result<operations::Operated> (*)(redis::Client&, postgres::Session&, std::int64_t,
                                                    operations::SeenVersion);
 
@@ -43,7 +43,7 @@ CommandResult answer_of(const operations::Operated& operated) {
 
 namespace {
 
-/// The coupon's row, for a dry run; nullopt with the answer to give when there is none.
+/// The coupon's row, for a dry run; nullopt, and the result to return, when there is none.
 struct Row {
   std::optional<postgres::CouponState> state;
   std::optional<CommandResult> wrong;
@@ -112,7 +112,7 @@ CommandResult purge(Context& context, const Arguments& arguments) {
                           "Its claims and refusals are deleted for good, and its id can never be used again.");
 }
 
-/// Whether the coupon that is there came from this same command: equal in all but times that were relative to `now`.
+/// Whether the existing coupon came from this same command: equal except for times that were relative to `now`.
 Result<bool> repeated(postgres::Session& pg, const operations::NewCoupon& coupon, const Arguments& arguments) {
   const auto found = TRY(postgres::from_sql(postgres::coupon_state(pg, coupon.id)));
   if (!found.has_value()) return false;
@@ -126,7 +126,7 @@ Result<bool> repeated(postgres::Session& pg, const operations::NewCoupon& coupon
          (end_moves ? state.end_ms - state.begin_ms == coupon.end_ms - coupon.begin_ms : state.end_ms == coupon.end_ms);
 }
 
-/// The coupon that the options describe; what is wrong with them is in `values`.
+/// The coupon that the options describe; `values` remembers what is wrong with them.
 operations::NewCoupon coupon_of(Values& values, const Arguments& arguments) {
   for (const char* needed : {"id", "name", "total", "end"}) {
     if (!arguments.has(needed)) values.wrong(fmt::format("--{} is needed", needed));

@@ -10,7 +10,7 @@ CommandResult show_coupon(Context& context, const Arguments& arguments);
 CommandResult list_coupons_verb(Context& context, const Arguments& arguments);
 CommandResult update_coupon_verb(Context& context, const Arguments& arguments);
 
-/// Operated as an answer; in JSON it says too whether anything changed.
+/// Makes a result of Operated; the JSON also says whether anything changed.
 CommandResult answer_of(const operations::Operated& operated);
 
 }  // namespace flashclaim::cli

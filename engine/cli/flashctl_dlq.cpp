@@ -30,7 +30,7 @@ Filter filter_of(const Arguments& arguments) {
   return parsed;
 }
 
-/// The three services, or the answer that one is missing.
+/// The three services, or the result to return when one is unreachable.
 struct Services {
   redis::Client* redis = nullptr;
   postgres::Session* pg = nullptr;
@@ -50,8 +50,8 @@ Services services_of(Context& context) {
   return {*redis, *pg, *amqp, std::nullopt};
 }
 
-/// The answer where the filter meant nothing. Nothing to do is a success; an entry or a coupon that there is not is a
-/// mistyped one.
+/// The result when the filter matched nothing. Nothing to do is a success; an entry or coupon that does not exist was
+/// mistyped.
 CommandResult nothing_meant(Context& context, postgres::Session& pg, const operations::DlqFilter& filter) {
   const std::string of_coupon = filter.coupon_id ? fmt::format(" of coupon {}", *filter.coupon_id) : "";
   if (filter.entry) {
@@ -139,7 +139,7 @@ CommandResult act(Context& context, const Arguments& arguments, bool reject) {
 CommandResult replay(Context& context, const Arguments& arguments) { return act(context, arguments, false); }
 CommandResult reject(Context& context, const Arguments& arguments) { return act(context, arguments, true); }
 
-/// An entry id that Redis takes and nothing of ours can hold: above 2^63.
+/// An entry id that Redis accepts but EntryId cannot hold: above 2^63.
 std::optional<std::string> id_beyond(const Arguments& arguments) {
   const auto text = arguments.text("entry");
   if (!text || parse_entry_id(*text)) return std::nullopt;
@@ -153,7 +153,7 @@ std::optional<std::string> id_beyond(const Arguments& arguments) {
   return text;
 }
 
-/// Throws the one entry away; asked already.
+/// Deletes this one entry; the caller has asked already.
 CommandResult drop_beyond(Context& context, std::int64_t coupon, const std::string& id) {
   const auto redis = context.redis();
   if (!redis) return context.failed(redis.error());

@@ -1,4 +1,4 @@
-// flashctl events: whether settlements are told to others (consumer/EVENTS.md).
+// flashctl events: turns settlement events for other systems on and off (consumer/EVENTS.md).
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/cli/command.h"

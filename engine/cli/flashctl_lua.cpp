@@ -12,9 +12,6 @@
 namespace flashclaim::cli {
 namespace {
 
-/// The text that was loaded before the present one, kept in the same Redis. A loss of data takes it along; then there
-/// is nothing to roll back to.
-
 std::string named(const redis::LoadedLibrary& library) {
   return fmt::format("version {} ({})", library.version, library.hash.substr(0, 12));
 }
@@ -26,7 +23,8 @@ Result<std::optional<std::string>> previous_code(redis::Client& redis) {
   return std::optional(std::string(reply.text()));
 }
 
-/// Keeps what is loaded now. Before the load: dying between leaves the same text twice, which rollback says.
+/// Keeps the text that is loaded now, in the same Redis: after a loss of data there is nothing to roll back to. Called
+/// before the load: after a crash in between both texts are the same, and rollback says so.
 Result<void> keep_loaded(redis::Client& redis) {
   const auto code = TRY(redis::loaded_code(redis));
   if (!code.has_value()) return {};
@@ -34,7 +32,7 @@ Result<void> keep_loaded(redis::Client& redis) {
   return {};
 }
 
-/// Engines cannot tell which of two texts of one version is the right one; whoever changed the library can.
+/// Two texts of one version: engines cannot tell which one is right, only the person who changed the library can.
 std::string other_text(const redis::LoadedLibrary& loaded) {
   return fmt::format(
       "{} is loaded, and this build has another text of the same version ({}). If the library was changed: write a "
@@ -154,7 +152,7 @@ CommandResult rollback(Context& context, const Arguments&) {
   if (!code) return context.failed(code.error());
   const auto outcome = redis::load_library(**redis, library, true);
   if (!outcome) return context.failed(outcome.error());
-  // Kept only now: dying before it, a repetition finds the earlier one loaded and is done.
+  // Kept only now: after a crash before this, a repetition finds the earlier text loaded and has nothing to do.
   if (code->has_value()) {
     const auto kept = redis::ok((*redis)->command({"SET", redis::kPreviousLibrary, **code}));
     if (!kept) return context.failed(kept.error());

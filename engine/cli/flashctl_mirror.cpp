@@ -1,4 +1,4 @@
-// flashctl mirror: publish entries in flight again.
+// flashctl mirror: publishes entries in flight again.
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/amqp/connection.h"

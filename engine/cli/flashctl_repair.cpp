@@ -1,4 +1,4 @@
-// flashctl reconcile and rebuild: Redis against the database.
+// flashctl reconcile and rebuild: compare Redis with the database, or load it from there.
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -56,7 +56,7 @@ Table drift_table(const std::vector<operations::ReconcileReport>& reports) {
   return table;
 }
 
-/// A coupon that could not be looked at or rebuilt, while both services answer: the others are not held up by it.
+/// A coupon that could not be reconciled or rebuilt although both services answer: the others go on.
 struct Sick {
   std::int64_t coupon_id = 0;
   std::string error;
@@ -158,12 +158,12 @@ CommandResult reconcile_verb(Context& context, const Arguments& arguments) {
   return answer;
 }
 
-/// A Redis that lost its files lost its functions too.
+/// Loads the library if it is missing: a Redis that lost its files lost its functions too.
 Result<void> ensure_library(redis::Client& redis) {
   const auto loaded = TRY(redis::loaded_library(redis));
   if (loaded.has_value()) return {};
   TRY(redis::load_library(redis, kLuaLibrary));
-  return {};  // another's load came between: that one serves
+  return {};  // another load came between: that one will do
 }
 
 std::string way_out(const operations::RebuildReport& report) {
@@ -227,7 +227,8 @@ CommandResult rebuild_if_new(Context& context) {
               Document().add_json("changed", Cell::flag(*marked)));
 }
 
-/// What RabbitMQ still holds can settle until the epoch is raised, and is refused after it. Nullopt: go on.
+/// Waits because messages in RabbitMQ can settle only until the epoch is raised, and are refused after it. Nullopt: go
+/// on.
 std::optional<CommandResult> wait_for_queues(Context& context, const operations::QueueDrain& drain) {
   if (drain.quiet.count() == 0) return std::nullopt;
   const auto amqp = context.amqp();
@@ -246,15 +247,15 @@ std::optional<CommandResult> wait_for_queues(Context& context, const operations:
                   *left));
 }
 
-/// Entries that were settled and whose finish Redis lost are in no queue any more. Publishing them again spares the
-/// drain the minute after which the mirror would. Without success the drain still decides.
+/// Entries that settled and whose finish Redis lost are in no queue any more. The mirror would publish them after a
+/// minute; this saves the drain that minute. If it fails, the drain waits as before.
 void publish_again(Context& context, const std::vector<std::int64_t>& ids) {
   const auto replay = [&]() -> Result<void> {
     const auto redis = TRY(context.redis());
     const auto amqp = TRY(context.amqp());
     TRY(amqp->enable_confirms());
     for (const std::int64_t id : ids) {
-      const auto replayed = operations::replay_entries(*redis, *amqp, id);  // what is damaged it has named
+      const auto replayed = operations::replay_entries(*redis, *amqp, id);  // it logs damaged entries itself
       if (!replayed) return replayed.error();
     }
     return {};
@@ -263,7 +264,7 @@ void publish_again(Context& context, const std::vector<std::int64_t>& ids) {
   if (!replayed) log(LogLevel::kWarn, "operations", "not_published_again", {{"error", replayed.error().message}});
 }
 
-/// A number of seconds, or the answer that says why it is none.
+/// A number of seconds, or the usage result that says what is wrong.
 std::optional<CommandResult> seconds_of(const Arguments& arguments, const std::string& name,
                                         std::chrono::milliseconds& value) {
   const auto text = arguments.text(name);
@@ -307,7 +308,7 @@ CommandResult rebuild_verb(Context& context, const Arguments& arguments) {
   if (one || !ids.empty()) {
     if (auto stop = context.confirm(question + " Their claims answer NOT_READY until it is done.")) return *stop;
   }
-  if (data_lost) {  // otherwise the stream of the coupon tells what is in flight
+  if (data_lost) {  // otherwise the coupon's stream shows what is in flight
     queues.progress = Context::progress("RabbitMQ: messages left");
     if (auto stop = wait_for_queues(context, queues)) return *stop;
     if (queues.quiet.count() > 0) publish_again(context, ids);

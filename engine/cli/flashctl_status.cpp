@@ -54,7 +54,7 @@ Result<std::string> amqp_detail(amqp::Connection& amqp) {
   return text;
 }
 
-/// The first service that does not answer as it should.
+/// The first service that does not answer correctly.
 struct Failing {
   std::string service;
   Error error;
@@ -87,10 +87,10 @@ struct CouponLine {
   std::int64_t total = 0;         ///< what Redis was told, or should have been
 };
 
-/// How many units there are too many (or, below 0, too few), as far as that can be told from stores that are read one
-/// after the other. A claim in flight may have its row already, and between the two looks at the database rows came:
-/// the truth is between two numbers. Their difference from 0 counts only when both are on the same side of it. Nullopt:
-/// claims move, and the counts may well agree (reconcile is exact).
+/// How many units there are too many (below 0: too few), as far as two stores that are read one after the other can
+/// show. A claim in flight may have its row already, and rows were added between the two reads of the database: so the
+/// true number is between two bounds. It counts as a difference only when both bounds are above 0, or both below.
+/// Nullopt: claims move, and the counts may agree (reconcile is exact).
 std::optional<std::int64_t> sure_difference(const CouponLine& line) {
   const std::int64_t least = line.stock + line.state.issue_num - line.total;
   const std::int64_t most = line.stock + line.in_flight + line.issued_after - line.total;
@@ -100,7 +100,8 @@ std::optional<std::int64_t> sure_difference(const CouponLine& line) {
   return std::nullopt;
 }
 
-/// Both are in id order; a coupon that is not in `again` was purged meanwhile.
+/// Adds the second read of the database. Both lists are in id order; a coupon that is not in `again` was purged
+/// meanwhile.
 void note_again(std::vector<CouponLine>& lines, const std::vector<postgres::CouponState>& again) {
   for (CouponLine& line : lines) {
     const auto found =
@@ -110,7 +111,7 @@ void note_again(std::vector<CouponLine>& lines, const std::vector<postgres::Coup
   }
 }
 
-/// What Redis says of it.
+/// Adds what Redis says of the coupon.
 void note_redis(CouponLine& line, const redis::Reply& counted, const redis::Reply& dead) {
   const auto counters = redis::parse_counters(counted.view());
   if (!counters || dead.is_error()) {
@@ -127,7 +128,7 @@ void note_redis(CouponLine& line, const redis::Reply& counted, const redis::Repl
   }
 }
 
-/// The published ones of a page, with what one pipeline to Redis says of them.
+/// The published coupons of a page, with what one pipeline to Redis says of them.
 Result<std::vector<CouponLine>> lines_of(const std::vector<postgres::CouponState>& page, redis::Client& redis) {
   std::vector<CouponLine> lines;
   for (const postgres::CouponState& state : page) {
@@ -171,7 +172,7 @@ std::string seen_status(const CouponLine& line) {
   return std::string(line.loaded ? postgres::word(line.state.status) : "NOT LOADED");
 }
 
-/// Totals over all, and the liveliest coupons one by one.
+/// Totals over all coupons, and the most active coupons one by one.
 void add_coupons(Document& document, std::vector<CouponLine> lines, bool all) {
   std::int64_t settled = 0;
   std::int64_t in_flight = 0;
@@ -226,7 +227,7 @@ CommandResult status(Context& context, const Arguments& arguments) {
   add_service(services, "postgresql", ask(pg, pg_detail), failing);
   Document document;
   document.add("services", std::move(services));
-  if (redis_state && pg) {  // a Redis that reads its data would make every coupon look lost
+  if (redis_state && pg) {  // in a Redis that still loads its data every coupon would look lost
     auto lines = coupon_lines(**redis, **pg);
     if (lines) {
       add_coupons(document, std::move(lines).value(), arguments.has("all"));

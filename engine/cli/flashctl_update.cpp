@@ -1,4 +1,4 @@
-// flashctl coupon update: what would change is shown before it is asked for and done.
+// flashctl coupon update: shows what would change, asks, then does it.
 #include <spdlog/fmt/fmt.h>
 
 #include "engine/base/rfc3339.h"
@@ -19,14 +19,14 @@ using postgres::CouponStatus;
 constexpr std::int64_t kDrainMaxS = 86'400;
 constexpr std::int64_t kDrainS = 60;
 
-/// What stands on the command line.
+/// The options of the command line.
 struct Wanted {
   operations::CouponChange change;  ///< without the total
   std::optional<TotalArgument> total;
   std::chrono::seconds drain{kDrainS};
 };
 
-/// What that comes to for the coupon that was read.
+/// What these options change in the coupon that was read.
 struct Plan {
   operations::CouponChange change;
   Table changes{{"what", "before", "after"}, {}};
@@ -54,7 +54,7 @@ bool read(Values& values, const Arguments& arguments, Wanted& wanted) {
   return !values.is_wrong();
 }
 
-/// Why the total cannot be that; nullopt when it can.
+/// Why the coupon cannot have this total; nullopt when it can.
 std::optional<CommandResult> wrong_total(const CouponState& state, std::int64_t total) {
   if (total < 1 || total > kTotalMax) {
     return usage(fmt::format("the total of coupon {} is {}: it would be {}, and is 1 to {}", state.id,
@@ -95,7 +95,8 @@ Plan plan_for(const CouponState& state, const Wanted& wanted) {
   return plan;
 }
 
-/// Taking units away that are on sale; a cut that is under way was asked about when it began.
+/// Whether the change takes away units that are on sale. A cut that is under way does not count: it was confirmed when
+/// it began.
 bool is_cut(const CouponState& state, const operations::CouponChange& change) {
   return change.total && *change.total < state.target_total &&
          (state.status == CouponStatus::kIssuing || state.status == CouponStatus::kPaused);

@@ -1,3 +1,4 @@
+// Finds the longest common subsequence of lines, and lists the others as changes.
 #include "engine/cli/line_diff.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The lines by which two texts differ.
+// Finds the lines in which two texts differ.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ struct LineChange {
   std::string text;
 };
 
-/// A shortest list of changes from `before` to `after`, in order. For texts of some thousand lines: time and memory
-/// grow with the product of the parts that differ.
+/// A shortest list of changes from `before` to `after`, in order. For texts of a few thousand lines: time and memory
+/// grow with the product of the lengths of the parts that differ.
 std::vector<LineChange> line_diff(std::string_view before, std::string_view after);
 
 }  // namespace flashclaim::cli

@@ -5,7 +5,7 @@
 #include "engine/cli/command.h"
 
 int main(int argc, char** argv) {
-  setenv("FLASHCLAIM_LOG", "warn", 0);  // its answer says what it did
+  setenv("FLASHCLAIM_LOG", "warn", 0);  // the result already says what was done
   flashclaim::start_logging("flashctl");
   return flashclaim::cli::run_flashctl(argc, argv);
 }

@@ -1,3 +1,4 @@
+// Formats values and tables as aligned text or as JSON members.
 #include "engine/cli/output.h"
 
 #include <spdlog/fmt/fmt.h>
@@ -11,7 +12,7 @@
 namespace flashclaim::cli {
 namespace {
 
-/// Columns on a terminal, near enough: characters, those of East Asian scripts twice.
+/// Columns on a terminal, roughly: one for each character, two for each East Asian one.
 std::size_t width(std::string_view text) {
   std::size_t columns = 0;
   for (std::size_t i = 0; i < text.size();) {

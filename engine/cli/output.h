@@ -1,4 +1,4 @@
-// What a command answers: named values and tables, printed for a person or as one JSON object.
+// The result of a command: named values and tables, printed for a person or as one JSON object.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ class Document {
  public:
   Document& add(std::string_view name, Cell value);
   Document& add(std::string_view name, Table table);
-  /// A member of the JSON object only: what the message tells a person already.
+  /// A member of the JSON object only: a person finds it in the message.
   Document& add_json(std::string_view name, Cell value);
 
   /// Values as aligned lines, then each table under its heading; `colour` only decorates.

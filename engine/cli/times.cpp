@@ -1,3 +1,4 @@
+// Reads dates and durations digit by digit, strictly.
 #include "engine/cli/times.h"
 
 #include <chrono>
@@ -10,7 +11,7 @@ namespace {
 constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::int64_t kDurationMaxMs = 3653 * kDayMs;
 
-/// Reads numbers and marks from the front of a text; once something was missing, everything is.
+/// Reads numbers and separators from the front of a text; after the first mismatch every later read fails.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
@@ -43,7 +44,7 @@ class Reader {
   bool ok_ = true;
 };
 
-/// `.123456` as milliseconds, what is finer cut off.
+/// `.123456` as milliseconds; finer digits are cut off.
 int fraction_ms(Reader& reader) {
   int ms = 0;
   if (!reader.next_is(".")) return 0;

@@ -1,4 +1,4 @@
-// Times as an operator writes them: RFC 3339, `now`, `+1h`.
+// Parses times as an operator writes them: RFC 3339, `now`, `+1h`.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 namespace flashclaim::cli {
 
 /// `2026-11-24T09:00:00Z`, with optional fraction and any offset (`+08:00`): milliseconds since 1970. Strict: a date
-/// that does not exist, a missing offset, a leap second or a year before 2001 is nullopt (2001: what is smaller in
-/// milliseconds may be a time in seconds, and Redis refuses it).
+/// that does not exist, a missing offset, a leap second or a year before 2001 is nullopt (a smaller number may be a
+/// time in seconds, and Redis refuses it).
 std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
 /// `+90s`, `+30m`, `+1h`, `+7d`: milliseconds, above 0 and at most 10 years.
