@@ -122,7 +122,7 @@ struct Service::State {
 
 Result<void> Service::State::start(const ServiceOptions& options) {
   repeated.every_ms(kRepeatedMs);
-  signal(SIGPIPE, SIG_IGN);  // hiredis and librabbitmq write without MSG_NOSIGNAL
+  signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to its clients without MSG_NOSIGNAL
   probe = TRY(RedisProbe::create(loop, options.redis_url, kLuaLibrary));
   TRY(ask_for_rights(options));
   auth = options.auth;

@@ -248,7 +248,7 @@ TEST_F(AmqpConnection, APeerThatNeverGreetsIsGivenUp) {
 TEST_F(AmqpConnection, PublishToAPeerThatWentSilentReturns) {
   declare("q");
   Gate gate(PrivateRabbit::shared().port());
-  auto connection = must_open(gate.through(url_), {.name = "r1", .heartbeat_s = 1, .deadline_ms = 500});
+  auto connection = must_open(gate.through(url_), {.name = "r1", .heartbeat_s = 60, .deadline_ms = 5'000});
   ASSERT_TRUE(connection->enable_confirms());
   std::string body(200000, 'x');
   ASSERT_TRUE(connection->publish({"", "q", body, "m", {}, true}));
@@ -280,7 +280,7 @@ TEST_F(AmqpConnection, PollingASilentPeerEndsByItsMissingHeartbeats) {
 
 TEST_F(AmqpConnection, AQuestionToASilentPeerEndsUnknown) {
   Gate gate(PrivateRabbit::shared().port());
-  auto connection = must_open(gate.through(url_), {.name = "ask", .deadline_ms = 300});
+  auto connection = must_open(gate.through(url_), {.name = "ask", .deadline_ms = 3'000});
   gate.set(GateMode::kStall);
   auto depth = connection->queue_depth("q");
   ASSERT_FALSE(depth);
@@ -314,7 +314,7 @@ TEST_F(AmqpConnection, AcknowledgementsReachTheBrokerWhenTheConnectionEnds) {
 // A broker that stops as a process (SIGSTOP): connected, the kernel still takes bytes, nothing ever answers.
 TEST(AmqpBroker, StoppedAsAProcessIsNoticedAndHealsAfterwards) {
   PrivateRabbit rabbit;
-  auto connection = must_open(rabbit.url(), {.name = "stopped", .heartbeat_s = 1, .deadline_ms = 500});
+  auto connection = must_open(rabbit.url(), {.name = "stopped", .heartbeat_s = 1, .deadline_ms = 5'000});
   ASSERT_TRUE(connection->declare_queue("q", {}));
   ASSERT_TRUE(connection->enable_confirms());
   rabbit.pause();

@@ -31,6 +31,16 @@ TEST(FullDisk, FailsEveryHelp) {
   }
 }
 
+TEST(ClosedPipe, EndsNoProgramBySignal) {
+  for (const char* line : {"flashctl access users", "flashctl help", "flashbench help"}) {
+    const std::string late = "{ sleep 0.3; " + std::string(line) + "; echo \"exit $?\" >&2; } | true";
+    const auto unread =
+        harness::run_program("/bin/bash", {"-c", late}, {{"PATH", harness::bin_dir() + ":/usr/bin:/bin"}});
+    EXPECT_NE(unread.err.find("could not be written to stdout: Broken pipe"), std::string::npos) << unread.err;
+    EXPECT_NE(unread.err.find("exit 1\n"), std::string::npos) << unread.err;
+  }
+}
+
 TEST(LogLevelWord, ThatIsNoneSilencesNothingAndIsNamed) {
   const auto said = [](const std::string& word) {
     return harness::run_program("/bin/bash", {"-c", "flashctl access users"},
