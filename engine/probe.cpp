@@ -140,7 +140,7 @@ RedisProbe::~RedisProbe() = default;
 Result<std::unique_ptr<RedisProbe>> RedisProbe::create(loop::Loop& loop, const std::string& redis_url,
                                                        const LuaLibrary& library) {
   auto state = std::make_unique<State>(loop, library);
-  state->client = TRY(redis::AsyncClient::create(loop, redis_url));
+  state->client = TRY(redis::AsyncClient::create(loop, redis_url, {.name = "probe"}));
   state->known.push_back(unheard("redis"));
   state->prepare(state->questions[0], "lua", {"FCALL_RO", "flashclaim_version", "0"},
                  [&library](const ReplyView& reply) { return library_check(reply, library); });

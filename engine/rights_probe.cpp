@@ -94,7 +94,7 @@ RightsProbe::~RightsProbe() = default;
 Result<std::unique_ptr<RightsProbe>> RightsProbe::create(loop::Loop& loop, const std::string& redis_url,
                                                          redis::User user, std::string name) {
   auto state = std::make_unique<State>(loop, user, std::move(name));
-  state->client = TRY(redis::AsyncClient::create(loop, redis_url));
+  state->client = TRY(redis::AsyncClient::create(loop, redis_url, {.name = "rights"}));
   state->timer.every_ms(kPeriodMs);
   return std::unique_ptr<RightsProbe>(new RightsProbe(std::move(state)));
 }
